@@ -1,0 +1,421 @@
+//! The baton: exactly one thread of the runtime runs at a time, the one with the smallest
+//! virtual clock.
+//!
+//! Every thread of the runtime is an *actor* with a clock. The holder of the baton runs
+//! until its clock passes its *horizon*, the clock of the next ready actor; then it hands
+//! the baton on. So slices on two Ps overlap in virtual time although one thread runs.
+//!
+//! Who may touch what: every field of every actor belongs to the holder of the baton. They
+//! are relaxed atomics only so that a mistake is a wrong number and not undefined
+//! behaviour; the order comes from the hand-over, a release store of `turn` that the taker
+//! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
+//! thread arrives at the instruction where that thread resumes.
+
+use crate::{CHECK_NS, CLOCK_NS, Config, EVENT_NS, WAKE_NS, sys, trap, watchdog};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// Index of an actor; actors are numbered in the order of their registration.
+pub type ActorId = usize;
+
+/// Actors that one run may have. More threads than this end the run with one line.
+const MAX_ACTORS: usize = 512;
+/// Seconds that nobody may be stuck with the baton before the run is given up.
+const STUCK_SECONDS: i64 = 10;
+
+const FREE: u8 = 0;
+const READY: u8 = 1;
+const BLOCKED: u8 = 2;
+
+pub(crate) struct Actor {
+    /// 1 while this actor has been given the baton and has not yet taken it.
+    turn: AtomicU32,
+    state: AtomicU8,
+    /// Virtual nanoseconds. For a sleeping actor: when it wakes.
+    pub(crate) clock: AtomicU64,
+    /// The actor runs on until its clock passes this.
+    pub(crate) horizon: AtomicU64,
+    /// Set by `unblock`, so that a timed wait knows why it ended.
+    notified: AtomicBool,
+    /// State of this actor's jitter.
+    jitter: AtomicU64,
+    /// More than 0 while a raw lock is held: events take time but do not hand on.
+    held: AtomicU32,
+    pub(crate) watch: watchdog::Watch,
+}
+
+impl Actor {
+    const fn new() -> Actor {
+        Actor {
+            turn: AtomicU32::new(0),
+            state: AtomicU8::new(FREE),
+            clock: AtomicU64::new(0),
+            horizon: AtomicU64::new(0),
+            notified: AtomicBool::new(false),
+            jitter: AtomicU64::new(0),
+            held: AtomicU32::new(0),
+            watch: watchdog::Watch::new(),
+        }
+    }
+}
+
+struct ConfigCell(UnsafeCell<Option<Config>>);
+// SAFETY: written by `start` before any second actor exists and before ON is set, read
+// only while ON; `stop` writes after every other actor has left.
+unsafe impl Sync for ConfigCell {}
+
+static ON: AtomicBool = AtomicBool::new(false);
+static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACTORS];
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
+static HANDOVERS: AtomicU64 = AtomicU64::new(0);
+static CONFIG: ConfigCell = ConfigCell(UnsafeCell::new(None));
+/// Why the trace depends on this build, if it does: 0, or a `Portable` as a number.
+static PORTABLE: AtomicU8 = AtomicU8::new(0);
+
+/// Whether the trace is the same with another compiler or profile, and if not, why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Portable {
+    /// Nothing that the compiler decides entered the clock.
+    Yes,
+    /// A loop without a check burned more than half of the watchdog's time.
+    NearWatchdog,
+    /// A stack grew where the compiler's frame sizes decide.
+    StackGrowth,
+}
+
+/// Whether the trace so far is portable.
+pub fn portable() -> Portable {
+    match PORTABLE.load(Relaxed) {
+        0 => Portable::Yes,
+        1 => Portable::NearWatchdog,
+        _ => Portable::StackGrowth,
+    }
+}
+
+/// Marks the trace as dependent on this build. The first reason stands.
+pub fn not_portable(why: Portable) {
+    let code = match why {
+        Portable::Yes => return,
+        Portable::NearWatchdog => 1,
+        Portable::StackGrowth => 2,
+    };
+    let _ = PORTABLE.compare_exchange(0, code, Relaxed, Relaxed);
+}
+
+/// Whether this process runs in lockstep. One relaxed load.
+#[inline]
+pub fn enabled() -> bool {
+    ON.load(Relaxed)
+}
+
+pub(crate) fn config() -> Config {
+    // SAFETY: ON is set, so the cell was written and nobody writes it (see ConfigCell).
+    unsafe { (*CONFIG.0.get()).expect("the laboratory runs") }
+}
+
+/// The calling thread becomes actor 0 and holds the baton.
+///
+/// # Errors
+/// One line, when a debugger traces the process: it would take the `int3` of the clock.
+pub fn start(config: Config) -> Result<(), String> {
+    if let Some(name) = sys::tracer()
+        && name != "strace"
+    {
+        return Err(format!(
+            "lockstep needs the int3 instruction, which {name} takes for itself; run without SAFEPOINT_SEED or without {name}"
+        ));
+    }
+    // SAFETY: ON is false, so nobody reads the cell.
+    unsafe { *CONFIG.0.get() = Some(config) };
+    for actor in &ACTORS[..COUNT.swap(0, Relaxed)] {
+        actor.state.store(FREE, Relaxed);
+    }
+    PORTABLE.store(0, Relaxed);
+    trap::install();
+    watchdog::install();
+    ON.store(true, SeqCst);
+    let me = register();
+    debug_assert_eq!(me, 0);
+    ACTORS[me].clock.store(0, Relaxed);
+    ACTORS[me].horizon.store(u64::MAX, Relaxed);
+    trap::set_me(Some(me));
+    watchdog::begin(&ACTORS[me].watch);
+    Ok(())
+}
+
+/// Ends the laboratory. Every other actor must have left.
+pub fn stop() {
+    if let Some(me) = trap::me() {
+        watchdog::end(&ACTORS[me].watch);
+    }
+    trap::set_me(None);
+    ON.store(false, SeqCst);
+    watchdog::uninstall();
+    trap::uninstall();
+}
+
+/// Makes room for a thread that is about to be created. It is ready at once, a little
+/// later than its maker, and begins with [`enter`].
+pub fn register() -> ActorId {
+    let id = COUNT.fetch_add(1, Relaxed);
+    if id >= MAX_ACTORS {
+        crate::die(
+            &config(),
+            format_args!("more than {MAX_ACTORS} threads in one run"),
+        );
+    }
+    let actor = &ACTORS[id];
+    let clock = trap::me().map_or(0, |me| ACTORS[me].clock.load(Relaxed) + WAKE_NS);
+    actor.clock.store(clock, Relaxed);
+    actor.notified.store(false, Relaxed);
+    actor.held.store(0, Relaxed);
+    actor.turn.store(0, Relaxed);
+    // Splitmix of seed and id: neighbouring seeds and actors get unrelated streams.
+    let mut z = config().seed.wrapping_add((id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    actor.jitter.store((z ^ (z >> 31)) | 1, Relaxed);
+    actor.state.store(READY, Relaxed);
+    if let Some(me) = trap::me() {
+        ACTORS[me].horizon.fetch_min(clock, Relaxed);
+    }
+    id
+}
+
+/// A thread that could not be created after all gives its place back.
+pub fn unregister(id: ActorId) {
+    ACTORS[id].state.store(FREE, Relaxed);
+}
+
+/// The calling thread is the actor `id` from now on; returns when it has the baton.
+pub fn enter(id: ActorId) {
+    let old = sys::block_signals();
+    trap::set_me(Some(id));
+    wait(id);
+    watchdog::begin(&ACTORS[id].watch);
+    sys::restore_signals(old);
+}
+
+/// The calling thread leaves for good and hands the baton on. Its signals stay blocked.
+pub fn leave() {
+    let me = holder();
+    watchdog::end(&ACTORS[me].watch);
+    sys::block_signals();
+    ACTORS[me].state.store(FREE, Relaxed);
+    trap::set_me(None);
+    match pick() {
+        Some(next) => give(next),
+        None => nobody_left(),
+    }
+}
+
+fn holder() -> ActorId {
+    trap::me().expect("only a thread of the runtime may call into the laboratory")
+}
+
+/// The actor that the calling thread is, if it is one.
+pub(crate) fn actor() -> Option<&'static Actor> {
+    trap::me().map(|me| &ACTORS[me])
+}
+
+fn nobody_left() -> ! {
+    crate::die(
+        &config(),
+        format_args!(
+            "every thread sleeps and no timer is set: nothing can happen any more (free-running, this program would hang)"
+        ),
+    )
+}
+
+/// The ready actor with the smallest clock (ties: smallest id); sets its horizon.
+fn pick() -> Option<ActorId> {
+    let mut best: Option<(u64, ActorId)> = None;
+    let mut second = u64::MAX;
+    for (id, actor) in ACTORS[..COUNT.load(Relaxed)].iter().enumerate() {
+        if actor.state.load(Relaxed) != READY {
+            continue;
+        }
+        let clock = actor.clock.load(Relaxed);
+        match best {
+            Some((least, _)) if clock >= least => second = second.min(clock),
+            _ => {
+                if let Some((least, _)) = best {
+                    second = second.min(least);
+                }
+                best = Some((clock, id));
+            }
+        }
+    }
+    let (_, id) = best?;
+    ACTORS[id].horizon.store(second, Relaxed);
+    Some(id)
+}
+
+/// Whether anybody but the caller could run.
+pub(crate) fn others_ready() -> bool {
+    let me = trap::me();
+    ACTORS[..COUNT.load(Relaxed)]
+        .iter()
+        .enumerate()
+        .any(|(id, a)| Some(id) != me && a.state.load(Relaxed) == READY)
+}
+
+fn give(next: ActorId) {
+    HANDOVERS.fetch_add(1, Relaxed);
+    sys::publish(&ACTORS[next].turn, 1);
+    sys::futex_wake(&ACTORS[next].turn);
+}
+
+fn wait(me: ActorId) {
+    let turn = &ACTORS[me].turn;
+    let mut seen = HANDOVERS.load(Relaxed);
+    while sys::observe(turn) == 0 {
+        if !sys::futex_wait(turn, 0, STUCK_SECONDS) {
+            // Only the first actor speaks, and only if nothing moved at all.
+            let now = HANDOVERS.load(Relaxed);
+            if now == seen && me <= 1 {
+                eprintln!(
+                    "lockstep: the thread that holds the baton has not come back for {STUCK_SECONDS} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)"
+                );
+                // SAFETY: `_exit` takes no pointer and does not return.
+                unsafe { libc::_exit(2) }
+            }
+            seen = now;
+        }
+    }
+    turn.store(0, Relaxed);
+}
+
+/// Hands the baton to whoever is next. Signals must be blocked.
+pub(crate) fn hand_over_blocked(me: ActorId) {
+    match pick() {
+        None => nobody_left(),
+        Some(next) if next == me => {}
+        Some(next) => {
+            give(next);
+            wait(me);
+        }
+    }
+}
+
+fn hand_over(me: ActorId) {
+    let old = sys::block_signals();
+    hand_over_blocked(me);
+    sys::restore_signals(old);
+}
+
+/// Hands the baton on if the caller's clock has passed its horizon.
+pub fn pass() {
+    let me = holder();
+    let a = &ACTORS[me];
+    if a.clock.load(Relaxed) > a.horizon.load(Relaxed) && a.held.load(Relaxed) == 0 {
+        hand_over(me);
+    }
+}
+
+/// The caller's clock, in virtual nanoseconds, for a time stamp: it costs nothing.
+pub fn now() -> u64 {
+    actor().map_or(0, |a| a.clock.load(Relaxed))
+}
+
+/// Moves the caller's clock on.
+pub fn advance(ns: u64) {
+    let a = &ACTORS[holder()];
+    a.clock.store(a.clock.load(Relaxed) + ns, Relaxed);
+}
+
+/// A trace event: returns its time, then costs [`EVENT_NS`] and the seed's jitter.
+/// It does not hand on by itself: the caller records the event first, then [`pass`]es.
+pub fn event() -> u64 {
+    let Some(a) = actor() else { return 0 };
+    watchdog::tick(&a.watch);
+    let t = a.clock.load(Relaxed);
+    let mut x = a.jitter.load(Relaxed);
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    a.jitter.store(x, Relaxed);
+    a.clock.store(t + EVENT_NS + ((x >> 33) % 4) * 1_000, Relaxed);
+    t
+}
+
+/// A guard check: one tick of the clock, and perhaps the end of the caller's turn.
+pub fn check() {
+    let a = &ACTORS[holder()];
+    watchdog::tick(&a.watch);
+    advance(CHECK_NS);
+    pass();
+}
+
+/// Reading the clock takes a little time, so that a loop that waits for a moment ends.
+pub fn clock_read() -> u64 {
+    let Some(a) = actor() else { return 0 };
+    watchdog::tick(&a.watch);
+    advance(CLOCK_NS);
+    pass();
+    a.clock.load(Relaxed)
+}
+
+/// `sched_yield`: a microsecond passes.
+pub fn osyield() {
+    advance(1_000);
+    pass();
+}
+
+/// A raw lock was taken: from here on events cost time but do not hand on, or another
+/// thread could spin for ever on the lock.
+pub fn hold_events() {
+    if let Some(a) = actor() {
+        a.held.store(a.held.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// The raw lock was released.
+pub fn release_events() {
+    if let Some(a) = actor() {
+        a.held.store(a.held.load(Relaxed) - 1, Relaxed);
+    }
+}
+
+/// Sleeps for virtual nanoseconds: the caller's clock is its waking time.
+pub fn sleep(ns: u64) {
+    advance(ns);
+    pass();
+}
+
+/// Sleeps until somebody [`unblock`]s the caller.
+pub fn block() {
+    let me = holder();
+    ACTORS[me].notified.store(false, Relaxed);
+    ACTORS[me].state.store(BLOCKED, Relaxed);
+    hand_over(me);
+}
+
+/// Sleeps until somebody [`unblock`]s the caller or its clock would pass `deadline`.
+/// Returns whether it was unblocked.
+pub fn block_until(deadline: u64) -> bool {
+    let me = holder();
+    let a = &ACTORS[me];
+    a.notified.store(false, Relaxed);
+    a.clock.fetch_max(deadline, Relaxed);
+    hand_over(me);
+    a.notified.load(Relaxed)
+}
+
+/// Makes a sleeping actor ready, [`WAKE_NS`] after the caller.
+pub fn unblock(id: ActorId) {
+    let me = &ACTORS[holder()];
+    let wake = me.clock.load(Relaxed) + WAKE_NS;
+    let a = &ACTORS[id];
+    if a.state.load(Relaxed) == BLOCKED {
+        // Its clock stopped when it went to sleep.
+        a.clock.fetch_max(wake, Relaxed);
+        a.state.store(READY, Relaxed);
+    } else {
+        // A timed sleeper: wake it before its time.
+        a.clock.fetch_min(wake, Relaxed);
+    }
+    a.notified.store(true, Relaxed);
+    me.horizon.fetch_min(a.clock.load(Relaxed), Relaxed);
+}

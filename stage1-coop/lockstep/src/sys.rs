@@ -1,0 +1,125 @@
+//! The few system calls that the laboratory needs: a futex word to wait on, a signal mask
+//! to wait behind, and handlers.
+
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Sleeps while `word` is `expected`, at most `seconds`. Spurious returns are fine.
+/// Returns false when the time ran out.
+pub fn futex_wait(word: &AtomicU32, expected: u32, seconds: i64) -> bool {
+    let timeout = libc::timespec {
+        tv_sec: seconds,
+        tv_nsec: 0,
+    };
+    // SAFETY: the word lives for the whole call (it is borrowed), the timespec too, and
+    // FUTEX_WAIT reads nothing else.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            &timeout,
+        )
+    };
+    // SAFETY: `__errno_location` gives this thread's errno, valid while the thread lives.
+    !(rc == -1 && unsafe { *libc::__errno_location() } == libc::ETIMEDOUT)
+}
+
+/// Wakes the one thread that sleeps on `word`.
+pub fn futex_wake(word: &AtomicU32) {
+    // SAFETY: FUTEX_WAKE uses the address as a key only.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            1,
+        );
+    }
+}
+
+/// Blocks every signal of this thread and returns the mask that was. The raw system call,
+/// because glibc's wrapper leaves two of its own signals open.
+pub fn block_signals() -> u64 {
+    let (all, mut old) = (!0u64, 0u64);
+    // SAFETY: both pointers are to 8-byte masks, the size that is passed.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &all, &mut old, 8) };
+    old
+}
+
+/// Puts back a mask from [`block_signals`]. Pending signals arrive before this returns.
+pub fn restore_signals(old: u64) {
+    // SAFETY: as above; no old mask is asked for.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &old, std::ptr::null_mut::<u64>(), 8)
+    };
+}
+
+/// Installs `handler` with every signal blocked while it runs, on the alternate stack, and
+/// returns what was there.
+pub fn install(
+    signal: i32,
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is a valid value of the type (SIG_DFL, empty mask).
+    let (mut new, mut old): (libc::sigaction, libc::sigaction) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    new.sa_sigaction = handler as *const () as usize;
+    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: both structs are ours, and the handlers passed here are async-signal-safe.
+    unsafe {
+        libc::sigfillset(&mut new.sa_mask);
+        libc::sigaction(signal, &new, &mut old);
+    }
+    old
+}
+
+/// Puts back what [`install`] returned.
+pub fn reinstall(signal: i32, old: &libc::sigaction) {
+    // SAFETY: `old` was filled in by the kernel.
+    unsafe { libc::sigaction(signal, old, std::ptr::null_mut()) };
+}
+
+/// The interrupted program counter of a handler's context.
+///
+/// # Safety
+/// `context` must be the third argument of a running SA_SIGINFO handler.
+pub unsafe fn pc(context: *mut libc::c_void) -> usize {
+    // SAFETY: the caller passes a live ucontext_t.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize }
+}
+
+/// A register of a handler's context, for reading.
+///
+/// # Safety
+/// As for [`pc`].
+pub unsafe fn reg(context: *mut libc::c_void, which: libc::c_int) -> u64 {
+    // SAFETY: the caller passes a live ucontext_t.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[which as usize] as u64 }
+}
+
+/// Who traces this process, if anybody: the tracer's command name.
+pub fn tracer() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let pid = status
+        .lines()
+        .find_map(|l| l.strip_prefix("TracerPid:"))?
+        .trim();
+    if pid == "0" {
+        return None;
+    }
+    Some(
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .map_or_else(|_| "a tracer".into(), |name| name.trim().to_owned()),
+    )
+}
+
+/// Orders the words that the baton protects: a hand-over is a release by the giver ...
+pub fn publish(word: &AtomicU32, value: u32) {
+    word.store(value, Release);
+}
+
+/// ... and an acquire by the taker.
+pub fn observe(word: &AtomicU32) -> u32 {
+    word.load(Acquire)
+}

@@ -1,0 +1,190 @@
+//! The watchdog: what to do about compiled code that never reaches a tick.
+//!
+//! A loop that calls nothing has no place where the virtual clock could move, and the
+//! compiler decides how long it takes. If such a loop is *endless* that does not matter:
+//! whenever the real time at which we notice it, the virtual state is the same. So a timer
+//! on the thread's own processor time samples it; after two periods without a tick in a
+//! goroutine's own code the goroutine is *declared* to spin: its clock jumps past the
+//! horizon and the baton goes on, inside the handler.
+//!
+//! A *finite* loop that comes near that time is another matter: a faster machine would not
+//! have declared it. Such a trace is marked as not portable.
+
+use crate::baton::{self, Portable, not_portable};
+use crate::{sys, trap};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// Processor time between two looks. A loop that reaches no tick for one whole period is
+/// *near*; after the second it is declared.
+const PERIOD_NS: u64 = 20_000_000;
+/// The same once a goroutine is known to spin: the kernel's own grain.
+const AGAIN_NS: u64 = 1_000_000;
+/// Virtual time that a declared goroutine is moved on, at least.
+const DECLARED_NS: u64 = 1_000_000;
+/// Looks outside a goroutine's own code, without a tick, after which the run is given up:
+/// 30 s of processor time in one call.
+const OUTSIDE_LIMIT: u32 = 1_500;
+
+/// What the watchdog keeps for one actor. Written by the actor's own thread only.
+pub struct Watch {
+    /// The kernel's timer plus one, 0 while there is none.
+    timer: AtomicUsize,
+    ticks: AtomicU64,
+    /// `ticks` at the last look.
+    seen: AtomicU64,
+    /// No tick in at least one period.
+    near: AtomicBool,
+    /// The goroutine has been declared to spin and has not ticked since.
+    declared: AtomicBool,
+    /// Looks in a row that found the thread outside `gotext` without a tick.
+    outside: AtomicU32,
+}
+
+impl Watch {
+    pub const fn new() -> Watch {
+        Watch {
+            timer: AtomicUsize::new(0),
+            ticks: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            near: AtomicBool::new(false),
+            declared: AtomicBool::new(false),
+            outside: AtomicU32::new(0),
+        }
+    }
+}
+
+static PREVIOUS: std::sync::Mutex<Option<libc::sigaction>> = std::sync::Mutex::new(None);
+
+pub fn install() {
+    let old = sys::install(libc::SIGVTALRM, on_look);
+    *PREVIOUS.lock().expect("no panic while it is held") = Some(old);
+}
+
+pub fn uninstall() {
+    if let Some(old) = PREVIOUS.lock().expect("no panic while it is held").take() {
+        sys::reinstall(libc::SIGVTALRM, &old);
+    }
+}
+
+/// Starts watching the calling thread.
+pub fn begin(watch: &Watch) {
+    // SAFETY: a zeroed sigevent is a valid value of the type.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_THREAD_ID;
+    event.sigev_signo = libc::SIGVTALRM;
+    // SAFETY: gettid has no arguments.
+    event.sigev_notify_thread_id = unsafe { libc::syscall(libc::SYS_gettid) } as i32;
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: both structs are ours; the timer signals this thread only.
+    let rc = unsafe { libc::timer_create(libc::CLOCK_THREAD_CPUTIME_ID, &mut event, &mut timer) };
+    if rc != 0 {
+        crate::die(
+            &baton::config(),
+            format_args!(
+                "cannot create a timer on a thread's processor time: {}",
+                std::io::Error::last_os_error()
+            ),
+        );
+    }
+    watch.ticks.store(0, Relaxed);
+    watch.seen.store(u64::MAX, Relaxed);
+    watch.near.store(false, Relaxed);
+    watch.declared.store(false, Relaxed);
+    watch.outside.store(0, Relaxed);
+    watch.timer.store(timer as usize + 1, Relaxed);
+    arm(watch, PERIOD_NS);
+}
+
+/// Stops watching the calling thread.
+pub fn end(watch: &Watch) {
+    let timer = watch.timer.swap(0, Relaxed);
+    if timer != 0 {
+        // SAFETY: the timer was created by `begin` and is deleted once.
+        unsafe { libc::timer_delete((timer - 1) as libc::timer_t) };
+    }
+}
+
+fn arm(watch: &Watch, ns: u64) {
+    let timer = watch.timer.load(Relaxed);
+    if timer == 0 {
+        return;
+    }
+    let period = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: ns as i64,
+    };
+    let setting = libc::itimerspec {
+        it_interval: period,
+        it_value: period,
+    };
+    // SAFETY: the timer lives (`end` clears it first), the setting is ours.
+    unsafe {
+        libc::timer_settime((timer - 1) as libc::timer_t, 0, &setting, std::ptr::null_mut());
+    }
+}
+
+/// The actor reached a tick.
+#[inline]
+pub fn tick(watch: &Watch) {
+    watch.ticks.store(watch.ticks.load(Relaxed).wrapping_add(1), Relaxed);
+    if watch.near.load(Relaxed) || watch.declared.load(Relaxed) {
+        late_tick(watch);
+    }
+}
+
+/// A tick after a long time without one: the loop was finite, so its length, which the
+/// compiler and the machine decide, has entered the clock (or nearly has).
+#[cold]
+fn late_tick(watch: &Watch) {
+    not_portable(Portable::NearWatchdog);
+    watch.near.store(false, Relaxed);
+    if watch.declared.swap(false, Relaxed) {
+        arm(watch, PERIOD_NS);
+    }
+}
+
+extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let (Some(me), Some(actor)) = (trap::me(), baton::actor()) else {
+        return;
+    };
+    let watch = &actor.watch;
+    let ticks = watch.ticks.load(Relaxed);
+    if watch.seen.swap(ticks, Relaxed) != ticks {
+        watch.outside.store(0, Relaxed);
+        return;
+    }
+    // SAFETY: we are in an SA_SIGINFO handler and this is its context.
+    let pc = unsafe { sys::pc(context) };
+    if !(baton::config().in_gotext)(pc) {
+        // A long call of std, say. It only matters if it never ends.
+        if watch.outside.fetch_add(1, Relaxed) > OUTSIDE_LIMIT {
+            const LINE: &[u8] =
+                b"lockstep: a goroutine spins outside its own code (in a library call?); the trace cannot be saved\n";
+            // SAFETY: both calls are async-signal-safe; the slice outlives the call.
+            unsafe {
+                libc::write(2, LINE.as_ptr().cast(), LINE.len());
+                libc::_exit(2)
+            }
+        }
+        return;
+    }
+    watch.outside.store(0, Relaxed);
+    if !watch.near.load(Relaxed) && !watch.declared.load(Relaxed) {
+        watch.near.store(true, Relaxed);
+        return;
+    }
+    // Declared. The interrupted code is the goroutine's own, so it holds no lock of ours
+    // and is not inside the allocator.
+    watch.near.store(false, Relaxed);
+    watch.declared.store(true, Relaxed);
+    if !baton::others_ready() {
+        crate::die(
+            &baton::config(),
+            format_args!("a goroutine's loop never ends and nobody is left to interrupt it"),
+        );
+    }
+    let clock = actor.clock.load(Relaxed) + DECLARED_NS;
+    actor.clock.store(clock.max(actor.horizon.load(Relaxed) + 1), Relaxed);
+    baton::hand_over_blocked(me);
+    arm(watch, AGAIN_NS);
+}

@@ -1,0 +1,12 @@
+//! All that knows the processor: where `g` lives, the check, the switch, and `morestack`.
+//! Another architecture is one more folder with the same names.
+
+mod morestack;
+mod switch;
+mod tls;
+
+pub use morestack::{morestack, morestackinit};
+pub use switch::{McallFn, gogo, mcall, systemstack};
+pub(crate) use switch::{gostart_pc, on_stack};
+pub use tls::{getg, getm, locks_dec, locks_inc, on_goroutine};
+pub(crate) use tls::{Tls, getm_opt, locks, mallocing, set_mallocing, setg, setm, tls};

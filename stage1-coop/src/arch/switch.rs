@@ -1,0 +1,209 @@
+//! The switch: leaving one stack in the middle of a function and going on with another.
+//!
+//! An M has a scheduler stack, `g0`, and runs goroutines on theirs. [`gogo`] goes from `g0`
+//! to a goroutine; [`mcall`] comes back and says what to do with the goroutine that was
+//! left. Mirrors `gogo`, `mcall` and `systemstack` of Go's `asm_amd64.s`, with one
+//! difference: Go's `mcall` enters a *fresh* frame on `g0` each time and never returns from
+//! it. Here `gogo` is a call that returns when the goroutine comes back. Rust's frames have
+//! destructors, and a scheduler that forgets frames would forget those; besides, calls and
+//! returns stay paired, which the processor's return predictor thanks with 10 ns.
+//!
+//! The chapter *Two stacks and a switch* draws the stacks.
+
+use crate::arch::tls::getg;
+use crate::runtime2::{G, M};
+use std::arch::{asm, naked_asm};
+use std::mem::offset_of;
+
+/// What `g0` does with a goroutine that came off the processor: Go's functions whose names
+/// end in `_m`. Returns the goroutine to go on with at once, or `None` to ask `schedule`.
+pub type McallFn = fn(&'static G) -> Option<&'static G>;
+
+/// Goes to the goroutine `gp`; returns when it calls [`mcall`], with what it asked for and
+/// itself. Go's `gogo`.
+///
+/// # Safety
+/// The caller runs on `mp.g0`. `gp.sched` holds a context that nobody else will resume:
+/// `gp` belongs to the caller (status running, `gp.m` is `mp`).
+#[inline(always)]
+pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
+    let f: usize;
+    let back: *const G;
+    let gp: *const G = gp;
+    // What the assembly does, stack by stack:
+    //
+    //        g0's stack                      gp's stack
+    //   ... caller of gogo              ... caller of mcall
+    //   rbx, rbp (pushed here)          rbx, rbp (pushed by mcall)
+    //   ^-- g0.sched.sp                 ^-- gp.sched.sp
+    //
+    // rbx and rbp cannot be named as clobbers (LLVM keeps them), so they are pushed; all
+    // others are declared lost, and the compiler saves what it needs and no more. The jump
+    // through a register, not `ret`: the return predictor never hears of the switch.
+    //
+    // SAFETY: the compiler is told of every register that does not survive. Memory: no
+    // `nomem`, so it assumes that all of it may have changed.
+    unsafe {
+        asm!(
+            "push rbx",
+            "push rbp",
+            "lea rax, [rip + 2f]",
+            "mov [rcx + {PC}], rax",
+            "mov [rcx + {SP}], rsp",
+            "mov fs:[go_tls_g@tpoff], rdx",
+            "mov rsp, [rdx + {SP}]",
+            "mov rbp, [rdx + {BP}]",
+            "jmp qword ptr [rdx + {PC}]",
+            "2:", // here from mcall: rax = f, rdx = the goroutine that left
+            "pop rbp",
+            "pop rbx",
+            PC = const offset_of!(G, sched.pc),
+            SP = const offset_of!(G, sched.sp),
+            BP = const offset_of!(G, sched.bp),
+            inlateout("rcx") &mp.g0 => _,
+            inlateout("rdx") gp => back,
+            lateout("rax") f,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("C"),
+        );
+        (std::mem::transmute::<usize, McallFn>(f), &*back)
+    }
+}
+
+/// Leaves the current goroutine: its context is saved and `f` runs on `g0` with it. Returns
+/// when somebody `execute`s the goroutine again, perhaps on another M. Go's `mcall`.
+///
+/// # Safety
+/// The caller runs on a goroutine, and holds nothing that is tied to this thread: it may
+/// come back on another.
+#[inline(always)]
+pub unsafe fn mcall(f: McallFn) {
+    let gp = getg();
+    // SAFETY: as in `gogo`. `gp.m` is the M that runs us, and its `g0.sched` was saved by
+    // the `gogo` that brought us here.
+    unsafe {
+        asm!(
+            "push rbx",
+            "push rbp",
+            // The floating-point control words are the callee's to preserve, too. They are
+            // nearly always at their defaults, which every switch leaves behind: so only a
+            // goroutine that changed them pays for loading them.
+            "sub rsp, 8",
+            "stmxcsr [rsp]",
+            "fnstcw [rsp + 4]",
+            "mov ecx, [rsp]",
+            "and ecx, 0xffc0", // not the sticky exception flags
+            "cmp ecx, 0x1f80",
+            "jne 3f",
+            "cmp word ptr [rsp + 4], 0x37f",
+            "je 4f",
+            "3:",
+            "push 0x1f80",
+            "ldmxcsr [rsp]",
+            "mov word ptr [rsp], 0x37f",
+            "fldcw [rsp]",
+            "add rsp, 8",
+            "4:",
+            "lea rcx, [rip + 2f]",
+            "mov [rdx + {PC}], rcx",
+            "mov [rdx + {SP}], rsp",
+            "mov [rdx + {BP}], rbp",
+            "mov rcx, [rdx + {M}]",
+            "add rcx, {G0}",
+            "mov fs:[go_tls_g@tpoff], rcx",
+            "mov rsp, [rcx + {SP}]",
+            "jmp qword ptr [rcx + {PC}]",
+            "2:", // here from gogo
+            "mov ecx, [rsp]",
+            "and ecx, 0xffc0",
+            "cmp ecx, 0x1f80",
+            "jne 5f",
+            "cmp word ptr [rsp + 4], 0x37f",
+            "je 6f",
+            "5:",
+            "ldmxcsr [rsp]",
+            "fldcw [rsp + 4]",
+            "6:",
+            "add rsp, 8",
+            "pop rbp",
+            "pop rbx",
+            PC = const offset_of!(G, sched.pc),
+            SP = const offset_of!(G, sched.sp),
+            BP = const offset_of!(G, sched.bp),
+            M = const offset_of!(G, m),
+            G0 = const offset_of!(M, g0),
+            inlateout("rax") f as usize => _,
+            inlateout("rdx") gp => _,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Runs `f` on the M's `g0` stack and returns: for work that needs room, or that must not
+/// be counted as the goroutine's own. Go's `systemstack`. Already on `g0` (or on a foreign
+/// thread) it is a plain call.
+pub fn systemstack<F: FnOnce()>(f: F) {
+    extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
+        // SAFETY: `f` points at the Option on the caller's stack, which waits for us.
+        if let Some(f) = unsafe { (*f).take() } {
+            f();
+        }
+    }
+    if !crate::arch::on_goroutine() {
+        return f();
+    }
+    let gp = getg();
+    let mp = crate::arch::getm();
+    let mut f = Some(f);
+    // SAFETY: we are on a goroutine, so `g0` is parked inside `gogo` and the stack below
+    // its saved pointer is free. `call` cannot unwind (extern "C" aborts).
+    unsafe {
+        let sp = mp.g0.sched.sp.get();
+        crate::arch::setg(&mp.g0);
+        on_stack((&raw mut f).cast(), call::<F> as *const () as usize, sp);
+        crate::arch::setg(gp);
+    }
+}
+
+/// Calls `f(arg)` with the stack pointer `sp`. The old stack pointer waits in `rbp`, and the
+/// CFI says so: a debugger walks from `f` back into the goroutine.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C-unwind" fn on_stack(arg: *mut (), f: usize, sp: usize) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdx",
+        "and rsp, -16",
+        "call rsi", // rdi = arg
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// Where a fresh goroutine starts: its `sched.pc`. Nobody called it, and the CFI says that
+/// too (`undefined rip`): a backtrace ends here instead of running off the stack.
+#[unsafe(naked)]
+unsafe extern "C" fn gostart() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        ".cfi_undefined rbp",
+        "xor ebp, ebp",
+        "call {entry}",
+        "ud2",
+        ".cfi_endproc",
+        entry = sym crate::newproc::goentry,
+    )
+}
+
+pub(crate) fn gostart_pc() -> usize {
+    gostart as *const () as usize
+}

@@ -1,0 +1,162 @@
+//! Where goroutines are: stack traces in Go's form. Mirrors `traceback.go`.
+//!
+//! A parked goroutine's frames are found by its frame pointers, from the one that the
+//! switch saved; the workspace is compiled with them. Names come from the debug
+//! information, on the stack of whoever prints.
+
+use crate::arch::getg;
+use crate::config::{Traceback, traceback};
+use crate::runtime2::*;
+use crate::trace::WaitReason;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::*;
+
+/// Frames that are printed at most.
+const MAX_FRAMES: usize = 100;
+
+/// Where the last panic of each goroutine began, by its number.
+static PANICS: Mutex<Option<HashMap<usize, Vec<usize>>>> = Mutex::new(None);
+
+/// Follows a chain of frame pointers inside one stack: the return addresses, innermost
+/// first.
+fn walk(mut bp: usize, lo: usize, hi: usize) -> Vec<usize> {
+    let mut pcs = Vec::new();
+    while pcs.len() < MAX_FRAMES && bp >= lo && bp + 16 <= hi && bp.is_multiple_of(8) {
+        // SAFETY: both words lie inside the stack, whose memory is mapped from `lo` on
+        // (the caller passes the bounds of a whole slot or of a live stack). What they
+        // hold is only trusted as far as these tests go.
+        let (next, pc) = unsafe { (*(bp as *const usize), *((bp + 8) as *const usize)) };
+        if pc == 0 {
+            break;
+        }
+        pcs.push(pc);
+        if next <= bp {
+            break;
+        }
+        bp = next;
+    }
+    pcs
+}
+
+/// The bounds within which a goroutine's frame pointers may lie: its whole slot, because
+/// unchecked code uses the slack below `lo`.
+fn bounds(gp: &G) -> (usize, usize) {
+    let hi = gp.stack.hi.get();
+    (hi.saturating_sub(crate::stack::STACK_MAX + crate::stack::SLACK), hi)
+}
+
+/// Keeps the caller's frames for the dump that comes after the unwinding.
+pub(crate) fn remember_here(goid: usize) {
+    let bp: usize;
+    // SAFETY: reads a register.
+    unsafe { std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags)) };
+    let (lo, hi) = bounds(getg());
+    let pcs = walk(bp, lo, hi);
+    if let Ok(mut panics) = PANICS.lock() {
+        panics.get_or_insert_default().insert(goid, pcs);
+    }
+}
+
+/// Prints the goroutine that speaks: with the frames of its panic, or with those of now.
+pub(crate) fn running(gp: &'static G, panic_of: Option<usize>) {
+    eprintln!("\n{}:", header(gp, "running"));
+    let remembered = panic_of.and_then(|goid| {
+        PANICS
+            .lock()
+            .ok()
+            .and_then(|mut p| p.as_mut().and_then(|p| p.remove(&goid)))
+    });
+    let pcs = remembered.unwrap_or_else(|| {
+        let bp: usize;
+        // SAFETY: reads a register.
+        unsafe { std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags)) };
+        let (lo, hi) = bounds(gp);
+        walk(bp, lo, hi)
+    });
+    frames(&pcs);
+    created_by(gp);
+}
+
+/// Prints every other goroutine that has not finished.
+pub(crate) fn others() {
+    let all: Vec<&'static G> = SCHED.lock().allgs.clone();
+    let me = getg();
+    for gp in all {
+        let status = gp.atomicstatus.load(Acquire) & !GSCAN;
+        if std::ptr::eq(gp, me) || status == GDEAD || status == GIDLE {
+            continue;
+        }
+        let word = match status {
+            GWAITING => WaitReason::from_u8(gp.waitreason.load(Relaxed)).name(),
+            other => gstatus_name(other),
+        };
+        eprintln!("\n{}:", header(gp, word));
+        if status == GRUNNING {
+            eprintln!("\tgoroutine running on other thread; stack unavailable");
+        } else if gp.stack.lo.get() != 0 {
+            let (lo, hi) = bounds(gp);
+            let mut pcs = vec![gp.sched.pc.get()];
+            pcs.extend(walk(gp.sched.bp.get(), lo, hi));
+            frames(&pcs);
+        }
+        created_by(gp);
+    }
+}
+
+fn header(gp: &G, state: &str) -> String {
+    let locked = if gp.lockedm.get().is_some() {
+        ", locked to thread"
+    } else {
+        ""
+    };
+    format!("goroutine {} [{state}{locked}]", gp.goid.get())
+}
+
+fn created_by(gp: &G) {
+    let parent = gp.parentgoid.get();
+    if parent != 0 {
+        eprintln!("created by {} in goroutine {parent}", gp.name.get());
+    }
+}
+
+/// Prints return addresses as Go does, without the runtime's own frames unless asked.
+fn frames(pcs: &[usize]) {
+    for &pc in pcs {
+        // The call, not the instruction after it.
+        backtrace::resolve((pc - 1) as *mut c_void, |symbol| {
+            let name = symbol
+                .name()
+                .map_or_else(|| "?".to_owned(), |n| format!("{n:#}"));
+            if traceback() < Traceback::System && internal(&name) {
+                return;
+            }
+            let file = symbol
+                .filename()
+                .map_or_else(|| "?".to_owned(), |f| f.display().to_string());
+            let offset = symbol.addr().map_or(0, |a| pc.wrapping_sub(a as usize));
+            eprintln!("{name}(...)");
+            eprintln!("\t{file}:{} +{offset:#x}", symbol.lineno().unwrap_or(0));
+        });
+    }
+}
+
+/// Frames that say nothing about the program: the runtime's, and std's way to a closure.
+fn internal(name: &str) -> bool {
+    const PREFIXES: &[&str] = &[
+        "stage1_coop::",
+        "<stage1_coop::",
+        "core::ops::function::",
+        "std::panic",
+        "<core::panic",
+        "std::panicking::",
+        "core::panicking::",
+        "std::sys::backtrace::",
+        "__rust",
+        "rust_begin_unwind",
+        "rust_panic",
+        "gostart",
+    ];
+    PREFIXES.iter().any(|p| name.starts_with(p))
+}

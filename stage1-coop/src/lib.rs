@@ -1,0 +1,137 @@
+//! Stage 1 of Safepoint: goroutines that give the CPU back when they are asked.
+//!
+//! A real M:N runtime: many goroutines (G) on few threads (M), each of which needs a
+//! processor (P) to run them. A goroutine can be asked to yield by writing one number where
+//! its next function call will look: [`prologue!`] is that look, and `#[gofunc]` puts it in
+//! front of every function, as Go's compiler does. What this stage cannot do is the reason
+//! for the next ones: nobody raises the flag by himself, and a loop that calls nothing
+//! never looks.
+//!
+//! The shape of the crate, in the order in which the book tells it:
+//!
+//! | idea | file | Go |
+//! |---|---|---|
+//! | G, M, P | `runtime2.rs` | `runtime2.go` |
+//! | two stacks and a switch | `arch/switch.rs`, `arch/tls.rs` | `asm_amd64.s` |
+//! | a goroutine is made, runs, parks, ends | `newproc.rs`, `schedule.rs`, `park.rs` | `proc.go` |
+//! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs` | `stack.go` |
+//! | the flag | `preempt.rs` | `preempt.go` |
+//! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
+//! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
+//! | blocking | `chan.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
+//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
+//! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
+//! | the event log | `trace/` | `trace.go` |
+//!
+//! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
+//! documented internals that they, and the exercises, build on.
+#![cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(unused)
+)]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!(
+    "Safepoint's runtime switches stacks by hand and needs x86_64 Linux; the book (cargo run) opens anywhere with its recorded runs"
+);
+
+mod arch;
+mod casgstatus;
+mod config;
+mod dump;
+mod fault;
+mod globrunq;
+mod gotext;
+mod lockosthread;
+mod mstart;
+mod newproc;
+mod newstack;
+mod os;
+mod panics;
+mod park;
+mod preempt;
+mod proc;
+pub mod rt;
+mod ruler;
+mod runq;
+mod runtime;
+mod runtime2;
+mod schedule;
+mod stack;
+mod stage;
+mod steal;
+mod sync;
+mod third_party;
+mod trace;
+mod word;
+
+pub use lockosthread::{lock_os_thread, unlock_os_thread};
+pub use newproc::go;
+pub use park::{goexit, gosched};
+pub use preempt::{Acquired, acquirem};
+pub use ruler::with_frame;
+pub use runtime::{Runtime, exit};
+pub use safepoint_lockstep::spin;
+pub use safepoint_macros::gofunc;
+pub use stage::Stage;
+pub use sync::{Mutex, MutexGuard, WaitGroup};
+pub use third_party::ThirdParty;
+pub use trace::user_log;
+
+/// Stage 1: the decisions of a scheduler that asks and never takes.
+pub const STAGE: Stage = Stage {
+    name: "stage1-coop",
+    main_start: || {},
+    minit: |_| {},
+    unminit: |_| {},
+    newstack: newstack::newstack,
+    preempted: park::gopreempt_m,
+    preempt_m: |_| {},
+    releasem_slow: preempt::releasem_slow,
+    schedule_slow: schedule::schedule_slow,
+    castatus_contended: casgstatus::castatus_contended,
+    runqputslow: globrunq::runqputslow,
+    runqgrab: steal::runqgrab,
+    stealwork: steal::stealwork,
+    poll: |_| None,
+    before_stopm: |_| None,
+    m_idle: |_| {},
+    handoffp: proc::handoffp,
+    throw_dump: panics::throw_dump,
+    more: &(),
+};
+
+/// The guard check that Go's compiler puts in front of every function: three instructions
+/// that compare the stack pointer with the current goroutine's `stackguard0`. If the stack
+/// pointer is not above it, there is too little stack, or somebody asked the goroutine to
+/// yield; `morestack` finds out which.
+///
+/// `#[gofunc]` writes it in front of a function. In a closure or a loop, write it yourself,
+/// as the first statement.
+#[macro_export]
+macro_rules! prologue {
+    () => {
+        // SAFETY: `fs:go_tls_g` holds the address of a G on every thread, and its word at
+        // offset 16 is `stackguard0`. `morestack` preserves every register and is called
+        // with the stack aligned (this asm has no `nostack`).
+        unsafe {
+            ::core::arch::asm!(
+                "mov {g}, fs:[go_tls_g@tpoff]",
+                "cmp rsp, [{g} + 16]",
+                "jbe {slow}",
+                g = out(reg) _,
+                slow = label {
+                    // SAFETY: as above.
+                    unsafe {
+                        ::core::arch::asm!("call {morestack}", morestack = sym $crate::rt::morestack)
+                    }
+                },
+                options(nostack, readonly),
+            )
+        }
+    };
+}
+
+const _: () = {
+    // What the assembly of the check relies on.
+    assert!(std::mem::offset_of!(runtime2::G, stackguard0) == 16);
+};

@@ -1,0 +1,70 @@
+//! The first and the last thing a thread does as an M. Mirrors `mstart`, `minit` and `mexit`
+//! of `proc.go` and `os_linux.go`.
+
+use crate::arch::{setg, setm, tls};
+use crate::os;
+use crate::proc::acquirep;
+use crate::runtime2::*;
+use crate::schedule::scheduler;
+use crate::trace;
+use std::sync::atomic::Ordering::*;
+
+/// What a thread was before it became an M, to be put back.
+pub(crate) struct Before {
+    signal_stack: os::SignalStack,
+}
+
+/// The calling thread becomes the M `mp`, with `mp.g0` as its G. Go's `minit`.
+pub(crate) fn minit(mp: &'static M) -> Before {
+    let words = tls();
+    words.locks.store(0, Relaxed);
+    words.mallocing.store(0, Relaxed);
+    mp.tls
+        .store(std::ptr::from_ref(words).cast_mut(), Release);
+    mp.procid.store(os::this_thread_id(), Release);
+    mp.g0.m.set(Some(mp));
+    mp.g0.atomicstatus.store(GRUNNING, Relaxed);
+    mp.g0.name.set("g0");
+    setm(Some(mp));
+    setg(&mp.g0);
+    let signal_stack = os::minit_signals();
+    (stage().minit)(mp);
+    Before { signal_stack }
+}
+
+/// The calling thread is no M any more. Go's `unminit`.
+pub(crate) fn unminit(mp: &'static M, before: Before) {
+    (stage().unminit)(mp);
+    os::unminit_signals(before.signal_stack);
+    mp.tls.store(std::ptr::null_mut(), Release);
+    setm(None);
+}
+
+/// Body of every thread that the runtime makes. Go's `mstart` and `mstart1`.
+pub(crate) fn mstart(mp: &'static M) {
+    let before = minit(mp);
+    os::restore_mask(&crate::runtime::signal_mask());
+    let mstartfn = mp.mstartfn.lock().expect("no panic while it is held").take();
+    let seat = mstartfn.is_some();
+    if let Some(f) = mstartfn {
+        f();
+    }
+    if let Some(pp) = mp.nextp.swap(None, Relaxed) {
+        acquirep(mp, pp);
+        trace::proc_start(pp);
+        scheduler(mp);
+    } else if !seat {
+        crate::panics::throw("mstart: nothing to do");
+    }
+    mexit(mp, before);
+}
+
+/// The thread of `mp` leaves the run. Go's `mexit`.
+fn mexit(mp: &'static M, before: Before) {
+    crate::runtime::after_main(mp);
+    os::block_all_signals();
+    unminit(mp, before);
+    if SCHED.live.fetch_sub(1, SeqCst) == 1 {
+        SCHED.left.wakeup();
+    }
+}

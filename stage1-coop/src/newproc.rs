@@ -1,0 +1,183 @@
+//! Making a goroutine: what `go f()` does. Mirrors `newproc`, `gfget` and `gfput` of
+//! `proc.go`; the chapter is *Many G on one M*.
+//!
+//! A new goroutine is a G with a closure in it and no stack: the stack is bound when it
+//! first runs, so a thousand that run one after the other share one.
+
+use crate::arch::{getg, getm, mcall, on_goroutine};
+use crate::casgstatus::casgstatus;
+use crate::panics::throw;
+use crate::park::{goexit0, runqput};
+use crate::proc::wakep;
+use crate::runtime2::*;
+use crate::trace;
+use std::mem::{MaybeUninit, align_of, size_of};
+use std::sync::atomic::Ordering::*;
+
+/// Starts a goroutine. `name` shows in traces and dumps. It runs some time later, perhaps
+/// on another thread, and ends when `f` returns; nobody waits for it, so use a
+/// [`WaitGroup`](crate::WaitGroup) or a channel. Go's `go` statement.
+///
+/// A panic in `f` ends the process with Go's message and status 2.
+///
+/// # Panics
+/// Off a goroutine: only the runtime's own threads can start one.
+pub fn go<F: FnOnce() + Send + 'static>(name: &'static str, f: F) {
+    assert!(
+        on_goroutine(),
+        "go: not on a goroutine; start the first one with Runtime::run"
+    );
+    let gp = newproc1(name);
+    store_entry(gp, f);
+    newproc(gp);
+}
+
+/// The closure's body is the goroutine's own code, so the function that calls it stands in
+/// `gotext`; usually the body is inlined into it.
+#[inline(never)]
+#[unsafe(link_section = "gotext")]
+unsafe fn shim<F: FnOnce()>(data: *mut u8) {
+    // SAFETY: `data` holds an F that `store_entry` moved there; it is read once.
+    let f = unsafe { data.cast::<F>().read() };
+    f();
+}
+
+/// As [`shim`], for a closure too large for the G.
+#[inline(never)]
+#[unsafe(link_section = "gotext")]
+unsafe fn shim_boxed<F: FnOnce()>(data: *mut u8) {
+    // SAFETY: `data` holds a Box<F> that `store_entry` moved there; it is read once.
+    let f = unsafe { data.cast::<Box<F>>().read() };
+    f();
+}
+
+pub(crate) fn store_entry<F: FnOnce() + Send + 'static>(gp: &'static G, f: F) {
+    let data: *mut [MaybeUninit<usize>; ENTRY_WORDS] = gp.entry.data.get();
+    let fits = size_of::<F>() <= ENTRY_WORDS * size_of::<usize>()
+        && align_of::<F>() <= align_of::<usize>();
+    let call: unsafe fn(*mut u8);
+    // SAFETY: the G is not queued yet, so its entry is ours; sizes and alignment were
+    // checked, and a Box is one or two words.
+    unsafe {
+        if fits {
+            data.cast::<F>().write(f);
+            call = shim::<F>;
+        } else {
+            data.cast::<Box<F>>().write(Box::new(f));
+            call = shim_boxed::<F>;
+        }
+    }
+    gp.entry.call.set(call as usize);
+}
+
+/// A G in state `GDEAD` with a number and a name: from a free list, or new. Go's
+/// `newproc1`, first half.
+#[inline(never)]
+pub(crate) fn newproc1(name: &'static str) -> &'static G {
+    let mp = getm();
+    let gp = match mp.p.get().and_then(gfget) {
+        Some(gp) => gp,
+        None => malg(),
+    };
+    if gp.atomicstatus.load(Relaxed) != GDEAD {
+        throw("newproc1: new g is not Gdead");
+    }
+    gp.goid.set(SCHED.goidgen.fetch_add(1, Relaxed) + 1);
+    gp.parentgoid.set(getg().goid.get());
+    gp.name.set(name);
+    gp
+}
+
+/// Makes a new G runnable, in front of the queue, and wakes an M for it. Go's `newproc`.
+#[inline(never)]
+fn newproc(gp: &'static G) {
+    let mp = getm();
+    let Some(pp) = mp.p.get() else {
+        throw("newproc: no p");
+    };
+    trace::go_create(gp);
+    casgstatus::<GDEAD, GRUNNABLE>(gp);
+    runqput(pp, gp, true);
+    wakep();
+}
+
+/// A brand-new G. Go's `malg`, without the stack.
+fn malg() -> &'static G {
+    let gp: &'static G = Box::leak(Box::new(G::new()));
+    casgstatus::<GIDLE, GDEAD>(gp);
+    SCHED.lock().allgs.push(gp);
+    gp
+}
+
+/// Dead Gs that a P keeps at most; half of them go to the others then.
+const GFREE_MAX: usize = 64;
+const GFREE_KEEP: usize = 32;
+
+/// Takes a dead G for `pp`. Go's `gfget`.
+fn gfget(pp: &'static P) -> Option<&'static G> {
+    if pp.gfree.get().is_none() {
+        let mut sched = SCHED.lock();
+        while pp.gfree_n.get() < GFREE_KEEP
+            && let Some(gp) = sched.gfree
+        {
+            sched.gfree = gp.schedlink.get();
+            sched.gfree_n -= 1;
+            gp.schedlink.set(pp.gfree.get());
+            pp.gfree.set(Some(gp));
+            pp.gfree_n.bump();
+        }
+    }
+    let gp = pp.gfree.get()?;
+    pp.gfree.set(gp.schedlink.get());
+    pp.gfree_n.set(pp.gfree_n.get() - 1);
+    gp.schedlink.set(None);
+    Some(gp)
+}
+
+/// Keeps a dead G for the next `go`. Go's `gfput`.
+pub(crate) fn gfput(pp: &'static P, gp: &'static G) {
+    gp.schedlink.set(pp.gfree.get());
+    pp.gfree.set(Some(gp));
+    pp.gfree_n.bump();
+    if pp.gfree_n.get() >= GFREE_MAX {
+        gfspill(pp, GFREE_KEEP);
+    }
+}
+
+/// Gives dead Gs of `pp` to everybody until `keep` are left. Go's `gfpurge`, for 0.
+#[cold]
+pub(crate) fn gfspill(pp: &'static P, keep: usize) {
+    let mut sched = SCHED.lock();
+    while pp.gfree_n.get() > keep
+        && let Some(gp) = pp.gfree.get()
+    {
+        pp.gfree.set(gp.schedlink.get());
+        pp.gfree_n.set(pp.gfree_n.get() - 1);
+        gp.schedlink.set(sched.gfree);
+        sched.gfree = Some(gp);
+        sched.gfree_n += 1;
+    }
+}
+
+/// First function on every goroutine's stack: runs the closure and ends the goroutine. A
+/// panic that reaches this place ends the process.
+pub(crate) extern "C" fn goentry() -> ! {
+    let result = std::panic::catch_unwind(|| {
+        let gp = getg();
+        // SAFETY: the word was written by `store_entry` from a function of this type, and
+        // the data with it; both belong to this goroutine, and this runs once.
+        unsafe {
+            let call: unsafe fn(*mut u8) = std::mem::transmute(gp.entry.call.get());
+            gp.entry.call.set(0);
+            call(gp.entry.data.get().cast());
+        }
+    });
+    if let Err(payload) = result
+        && !payload.is::<crate::park::Goexit>()
+    {
+        crate::panics::preprintpanics(payload.as_ref());
+    }
+    // SAFETY: on a goroutine, and nothing is left on this stack that anybody needs.
+    unsafe { mcall(goexit0) }
+    unreachable!("a goroutine that has ended runs again")
+}

@@ -1,0 +1,78 @@
+//! What a failed guard check means: a request to yield, or too little stack.
+//!
+//! One comparison serves both questions. Here, on `g0`, they are told apart, in Go's order:
+//! first what would be a bug, then the request, and only then the stack. Mirrors `newstack`
+//! of `stack.go`; the chapter *The check and the flag* follows it line by line.
+
+use crate::arch::{getm, mcall};
+use crate::casgstatus::casgstatus;
+use crate::panics::throw;
+use crate::preempt::why_not_preempt_m;
+use crate::runtime2::*;
+use crate::stack;
+use crate::{os, trace};
+use std::sync::atomic::Ordering::*;
+
+/// `morestack` comes here, still on the goroutine's stack, with the stack pointer of the
+/// function whose check failed.
+pub(crate) extern "C" fn morestack_entry(sp: usize) {
+    if !crate::arch::on_goroutine() {
+        throw("morestack on g0");
+    }
+    crate::arch::getg().param.set(sp);
+    // SAFETY: we are on a goroutine, called from its own code or from code that it called
+    // through `morestack`, which keeps nothing tied to the thread.
+    unsafe { mcall(newstack_m) }
+}
+
+fn newstack_m(gp: &'static G) -> Option<&'static G> {
+    os::at_check();
+    (stage().newstack)(gp)
+}
+
+/// The row `newstack` of this stage.
+///
+/// Returns `gp` itself to go on with it, or `None` when it has been taken off the M.
+pub fn newstack(gp: &'static G) -> Option<&'static G> {
+    let mp = getm();
+    if gp.stackguard0.load(Relaxed) == STACK_FORK {
+        throw("stack growth after fork");
+    }
+    if !gp.m.is(mp) {
+        throw("runtime: wrong goroutine in newstack");
+    }
+    if gp.throwsplit.load(Relaxed) {
+        throw("runtime: stack split at bad time");
+    }
+
+    // Read the guard once: anybody may raise the flag between two looks, and then the
+    // first would say "stack" and the second "preempt".
+    let preempt = gp.stackguard0.load(Relaxed) == STACK_PREEMPT;
+    if preempt && let Some(why) = why_not_preempt_m(mp) {
+        // Let the goroutine run on. gp.preempt stays set: whoever ends the reason for the
+        // refusal raises the flag again.
+        gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
+        trace::poll_hit(gp, why);
+        return Some(gp);
+    }
+
+    if gp.stack.lo.get() == 0 {
+        throw("missing stack in newstack");
+    }
+    if preempt {
+        if mp.p.get().is_none() {
+            throw("runtime: g is running but p is not");
+        }
+        return (stage().preempted)(gp);
+    }
+
+    let sp = gp.param.get();
+    if sp > gp.stack.lo.get() + stack::STACK_GUARD {
+        // The request was withdrawn before we looked, or the check only ticked a clock.
+        return Some(gp);
+    }
+    casgstatus::<GRUNNING, GCOPYSTACK>(gp);
+    stack::grow(gp, sp);
+    casgstatus::<GCOPYSTACK, GRUNNING>(gp);
+    Some(gp)
+}

@@ -1,0 +1,247 @@
+//! A lock and a note, each one word that the kernel can sleep on. Mirrors `lock_futex.go`.
+//!
+//! A [`Lock`] protects a few instructions of the scheduler; who waits for it keeps its
+//! thread. A [`Note`] is a one-time event: one thread sleeps, another wakes it, and then it
+//! must be cleared before it is used again.
+
+use crate::arch::{locks_dec, locks_inc};
+use safepoint_lockstep as lab;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+const SLEEPING: u32 = 2;
+
+/// Turns that a waiter spins before it sleeps: the sections under these locks are short.
+const ACTIVE_SPIN: u32 = 4;
+
+/// A mutual-exclusion lock for the runtime itself. Go's `mutex`.
+pub struct Lock {
+    /// UNLOCKED, LOCKED, or LOCKED with perhaps somebody asleep.
+    key: AtomicU32,
+}
+
+/// Releases its lock when dropped. It counts in `m.locks`: nobody is preempted while
+/// holding one.
+pub struct LockGuard {
+    lock: &'static Lock,
+}
+
+impl Lock {
+    /// An open lock.
+    pub const fn new() -> Lock {
+        Lock {
+            key: AtomicU32::new(UNLOCKED),
+        }
+    }
+
+    /// Takes the lock, and gives it back when the guard is dropped.
+    #[inline]
+    pub fn lock(&'static self) -> LockGuard {
+        self.raw_lock();
+        LockGuard { lock: self }
+    }
+
+    /// Takes the lock. Go's `lock`.
+    #[inline]
+    pub fn raw_lock(&self) {
+        locks_inc();
+        if self
+            .key
+            .compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed)
+            .is_err()
+        {
+            self.lock_slow();
+        }
+        if lab::enabled() {
+            lab::hold_events();
+        }
+    }
+
+    #[cold]
+    fn lock_slow(&self) {
+        if lab::enabled() {
+            // Only the holder of the baton runs, and it does not hand on under a lock: so
+            // this is a thread outside lockstep, and it will be done soon.
+            while self
+                .key
+                .compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed)
+                .is_err()
+            {
+                std::thread::yield_now();
+            }
+            return;
+        }
+        // Having slept once, we must assume that others sleep too: leave SLEEPING behind.
+        let mut wait = LOCKED;
+        loop {
+            for _ in 0..ACTIVE_SPIN {
+                if self.key.load(Relaxed) == UNLOCKED
+                    && self
+                        .key
+                        .compare_exchange(UNLOCKED, wait, Acquire, Relaxed)
+                        .is_ok()
+                {
+                    return;
+                }
+                super::procyield(30);
+            }
+            if self.key.swap(SLEEPING, Acquire) == UNLOCKED {
+                return;
+            }
+            wait = SLEEPING;
+            futex_wait(&self.key, SLEEPING, None);
+        }
+    }
+
+    /// Gives the lock back. Go's `unlock`.
+    #[inline]
+    pub fn raw_unlock(&self) {
+        if lab::enabled() {
+            lab::release_events();
+        }
+        if self.key.swap(UNLOCKED, Release) == SLEEPING {
+            futex_wake(&self.key, 1);
+        }
+        locks_dec();
+    }
+}
+
+impl Default for Lock {
+    fn default() -> Lock {
+        Lock::new()
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.lock.raw_unlock();
+    }
+}
+
+/// A one-time event. Go's `note`.
+pub struct Note {
+    /// 1 once woken.
+    key: AtomicU32,
+    /// In lockstep: the sleeper's actor plus one.
+    sleeper: AtomicUsize,
+}
+
+impl Note {
+    /// A note that nobody has woken.
+    pub const fn new() -> Note {
+        Note {
+            key: AtomicU32::new(0),
+            sleeper: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes the note ready for another sleep. Nobody may be asleep on it. Go's `noteclear`.
+    pub fn clear(&self) {
+        // A swap, so that whoever clears sees what the waker did before it woke.
+        self.key.swap(0, AcqRel);
+    }
+
+    /// Wakes the sleeper, or lets the next sleep return at once. Go's `notewakeup`, but a
+    /// second call is no error: at the end of a run several may wake the same M.
+    pub fn wakeup(&self) {
+        if self.key.swap(1, AcqRel) == 1 {
+            return;
+        }
+        if lab::enabled() {
+            if let Some(actor) = self.sleeper.load(Relaxed).checked_sub(1) {
+                lab::unblock(actor);
+            }
+        } else {
+            futex_wake(&self.key, 1);
+        }
+    }
+
+    /// Wakes the sleeper, from a signal handler (free-running only).
+    pub(crate) fn wakeup_from_signal(&self) {
+        if self.key.swap(1, AcqRel) == 0 {
+            futex_wake(&self.key, 1);
+        }
+    }
+
+    /// Sleeps until the note is woken. Go's `notesleep`.
+    pub fn sleep(&self) {
+        if lab::enabled() {
+            self.sleeper.store(me_plus_one(), Relaxed);
+            while self.key.load(Acquire) == 0 {
+                lab::block();
+            }
+            self.sleeper.store(0, Relaxed);
+            return;
+        }
+        while self.key.load(Acquire) == 0 {
+            futex_wait(&self.key, 0, None);
+        }
+    }
+
+    /// Sleeps until the note is woken or `ns` nanoseconds have passed; returns whether it
+    /// was woken. Go's `notetsleep`.
+    pub fn tsleep(&self, ns: u64) -> bool {
+        if lab::enabled() {
+            if self.key.load(Acquire) == 0 {
+                self.sleeper.store(me_plus_one(), Relaxed);
+                lab::block_until(lab::now() + ns);
+                self.sleeper.store(0, Relaxed);
+            }
+            return self.key.load(Acquire) == 1;
+        }
+        let deadline = super::monotonic() + ns;
+        loop {
+            if self.key.load(Acquire) == 1 {
+                return true;
+            }
+            let now = super::monotonic();
+            if now >= deadline {
+                return false;
+            }
+            futex_wait(&self.key, 0, Some(deadline - now));
+        }
+    }
+}
+
+impl Default for Note {
+    fn default() -> Note {
+        Note::new()
+    }
+}
+
+fn me_plus_one() -> usize {
+    lab::me().map_or(0, |id| id + 1)
+}
+
+fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
+    let timeout = ns.map(|ns| libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    });
+    let timeout_ptr = timeout
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: word and timeout are borrowed for the call; FUTEX_WAIT reads nothing else.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            timeout_ptr,
+        );
+    }
+}
+
+fn futex_wake(word: &AtomicU32, count: i32) {
+    // SAFETY: FUTEX_WAKE uses the address as a key only.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            count,
+        );
+    }
+}

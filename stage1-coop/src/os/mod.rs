@@ -1,0 +1,99 @@
+//! All that touches time, threads and memory, in two forms: free-running on the machine's
+//! clock, or in lockstep on the laboratory's. The scheduler calls these names and does not
+//! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter *Before you
+//! begin* says what lockstep is.
+
+mod futex;
+pub(crate) mod mem;
+mod signal;
+mod thread;
+
+pub use futex::{Lock, LockGuard, Note};
+pub(crate) use signal::{SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals};
+pub(crate) use signal::{ctrl_c_count, restoresig, watch_ctrl_c};
+pub(crate) use thread::{newosproc, this_thread_id};
+
+use safepoint_lockstep as lab;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+
+/// Nanoseconds of the run's clock: monotonic, or virtual. Go's `nanotime`.
+pub fn nanotime() -> u64 {
+    if lab::enabled() {
+        return lab::clock_read();
+    }
+    monotonic()
+}
+
+/// Nanoseconds of the machine's monotonic clock, whatever the mode.
+pub(crate) fn monotonic() -> u64 {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
+        t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64
+    })
+}
+
+/// Sleeps for microseconds without giving up the P. Go's `usleep`.
+pub fn usleep(us: u64) {
+    if lab::enabled() {
+        return lab::sleep(us * 1_000);
+    }
+    std::thread::sleep(std::time::Duration::from_micros(us));
+}
+
+/// Lets other threads run. Go's `osyield`.
+pub fn osyield() {
+    if lab::enabled() {
+        return lab::osyield();
+    }
+    std::thread::yield_now();
+}
+
+/// Waits for a few dozen cycles. Go's `procyield`.
+pub fn procyield(turns: u32) {
+    if lab::enabled() {
+        lab::advance(u64::from(turns) * 10);
+        return lab::pass();
+    }
+    for _ in 0..turns {
+        std::hint::spin_loop();
+    }
+}
+
+/// Bits that lift an ordinary guard above every stack pointer in lockstep, where each check
+/// must enter the slow path to tick the clock; 0 otherwise. Stacks are aligned so that the
+/// lifted guard never equals `STACK_PREEMPT` or `STACK_FORK`.
+static GUARD_LIFT: AtomicUsize = AtomicUsize::new(0);
+
+/// The value to store into `stackguard0` for an ordinary guard at `guard`.
+#[inline(always)]
+pub fn guard_word(guard: usize) -> usize {
+    guard | GUARD_LIFT.load(Relaxed)
+}
+
+/// Called by the slow path of each check, before it looks at anything.
+pub(crate) fn at_check() {
+    if lab::enabled() {
+        lab::check();
+    }
+}
+
+/// Lifts the guards (lockstep) or not.
+pub(crate) fn lift_guards(yes: bool) {
+    GUARD_LIFT.store(if yes { 0xffff_ffff_ffff_f000 } else { 0 }, Relaxed);
+}
+
+/// A number that differs from process to process, except in lockstep.
+pub(crate) fn random_seed() -> u64 {
+    if lab::enabled() {
+        return 0;
+    }
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}
+
+/// Ends the process at once, without running anything more. Go's `exit`.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: `_exit` takes no pointer and does not return.
+    unsafe { libc::_exit(status) }
+}

@@ -1,0 +1,185 @@
+//! What this stage needs of signals: a stack for handlers on each M, because goroutines'
+//! stacks are small; a handler that tells which goroutine overflowed, because std's does
+//! not know our stacks; and Ctrl-C as one more hand that raises the flag.
+//!
+//! Everything is put back as it was when the run ends. Mirrors parts of `signal_unix.go`
+//! and `os_linux.go` (`minit`, `unminit`).
+
+use super::{Note, mem};
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use safepoint_lockstep as lab;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Bytes of a handler's stack. The kernel's frame with AVX-512 is 3.4 KB; lockstep waits
+/// for its turn inside a handler; a dump of an overflow formats text.
+const SIGNAL_STACK: usize = 64 << 10;
+
+struct Saved {
+    segv: libc::sigaction,
+    bus: libc::sigaction,
+    int: Option<libc::sigaction>,
+}
+// SAFETY: a sigaction is plain data; the handler address in it is only passed back.
+unsafe impl Send for Saved {}
+
+static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
+static CTRL_C: AtomicU32 = AtomicU32::new(0);
+static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
+    std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
+
+type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+fn install(signal: i32, handler: Handler) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is a valid value of the type.
+    let (mut new, mut old): (libc::sigaction, libc::sigaction) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    new.sa_sigaction = handler as *const () as usize;
+    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: both structs are ours; the handlers of this file are async-signal-safe.
+    unsafe {
+        libc::sigfillset(&mut new.sa_mask);
+        libc::sigaction(signal, &new, &mut old);
+    }
+    old
+}
+
+/// Installs the fault handlers. Go's `initsig`.
+pub(crate) fn initsig() {
+    let mut saved = SAVED.lock().expect("no panic while it is held");
+    *saved = Some(Saved {
+        segv: install(libc::SIGSEGV, on_fault),
+        bus: install(libc::SIGBUS, on_fault),
+        int: None,
+    });
+}
+
+/// Puts back what [`initsig`] and [`watch_ctrl_c`] replaced.
+pub(crate) fn restoresig() {
+    let Some(saved) = SAVED.lock().expect("no panic while it is held").take() else {
+        return;
+    };
+    // SAFETY: the structs were filled in by the kernel.
+    unsafe {
+        libc::sigaction(libc::SIGSEGV, &saved.segv, std::ptr::null_mut());
+        libc::sigaction(libc::SIGBUS, &saved.bus, std::ptr::null_mut());
+        if let Some(int) = saved.int {
+            libc::sigaction(libc::SIGINT, &int, std::ptr::null_mut());
+        }
+    }
+    CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
+}
+
+/// From now on Ctrl-C counts and wakes `note`. Not in lockstep, where a key press has no
+/// virtual time.
+pub(crate) fn watch_ctrl_c(note: &'static Note) {
+    if lab::enabled() {
+        return;
+    }
+    CTRL_C.store(0, Relaxed);
+    CTRL_C_NOTE.store(std::ptr::from_ref(note).cast_mut(), Release);
+    let old = install(libc::SIGINT, on_ctrl_c);
+    if let Some(saved) = SAVED.lock().expect("no panic while it is held").as_mut() {
+        saved.int = Some(old);
+    }
+}
+
+/// Times that Ctrl-C was pressed in this run.
+pub(crate) fn ctrl_c_count() -> u32 {
+    CTRL_C.load(Acquire)
+}
+
+extern "C" fn on_ctrl_c(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    CTRL_C.fetch_add(1, AcqRel);
+    // SAFETY: null, or a `&'static Note`.
+    if let Some(note) = unsafe { CTRL_C_NOTE.load(Acquire).as_ref() } {
+        note.wakeup_from_signal();
+    }
+}
+
+extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel gives an SA_SIGINFO handler a valid siginfo and context.
+    let (addr, code, sp, pc) = unsafe {
+        let regs = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        (
+            (*info).si_addr() as usize,
+            (*info).si_code,
+            regs[libc::REG_RSP as usize] as usize,
+            regs[libc::REG_RIP as usize] as usize,
+        )
+    };
+    if crate::arch::on_goroutine() {
+        crate::fault::goroutine_fault(signal, code, addr, sp, pc);
+    }
+    // Not ours: do what would have been done without us. std's handler recognises the
+    // guard pages of std's own threads.
+    let saved = SAVED.try_lock();
+    let old = match saved.as_ref().ok().and_then(|s| s.as_ref()) {
+        Some(saved) if signal == libc::SIGSEGV => saved.segv,
+        Some(saved) => saved.bus,
+        None => {
+            // SAFETY: the default action ends the process when the fault happens again.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            return;
+        }
+    };
+    if old.sa_flags & libc::SA_SIGINFO != 0 && old.sa_sigaction > libc::SIG_IGN {
+        // SAFETY: the old action is an SA_SIGINFO handler, which has this signature.
+        let handler: Handler = unsafe { std::mem::transmute(old.sa_sigaction) };
+        handler(signal, info, context);
+    } else {
+        // SAFETY: as above.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Gives the calling thread a signal stack with a guard page below it; returns what it had
+/// and the new one, for [`unminit_signals`].
+pub(crate) fn minit_signals() -> SignalStack {
+    let whole = mem::PAGE + SIGNAL_STACK;
+    let base = mem::reserve(whole).unwrap_or_else(|e| crate::panics::out_of_memory("a signal stack", e));
+    // SAFETY: the lowest page of a mapping that we have just made.
+    let guarded = unsafe { mem::guard(base) };
+    if let Err(e) = guarded {
+        crate::panics::out_of_memory("the guard page of a signal stack", e);
+    }
+    // SAFETY: the rest of the mapping; zeroed stack_t values are valid.
+    unsafe {
+        let new = libc::stack_t {
+            ss_sp: base.as_ptr().add(mem::PAGE).cast(),
+            ss_flags: 0,
+            ss_size: SIGNAL_STACK,
+        };
+        let mut old: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(&new, &mut old);
+        SignalStack { old, base }
+    }
+}
+
+/// A thread's signal stack while it is an M.
+pub(crate) struct SignalStack {
+    old: libc::stack_t,
+    base: NonNull<u8>,
+}
+
+/// Puts the old signal stack back.
+pub(crate) fn unminit_signals(stack: SignalStack) {
+    // SAFETY: `old` came from the kernel; after the call nothing runs on our mapping.
+    unsafe {
+        libc::sigaltstack(&stack.old, std::ptr::null_mut());
+        mem::release(stack.base, mem::PAGE + SIGNAL_STACK);
+    }
+}
+
+/// Blocks all signals of the calling thread and returns the mask that was.
+pub(crate) fn block_all_signals() -> SigSet {
+    let mut old = SigSet::empty();
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut old));
+    old
+}
+
+/// Puts a mask back.
+pub(crate) fn restore_mask(mask: &SigSet) {
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), None);
+}

@@ -1,0 +1,123 @@
+//! Last words: a panic that nobody caught, and a broken invariant of the runtime. Mirrors
+//! `panic.go` (`preprintpanics`, `throw`, `fatalthrow`). The text forms are Go's, and so is
+//! the exit status, 2.
+
+use crate::arch::{getg, locks, on_goroutine};
+use crate::config::{Traceback, traceback};
+use crate::dump;
+use crate::os;
+use crate::runtime2::*;
+use crate::trace;
+use std::any::Any;
+use std::fmt::Arguments;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+
+static DYING: AtomicBool = AtomicBool::new(false);
+
+/// The first thread that dies speaks; a second one waits for the end, and one that dies
+/// while it speaks ends at once.
+fn begin_dying() {
+    // No preemption from here on.
+    crate::arch::locks_inc();
+    if DYING.swap(true, SeqCst) {
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        os::exit_now(3);
+    }
+}
+
+/// Saves the trace and ends the process with status 2.
+fn die() -> ! {
+    trace::finish();
+    if traceback() == Traceback::Crash {
+        std::process::abort();
+    }
+    os::exit_now(2)
+}
+
+/// A broken invariant of the runtime: prints `fatal error:` and all goroutines, and ends the
+/// process with status 2. Go's `throw`.
+pub fn throw(message: &str) -> ! {
+    throw_args(format_args!("{message}"))
+}
+
+/// As [`throw`], with a message to format.
+#[cold]
+pub fn throw_args(message: Arguments<'_>) -> ! {
+    let was_locked = locks() != 0;
+    begin_dying();
+    eprintln!("fatal error: {message}");
+    if traceback() > Traceback::None {
+        if on_goroutine() {
+            dump::running(getg(), None);
+        }
+        // With a lock of the runtime held, the list of goroutines cannot be trusted.
+        if !was_locked {
+            (stage().throw_dump)();
+        }
+    }
+    die()
+}
+
+/// The row `throw_dump` of this stage: every goroutine but the one that runs.
+pub fn throw_dump() {
+    dump::others();
+}
+
+/// An uncaught panic has reached the goroutine's entry: std's hook has printed its message
+/// and perhaps a backtrace; now Go's form. Go's `preprintpanics` and `fatalpanic`.
+pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
+    begin_dying();
+    let text = if let Some(s) = payload.downcast_ref::<&str>() {
+        s
+    } else if let Some(s) = payload.downcast_ref::<String>() {
+        s.as_str()
+    } else {
+        "(a value that is no text)"
+    };
+    // Further lines are indented, so that no line of the message can pass for the next part.
+    eprintln!("panic: {}", text.replace('\n', "\n\t"));
+    if traceback() > Traceback::None {
+        let gp = getg();
+        dump::running(gp, Some(gp.goid.get()));
+        if traceback() >= Traceback::All {
+            dump::others();
+        }
+    }
+    die()
+}
+
+/// Remembers where a goroutine's panic began, before it unwinds: called for every panic of
+/// the process, in front of the hook that was there.
+pub(crate) fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if on_goroutine() {
+                dump::remember_here(getg().goid.get());
+            }
+            previous(info);
+        }));
+    });
+}
+
+/// No memory: one line, and the end.
+#[cold]
+pub(crate) fn out_of_memory(what: &str, error: nix::Error) -> ! {
+    begin_dying();
+    eprintln!("runtime: cannot get memory for {what}: {}", error.desc());
+    eprintln!("fatal error: out of memory");
+    die()
+}
+
+/// No thread: Go's lines, and the end.
+#[cold]
+pub(crate) fn thread_exhaustion(have: usize, error: &std::io::Error) -> ! {
+    begin_dying();
+    eprintln!(
+        "runtime: failed to create new OS thread (have {have} already; {error}); raise the limit on processes (ulimit -u)"
+    );
+    eprintln!("fatal error: newosproc");
+    die()
+}

@@ -1,0 +1,168 @@
+//! How a goroutine comes off the processor of its own will, and back. Mirrors `gopark`,
+//! `goready`, `Gosched`, `goschedImpl` and `goexit0` of `proc.go`; the chapters *Many G on
+//! one M* and *Blocking, and the one unsafe word*.
+//!
+//! Functions that end in `_m` run on `g0`, with the goroutine that came off.
+
+use crate::arch::{getg, getm, mcall, on_goroutine};
+use crate::casgstatus::casgstatus;
+use crate::globrunq::globrunqput;
+use crate::lockosthread::{abandon, lock_internal, unlock_internal};
+use crate::newproc::gfput;
+use crate::panics::throw;
+use crate::proc::wakep;
+use crate::runtime2::*;
+use crate::schedule::{dropg, execute};
+use crate::trace::{self, WaitReason};
+use crate::stack;
+use std::sync::atomic::Ordering::*;
+
+/// Lets others run first: the goroutine goes to the end of the global queue. Go's
+/// `runtime.Gosched`. Off a goroutine it yields the thread.
+#[inline(never)]
+pub fn gosched() {
+    if !on_goroutine() {
+        return std::thread::yield_now();
+    }
+    pin_while_unwinding();
+    // SAFETY: we are on a goroutine; this function holds nothing.
+    unsafe { mcall(gosched_m) }
+}
+
+fn gosched_m(gp: &'static G) -> Option<&'static G> {
+    trace::go_sched(gp);
+    gosched_impl(gp);
+    None
+}
+
+/// The row `preempted` of this stage: a goroutine that heeded a request yields. Go's
+/// `gopreempt_m`.
+pub fn gopreempt_m(gp: &'static G) -> Option<&'static G> {
+    trace::go_preempt(gp, "coop");
+    gosched_impl(gp);
+    None
+}
+
+/// Running becomes runnable, at the end of the global queue: not of the local one, where
+/// the goroutine would be back too soon. Go's `goschedImpl`.
+pub fn gosched_impl(gp: &'static G) {
+    casgstatus::<GRUNNING, GRUNNABLE>(gp);
+    dropg(gp);
+    let mut sched = SCHED.lock();
+    globrunqput(&mut sched, gp);
+}
+
+/// Parks the goroutine until somebody calls [`goready`] on it. `unlockf`, if there is one,
+/// runs on `g0` once the goroutine is in state `GWAITING`, with `lock`: it lets go of what
+/// protects the place where the waker will find the goroutine, or says that there is
+/// nothing to wait for any more (false). Go's `gopark`.
+///
+/// # Safety
+/// On a goroutine. `lock` is valid for `unlockf`, and somebody will find the goroutine.
+#[inline(never)]
+pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReason) {
+    let gp = getg();
+    let mp = getm();
+    mp.waitunlockf.set(unlockf.map_or(0, |f| f as usize));
+    mp.waitlock.store(lock, Relaxed);
+    gp.waitreason.store(reason as u8, Relaxed);
+    trace::go_block(gp, reason);
+    pin_while_unwinding();
+    // SAFETY: we are on a goroutine; this function holds nothing of the thread's.
+    unsafe { mcall(park_m) }
+}
+
+fn park_m(gp: &'static G) -> Option<&'static G> {
+    let mp = getm();
+    // Waiting first, unlock after: whoever gets the lock must be able to make it runnable.
+    casgstatus::<GRUNNING, GWAITING>(gp);
+    dropg(gp);
+    let f = mp.waitunlockf.get();
+    if f != 0 {
+        mp.waitunlockf.set(0);
+        // SAFETY: the word was written by gopark from an UnlockFn.
+        let f: UnlockFn = unsafe { std::mem::transmute(f) };
+        if !f(gp, mp.waitlock.load(Relaxed)) {
+            casgstatus::<GWAITING, GRUNNABLE>(gp);
+            return Some(execute(mp, gp, true));
+        }
+    }
+    None
+}
+
+/// Makes a parked goroutine runnable: it goes before all others in the queue of the
+/// caller's P. Go's `goready`.
+#[inline(never)]
+pub fn goready(gp: &'static G) {
+    ready(gp, true);
+}
+
+/// Makes a parked goroutine runnable, in front of the queue or at its end. Go's `ready`.
+pub fn ready(gp: &'static G, next: bool) {
+    let mp = getm();
+    let Some(pp) = mp.p.get() else {
+        throw("ready: no p");
+    };
+    trace::go_unblock(gp);
+    casgstatus::<GWAITING, GRUNNABLE>(gp);
+    runqput(pp, gp, next);
+    wakep();
+}
+
+/// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.
+#[inline]
+pub fn runqput(pp: &'static P, gp: &'static G, next: bool) {
+    pp.runq
+        .put(gp, next, |batch| (stage().runqputslow)(pp, batch));
+}
+
+/// Ends the goroutine, running what its frames have to drop. Go's `runtime.Goexit`.
+///
+/// # Panics
+/// Off a goroutine.
+pub fn goexit() -> ! {
+    assert!(on_goroutine(), "goexit: not on a goroutine");
+    std::panic::resume_unwind(Box::new(Goexit))
+}
+
+/// What [`goexit`] unwinds with: no panic, so std's hook does not speak.
+pub(crate) struct Goexit;
+
+/// On `g0`, with a goroutine that has finished. Go's `goexit0`.
+pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
+    let mp = getm();
+    let Some(pp) = mp.p.get() else {
+        throw("goexit0: no p");
+    };
+    trace::go_end(gp);
+    casgstatus::<GRUNNING, GDEAD>(gp);
+    dropg(gp);
+    stack::unbind(pp, gp);
+    let locked = gp.lockedm.get().is_some();
+    gp.lockedm.set(None);
+    gp.preempt.store(false, Relaxed);
+    gp.waitreason.store(0, Relaxed);
+    gfput(pp, gp);
+    if locked {
+        // It may have left the thread in a state that no other goroutine should see.
+        abandon(mp);
+        mp.leaving.store(true, Relaxed);
+    }
+    None
+}
+
+/// While a goroutine unwinds it stays on its M, because std counts a thread's panics. When
+/// it is over, the next yield lets it go.
+#[inline]
+fn pin_while_unwinding() {
+    let gp = getg();
+    let unwinding = std::thread::panicking();
+    if unwinding != gp.unwinding.load(Relaxed) {
+        gp.unwinding.store(unwinding, Relaxed);
+        if unwinding {
+            lock_internal(gp);
+        } else {
+            unlock_internal(gp);
+        }
+    }
+}

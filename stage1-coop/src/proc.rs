@@ -1,0 +1,204 @@
+//! Ms and Ps find each other: who takes a P, who sleeps, who is woken. Mirrors `acquirep`,
+//! `releasep`, `handoffp`, `startm`, `stopm`, `wakep` and `newm` of `proc.go`; the chapter
+//! is *P, queues, stealing*.
+//!
+//! The rule for waking: whoever makes a goroutine runnable wakes *one* more M if a P is
+//! idle and nobody is already looking for work. An M that finds work while it was the last
+//! one looking wakes the next. So a burst of work spreads over all Ps, and a single
+//! goroutine wakes one thread and not all.
+
+use crate::os;
+use crate::panics::{thread_exhaustion, throw};
+use crate::runtime2::*;
+use crate::trace;
+use std::sync::atomic::{Ordering::*, fence};
+
+/// `mp` holds `pp` from now on. Go's `acquirep`.
+pub fn acquirep(mp: &'static M, pp: &'static P) {
+    if mp.p.get().is_some() {
+        throw("acquirep: already in go");
+    }
+    if pp.m.get().is_some() || pp.status.load(Relaxed) != PIDLE {
+        throw("acquirep: invalid p state");
+    }
+    mp.p.set(Some(pp));
+    pp.m.store(Some(mp), Release);
+    pp.status.store(PRUNNING, Release);
+}
+
+/// `mp` gives its P up, which it returns. Go's `releasep`.
+pub fn releasep(mp: &'static M) -> &'static P {
+    let Some(pp) = mp.p.get() else {
+        throw("releasep: invalid arg");
+    };
+    if !pp.m.is(mp) || pp.status.load(Relaxed) != PRUNNING {
+        throw("releasep: invalid p state");
+    }
+    mp.p.set(None);
+    pp.m.store(None, Relaxed);
+    pp.status.store(PIDLE, Release);
+    pp
+}
+
+/// Puts `pp`, whose queue is empty, on the idle list. Go's `pidleput`.
+pub fn pidleput(sched: &mut SchedInner, pp: &'static P) {
+    if !pp.runq.is_empty() {
+        throw("pidleput: P has non-empty run queue");
+    }
+    pp.link.set(sched.pidle);
+    sched.pidle = Some(pp);
+    SCHED.npidle.fetch_add(1, SeqCst);
+}
+
+/// Takes a P from the idle list. Go's `pidleget`.
+pub fn pidleget(sched: &mut SchedInner) -> Option<&'static P> {
+    let pp = sched.pidle?;
+    sched.pidle = pp.link.get();
+    pp.link.set(None);
+    SCHED.npidle.fetch_sub(1, SeqCst);
+    Some(pp)
+}
+
+/// Work was made: wakes an M for it unless somebody is looking already. Go's `wakep`.
+pub fn wakep() {
+    // The other half of findrunnable's dance: the goroutine was queued before, and this
+    // barrier stands between that and the look at the counters.
+    fence(SeqCst);
+    if SCHED.npidle.load(Relaxed) == 0 {
+        return;
+    }
+    if SCHED.nmspinning.load(Relaxed) != 0
+        || SCHED
+            .nmspinning
+            .compare_exchange(0, 1, SeqCst, Relaxed)
+            .is_err()
+    {
+        return;
+    }
+    startm(None, true);
+}
+
+/// Starts an M for `pp`, or for any idle P; does nothing without a P. With `spinning` the
+/// caller has counted the M as looking for work. Go's `startm`.
+pub fn startm(pp: Option<&'static P>, spinning: bool) {
+    let (mp, pp) = {
+        let mut sched = SCHED.lock();
+        if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
+            return;
+        }
+        let Some(pp) = pp.or_else(|| pidleget(&mut sched)) else {
+            if spinning && SCHED.nmspinning.fetch_sub(1, SeqCst) == 0 {
+                throw("startm: negative nmspinning");
+            }
+            return;
+        };
+        let mp = sched.midle;
+        if let Some(mp) = mp {
+            sched.midle = mp.schedlink.get();
+            mp.schedlink.set(None);
+            sched.nmidle -= 1;
+        }
+        (mp, pp)
+    };
+    if spinning && !pp.runq.is_empty() {
+        throw("startm: p has runnable gs");
+    }
+    match mp {
+        None => {
+            newm(None, Some(pp), spinning);
+        }
+        Some(mp) => {
+            mp.spinning.store(spinning, Relaxed);
+            mp.nextp.set(Some(pp));
+            mp.park.wakeup();
+        }
+    }
+}
+
+/// Makes an M: a thread that runs `mstartfn`, if there is one, and schedules after that if
+/// it has a P. Go's `newm` and `allocm`.
+pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -> &'static M {
+    let mp: &'static M = {
+        let mut sched = SCHED.lock();
+        let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
+        sched.mnext += 1;
+        mcommoninit(mp);
+        mp
+    };
+    *mp.mstartfn.lock().expect("no panic while it is held") = mstartfn;
+    mp.nextp.set(pp);
+    mp.spinning.store(spinning, Relaxed);
+    trace::thread_start(mp);
+    if let Err(error) = os::newosproc(mp) {
+        thread_exhaustion(mp.id.get(), &error);
+    }
+    mp
+}
+
+/// What every M needs, M0 too: a place in `allm` and a random number. `sched.lock` is held.
+/// Go's `mcommoninit`.
+pub(crate) fn mcommoninit(mp: &'static M) {
+    let seed = os::random_seed() ^ (mp.id.get() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mp.fastrand.store(seed | 1, Relaxed);
+    mp.trace.init();
+    mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
+    // Release: who walks the list sees a complete M.
+    SCHED.allm.store(Some(mp), Release);
+    SCHED.live.fetch_add(1, SeqCst);
+}
+
+/// Puts the M to sleep until somebody gives it a P. Returns false when it was woken because
+/// the run is over. Go's `stopm`.
+pub(crate) fn stopm(mp: &'static M) -> bool {
+    {
+        let mut sched = SCHED.lock();
+        if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
+            return false;
+        }
+        mp.schedlink.set(sched.midle);
+        sched.midle = Some(mp);
+        sched.nmidle += 1;
+    }
+    (stage().m_idle)(mp);
+    mpark(mp)
+}
+
+/// Sleeps on `m.park` and takes the P that came with the waking. Go's `mPark`.
+pub(crate) fn mpark(mp: &'static M) -> bool {
+    mp.park.sleep();
+    mp.park.clear();
+    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+        return false;
+    }
+    let Some(pp) = mp.nextp.swap(None, Relaxed) else {
+        throw("mpark: woken without a p");
+    };
+    acquirep(mp, pp);
+    trace::proc_start(pp);
+    true
+}
+
+/// The row `handoffp` of this stage: somebody should run `pp`, whose M cannot. Go's
+/// `handoffp`.
+pub fn handoffp(pp: &'static P) {
+    if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
+        return startm(Some(pp), false);
+    }
+    // Nothing to do here, but nobody looks for work anywhere else either: send one.
+    if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
+        && SCHED
+            .nmspinning
+            .compare_exchange(0, 1, SeqCst, Relaxed)
+            .is_ok()
+    {
+        return startm(Some(pp), true);
+    }
+    let mut sched = SCHED.lock();
+    if SCHED.runqsize.load(Relaxed) != 0 {
+        drop(sched);
+        return startm(Some(pp), false);
+    }
+    pidleput(&mut sched, pp);
+    drop(sched);
+    trace::proc_stop(pp);
+}

@@ -1,0 +1,32 @@
+//! The internals that later stages and the exercises build on, by Go's names. Nothing here
+//! is needed to *use* goroutines; everything here has rules that are written where the thing
+//! is defined.
+
+pub use crate::arch::{
+    McallFn, getg, getm, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine, systemstack,
+};
+pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
+pub use crate::config::{GODEBUG, GodebugKey, Traceback};
+pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
+pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
+pub use crate::newstack::newstack;
+pub use crate::os::{Lock, LockGuard, Note, nanotime, osyield, procyield, usleep};
+pub use crate::panics::{throw, throw_args, throw_dump};
+pub use crate::park::{goready, gopark, gopreempt_m, gosched_impl, ready, runqput};
+pub use crate::preempt::{
+    can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
+    why_not_preempt_m,
+};
+pub use crate::proc::{
+    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, wakep,
+};
+pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
+pub use crate::runtime2::*;
+pub use crate::schedule::{GLOBAL_EVERY, Slow, schedule_slow};
+pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN};
+pub use crate::stage::{Next, Row, table};
+pub use crate::steal::{
+    Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
+};
+pub use crate::trace::{Event, KINDS, Kind, WaitReason, emit, legend, on};
+pub use crate::word::{Link, Text, Word};

@@ -1,0 +1,335 @@
+//! From `run` to the end of `main`: how a program starts and stops. Mirrors `schedinit`,
+//! `runtime.main` and `exit` of `proc.go`.
+//!
+//! As in Go, when `main` returns the others are not waited for. Unlike Go the process goes
+//! on: every M leaves at its next look at the scheduler, what was changed is put back, and
+//! `run` can be called again. The frames of goroutines that never finished are leaked: they
+//! are never unwound, and their stacks never used again.
+
+use crate::arch::{getm_opt, mcall, morestackinit};
+use crate::config::{self, Config};
+use crate::mstart::{minit, unminit};
+use crate::newproc::{gfspill, newproc1, store_entry};
+use crate::park::{goexit0, runqput};
+use crate::preempt::preemptall;
+use crate::proc::{acquirep, mcommoninit, newm, pidleput, releasep};
+use crate::runtime2::*;
+use crate::schedule::scheduler;
+use crate::stage::Stage;
+use crate::third_party::ThirdParty;
+use crate::word::Link;
+use crate::{arch, casgstatus, os, panics, preempt, stack, steal, trace};
+use nix::sys::signal::SigSet;
+use safepoint_lockstep as lab;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::*;
+
+/// Nanoseconds that Ms get to leave when `main` has returned.
+const LEAVE_NS: u64 = 1_000_000_000;
+
+/// The M that ran `main` to its end: it sees the others off.
+static STOPPER: Link<M> = Link::none();
+/// One run at a time.
+static RUN: Mutex<()> = Mutex::new(());
+/// The signal mask of the thread that called `run`: every M gets it.
+static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
+
+/// A runtime that has not started: what to run it with.
+///
+/// ```no_run
+/// use stage1_coop::{Runtime, STAGE, go, gosched};
+///
+/// // SAFETY: nothing in these goroutines keeps anything that belongs to a thread.
+/// unsafe {
+///     Runtime::new(&STAGE).procs(1).run(|| {
+///         go("greeter", || println!("hello from a goroutine"));
+///         gosched();
+///     });
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct Runtime {
+    stage: &'static Stage,
+    procs: Option<usize>,
+    third_party: Option<fn(&mut ThirdParty)>,
+}
+
+impl Runtime {
+    /// A runtime with the decisions of `stage`.
+    pub fn new(stage: &'static Stage) -> Runtime {
+        Runtime {
+            stage,
+            procs: None,
+            third_party: None,
+        }
+    }
+
+    /// The number of Ps when `GOMAXPROCS` does not say it. Without this: the number of
+    /// processors, or 1 in lockstep.
+    ///
+    /// # Panics
+    /// If `n` is not between 1 and 256.
+    pub fn procs(mut self, n: usize) -> Runtime {
+        assert!(
+            (1..=config::MAX_PROCS).contains(&n),
+            "procs takes 1 to {}",
+            config::MAX_PROCS
+        );
+        self.procs = Some(n);
+        self
+    }
+
+    /// Runs `f` on a thread that has no P, beside the goroutines: somebody has to raise the
+    /// flag. With it, Ctrl-C raises the flag too.
+    pub fn third_party(mut self, f: fn(&mut ThirdParty)) -> Runtime {
+        self.third_party = Some(f);
+        self
+    }
+
+    /// Runs `main` as goroutine 1 and returns when it has returned. The calling thread is
+    /// M0 meanwhile.
+    ///
+    /// A second `run` of the process waits for the first. If an M cannot be made to leave
+    /// within a second (its goroutine is in a loop that nobody can stop), one line says so
+    /// and the process ends with status 0, as a Go program would.
+    ///
+    /// Bad values in the environment (see the README's list of switches) end the process
+    /// with one line and status 2.
+    ///
+    /// # Panics
+    /// On a thread of a run that is not over.
+    ///
+    /// # Safety
+    /// Rust cannot check what follows, and everything else of this crate relies on it. A
+    /// goroutine may move to another thread **wherever it calls or blocks**: at a guard
+    /// check, at [`gosched`](crate::gosched), in a channel, a mutex, a wait group. Across
+    /// such a point, code that runs on goroutines must not keep
+    ///
+    /// * a reference into a `thread_local!`, or a value taken out of one that belongs to
+    ///   its thread (an `Rc`, a `RefCell` borrow). The compiler may even keep the address
+    ///   by itself, in code that mentions the variable before and after; so keep
+    ///   `thread_local!` out of goroutines that yield;
+    /// * a guard that must be released by the thread that took it: `std`'s `MutexGuard`
+    ///   and `RwLock` guards, the lock of `stdout`. (Use [`Mutex`](crate::Mutex).) Besides,
+    ///   another goroutine of the same thread would wait for it for ever.
+    ///
+    /// It may use `std` freely between such points: print, allocate, format, panic, spawn
+    /// threads. It may call anything that blocks; that keeps a P busy.
+    ///
+    /// A goroutine has 216 KiB of stack, and code without checks 32 KiB below that; a guard
+    /// page ends what overflows.
+    pub unsafe fn run<F: FnOnce() + Send + 'static>(self, main: F) {
+        assert!(
+            getm_opt().is_none(),
+            "Runtime::run: called on a thread of a run that is not over"
+        );
+        let _one = RUN.lock().unwrap_or_else(|e| e.into_inner());
+        let mp = self.schedinit();
+        let pp = &allp()[0];
+        let before = minit(mp);
+        acquirep(mp, pp);
+        trace::proc_start(pp);
+        {
+            let mut sched = SCHED.lock();
+            for pp in allp()[1..].iter().rev() {
+                pidleput(&mut sched, pp);
+            }
+        }
+
+        let gp = newproc1("main");
+        store_entry(gp, move || {
+            (stage().main_start)();
+            main();
+            main_returned();
+        });
+        trace::go_create(gp);
+        casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp);
+        // Not into runnext: main begins a slice, it inherits none.
+        runqput(pp, gp, false);
+        if let Some(f) = self.third_party {
+            newm(
+                Some(Box::new(move || ThirdParty::sit(f))),
+                None,
+                false,
+            );
+        }
+
+        scheduler(mp);
+        if mp.leaving.load(Relaxed) {
+            // A goroutine ended while locked to M0. Go parks the main thread for ever then.
+            mp.park.sleep();
+        }
+        after_main(mp);
+        SCHED.live.fetch_sub(1, SeqCst);
+        wait_for_others(0);
+        self.cleanup(mp);
+        unminit(mp, before);
+        os::restoresig();
+        trace::finish();
+        for m in allm() {
+            m.trace.free();
+        }
+        if lab::enabled() {
+            lab::stop();
+            os::lift_guards(false);
+        }
+    }
+
+    /// Everything before the first goroutine. Go's `schedinit`.
+    fn schedinit(&self) -> &'static M {
+        let config = config::read(config::GODEBUG).unwrap_or_else(|line| usage(&line));
+        let Config { procs, seed, trace } = config;
+        if let Some(seed) = seed {
+            let lab = lab::Config {
+                seed,
+                in_gotext: crate::gotext::contains,
+                last_words: trace::finish,
+            };
+            lab::start(lab).unwrap_or_else(|line| usage(&line));
+        }
+        let procs = procs.or(self.procs).unwrap_or_else(|| {
+            if seed.is_some() {
+                1
+            } else {
+                std::thread::available_parallelism().map_or(1, usize::from)
+            }
+        });
+        let procs = procs.min(config::MAX_PROCS);
+        os::lift_guards(seed.is_some());
+        *MASK.lock().expect("no panic while it is held") = Some({
+            let mask = os::block_all_signals();
+            os::restore_mask(&mask);
+            mask
+        });
+        set_stage(self.stage);
+        preempt::reset();
+        steal::set_order(procs as u32);
+        let ps: Vec<P> = (0..procs).map(P::new).collect();
+        set_allp(Vec::leak(ps));
+        STOPPER.set(None);
+        SCHED.attention.store(0, SeqCst);
+        SCHED.npidle.store(0, SeqCst);
+        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.runqsize.store(0, SeqCst);
+        SCHED.goidgen.store(0, SeqCst);
+        SCHED.live.store(0, SeqCst);
+        SCHED.allm.set(None);
+        trace::start(trace);
+        morestackinit();
+        panics::install_hook();
+        os::initsig();
+        let mut sched = SCHED.lock();
+        sched.midle = None;
+        sched.nmidle = 0;
+        sched.pidle = None;
+        sched.runqhead = None;
+        sched.runqtail = None;
+        sched.mnext = 1;
+        let mp: &'static M = Box::leak(Box::new(M::new(0)));
+        mcommoninit(mp);
+        mp
+    }
+
+    /// Every other M has left: join the threads, keep what can be used again.
+    fn cleanup(&self, mp: &'static M) {
+        for m in allm() {
+            let thread = m.thread.lock().ok().and_then(|mut t| t.take());
+            if let Some(thread) = thread {
+                // A panic of such a thread has ended the process already.
+                let _ = thread.join();
+            }
+        }
+        if mp.p.get().is_some() {
+            releasep(mp);
+        }
+        for pp in allp() {
+            gfspill(pp, 0);
+            stack::flush(pp);
+        }
+        // Goroutines that did not finish are lost on purpose, stacks and all.
+        SCHED
+            .lock()
+            .allgs
+            .retain(|gp| gp.atomicstatus.load(Relaxed) == GDEAD);
+    }
+}
+
+fn usage(line: &str) -> ! {
+    eprintln!("{line}");
+    std::process::exit(2)
+}
+
+/// The signal mask that every M runs with.
+pub(crate) fn signal_mask() -> SigSet {
+    MASK.lock()
+        .ok()
+        .and_then(|m| *m)
+        .unwrap_or_else(SigSet::empty)
+}
+
+/// `main` has returned, on its goroutine.
+fn main_returned() {
+    // SAFETY: on goroutine 1, which holds nothing any more.
+    unsafe { mcall(main_returned_m) }
+}
+
+fn main_returned_m(gp: &'static G) -> Option<&'static G> {
+    STOPPER.store(Some(arch::getm()), SeqCst);
+    goexit0(gp);
+    stop_all();
+    None
+}
+
+/// Tells every M to leave: those that run goroutines at their next check, those that sleep
+/// at once.
+fn stop_all() {
+    {
+        // Under the lock, so that an M on its way to sleep either sees this or is woken.
+        let _sched = SCHED.lock();
+        SCHED.attention.fetch_or(ATTENTION_STOP, SeqCst);
+    }
+    preemptall();
+    for m in allm() {
+        m.park.wakeup();
+    }
+}
+
+/// Called by each M that leaves. The one that ran `main` to its end waits for the others,
+/// but not for ever.
+pub(crate) fn after_main(mp: &'static M) {
+    if STOPPER.load(SeqCst).is_none_or(|s| !std::ptr::eq(s, mp)) {
+        return;
+    }
+    let deadline = os::nanotime() + LEAVE_NS;
+    while SCHED.live.load(SeqCst) > 1 {
+        if os::nanotime() > deadline {
+            abandon_process(mp);
+        }
+        os::usleep(100);
+    }
+}
+
+fn wait_for_others(left: u32) {
+    while SCHED.live.load(SeqCst) > left {
+        os::usleep(100);
+    }
+}
+
+fn abandon_process(mp: &'static M) -> ! {
+    for m in allm().filter(|m| !std::ptr::eq(*m, mp)) {
+        if let Some(gp) = m.curg.load(Acquire) {
+            eprintln!(
+                "runtime: main has returned, but goroutine {} ({}) never comes to a check; the process ends with it",
+                gp.goid.get(),
+                gp.name.get()
+            );
+        }
+    }
+    exit(0)
+}
+
+/// Ends the process, saving the trace first. Go's `os.Exit`.
+pub fn exit(status: i32) -> ! {
+    trace::finish();
+    std::process::exit(status)
+}

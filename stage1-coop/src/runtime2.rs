@@ -1,0 +1,511 @@
+//! G, M and P: the three structures that everything else is about.
+//!
+//! A **G** is a goroutine: a stack and the place where it stopped. An **M** is a machine: a
+//! thread of the operating system. A **P** is a processor: the right to run goroutines, and
+//! the queue of those that wait for it. Exactly GOMAXPROCS Ps exist; an M must hold one to
+//! run a G. Mirrors `runtime2.go`; the chapter *P, queues, stealing* draws them.
+//!
+//! All three live for ever once made, as in Go, so the rest of the runtime passes
+//! `&'static` references around. Every field is an atomic; its comment says who writes it:
+//!
+//! * *owner*: for a G the M that runs it, or who took it off its queue; for a P the M that
+//!   holds it; for an M its own thread.
+//! * *lock*: under [`SCHED`]'s lock.
+//! * *anybody*: with the ordering that the field's comment names.
+
+use crate::arch::Tls;
+use crate::os::{Lock, LockGuard, Note};
+use crate::runq::Runq;
+use crate::stage::Stage;
+use crate::trace::Buffer;
+use crate::word::{Link, Text, Word};
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*,
+};
+use std::thread::JoinHandle;
+
+// The states of a G. The numbers are Go's: dumps print them, and later stages use those
+// that this one does not.
+/// Just allocated.
+pub const GIDLE: u32 = 0;
+/// On a run queue.
+pub const GRUNNABLE: u32 = 1;
+/// Running on an M with a P.
+pub const GRUNNING: u32 = 2;
+/// In a system call.
+pub const GSYSCALL: u32 = 3;
+/// Parked; whoever wakes it must find it through what it waits for.
+pub const GWAITING: u32 = 4;
+/// Unused since Go 1.4; kept because debuggers know the number.
+pub const GMORIBUND: u32 = 5;
+/// Finished, or not yet started; on a free list.
+pub const GDEAD: u32 = 6;
+/// Unused.
+pub const GENQUEUE: u32 = 7;
+/// Its stack is being exchanged for a larger one.
+pub const GCOPYSTACK: u32 = 8;
+/// Stopped itself because it was asked to.
+pub const GPREEMPTED: u32 = 9;
+/// A bit on top of a state: somebody holds the goroutine still.
+pub const GSCAN: u32 = 0x1000;
+
+/// Go's word for a G state, as dumps print it.
+pub fn gstatus_name(status: u32) -> &'static str {
+    match status & !GSCAN {
+        GIDLE => "idle",
+        GRUNNABLE => "runnable",
+        GRUNNING => "running",
+        GSYSCALL => "syscall",
+        GWAITING => "waiting",
+        GDEAD => "dead",
+        GCOPYSTACK => "copystack",
+        GPREEMPTED => "preempted",
+        _ => "???",
+    }
+}
+
+// The states of a P.
+/// On the idle list, its queue empty.
+pub const PIDLE: u32 = 0;
+/// Held by an M that runs goroutines or looks for one.
+pub const PRUNNING: u32 = 1;
+/// Its M is in a system call.
+pub const PSYSCALL: u32 = 2;
+/// Stopped with the world.
+pub const PGCSTOP: u32 = 3;
+/// No longer used: GOMAXPROCS shrank.
+pub const PDEAD: u32 = 4;
+
+/// Written to `stackguard0` to ask for preemption: larger than any stack pointer, so the
+/// ordinary comparison in every prologue fails. Go's `stackPreempt`, 0xfffffffffffffade.
+pub const STACK_PREEMPT: usize = -1314isize as usize;
+/// Written to `stackguard0` by a `fork` in progress: growing then is a bug. Go's `stackFork`.
+pub const STACK_FORK: usize = -1234isize as usize;
+
+/// The usable part of a goroutine's stack, in addresses: `lo` grows downwards.
+#[repr(C)]
+pub struct Stack {
+    /// Lowest usable address. *owner*
+    pub lo: Word,
+    /// One past the highest. *owner*
+    pub hi: Word,
+}
+
+/// Where a G continues: Go's `gobuf`.
+#[repr(C)]
+pub struct Gobuf {
+    /// Stack pointer. *owner*
+    pub sp: Word,
+    /// Program counter. *owner*
+    pub pc: Word,
+    /// Frame pointer, where a dump starts its walk. *owner*
+    pub bp: Word,
+}
+
+/// Machine words that a goroutine's closure may take before it is boxed.
+pub const ENTRY_WORDS: usize = 6;
+/// Words that later stages keep in each G, M and P, by their own layout.
+pub const EXT_WORDS: usize = 4;
+
+/// The closure that a goroutine runs: a function that knows its type, and its bytes.
+pub struct Entry {
+    /// `unsafe fn(*mut u8)` that reads the closure out of `data` and calls it; 0 once done.
+    pub call: Word,
+    /// The closure. *owner* (written before the G is first queued, read on its own stack)
+    pub data: UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>,
+}
+
+/// A goroutine. The first fields stand where Go has them: the prologue reads
+/// `stackguard0` at offset 16.
+#[repr(C, align(64))]
+pub struct G {
+    /// Bounds of the stack; 0 while no stack is bound.
+    pub stack: Stack,
+    /// What the prologue compares the stack pointer with. *owner*, and *anybody* may store
+    /// [`STACK_PREEMPT`] (relaxed: a request that is overwritten is asked again).
+    pub stackguard0: AtomicUsize,
+    /// The M that runs it. *owner*
+    pub m: Link<M>,
+    /// Where it continues while it does not run.
+    pub sched: Gobuf,
+    /// Asked to yield. Survives a refusal, and `execute` clears it. *owner* and *anybody*,
+    /// relaxed.
+    pub preempt: AtomicBool,
+    /// A stack check must not happen now. *owner*
+    pub throwsplit: AtomicBool,
+    /// Why it waits, an index into the stage's reasons. *owner*
+    pub waitreason: AtomicU8,
+    /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
+    pub unwinding: AtomicBool,
+    /// One of the states above. Changed only by `casgstatus`.
+    pub atomicstatus: AtomicU32,
+    /// Number of the goroutine, from 1, never reused within a run. *owner*
+    pub goid: Word,
+    /// Next in the queue or list it stands in. Whoever owns the list.
+    pub schedlink: Link<G>,
+    /// Set by who wakes it, read when it goes on. Ordered by the run queue.
+    pub param: Word,
+    /// The closure.
+    pub entry: Entry,
+    /// Name in traces and dumps. *owner*
+    pub name: Text,
+    /// The M it is locked to. *owner*
+    pub lockedm: Link<M>,
+    /// Stack slot plus one, 0 for none. *owner*
+    pub slot: AtomicU32,
+    /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
+    pub ruler: Word,
+    /// The trace's number of the last request to preempt it. *anybody*, relaxed.
+    pub preempt_flow: AtomicU32,
+    /// The goroutine that created it. *owner*
+    pub parentgoid: Word,
+    /// For later stages.
+    pub ext: [Word; EXT_WORDS],
+}
+
+// SAFETY: every field but `entry.data` is atomic. `entry.data` is written by the creator
+// before the G is published through a run queue and read once, by the goroutine itself.
+unsafe impl Sync for G {}
+
+impl G {
+    /// A G without a stack, in state [`GIDLE`].
+    pub const fn new() -> G {
+        G {
+            stack: Stack {
+                lo: Word::new(0),
+                hi: Word::new(0),
+            },
+            stackguard0: AtomicUsize::new(0),
+            m: Link::none(),
+            sched: Gobuf {
+                sp: Word::new(0),
+                pc: Word::new(0),
+                bp: Word::new(0),
+            },
+            preempt: AtomicBool::new(false),
+            throwsplit: AtomicBool::new(false),
+            waitreason: AtomicU8::new(0),
+            unwinding: AtomicBool::new(false),
+            atomicstatus: AtomicU32::new(GIDLE),
+            goid: Word::new(0),
+            schedlink: Link::none(),
+            param: Word::new(0),
+            entry: Entry {
+                call: Word::new(0),
+                data: UnsafeCell::new([MaybeUninit::uninit(); ENTRY_WORDS]),
+            },
+            name: Text::new(),
+            lockedm: Link::none(),
+            slot: AtomicU32::new(0),
+            ruler: Word::new(0),
+            preempt_flow: AtomicU32::new(0),
+            parentgoid: Word::new(0),
+            ext: [const { Word::new(0) }; EXT_WORDS],
+        }
+    }
+}
+
+impl Default for G {
+    fn default() -> G {
+        G::new()
+    }
+}
+
+/// What a thread does instead of running goroutines: Go's `m.mstartfn`.
+pub type StartFn = Box<dyn FnOnce() + Send>;
+
+/// Decides, on `g0`, whether a goroutine really parks. Go's `waitunlockf`.
+pub type UnlockFn = fn(&'static G, *mut ()) -> bool;
+
+/// A machine: a thread of the operating system.
+#[repr(C)]
+pub struct M {
+    /// The G of the scheduler's stack: the thread's own.
+    pub g0: G,
+    /// The goroutine it runs. *owner*; others read it to ask for preemption (acquire).
+    pub curg: Link<G>,
+    /// The P it holds. *owner*
+    pub p: Link<P>,
+    /// The P it will take when woken. Written by the waker, ordered by `park`.
+    pub nextp: Link<P>,
+    /// Number, from 0 for the thread that called `run`. Written once.
+    pub id: Word,
+    /// Looks for work. *owner*, or the waker before `park`.
+    pub spinning: AtomicBool,
+    /// Keeps preemption off while it is not empty. *owner*
+    pub preemptoff: Text,
+    /// Where it sleeps.
+    pub park: Note,
+    /// The goroutine that is locked to it. *owner*
+    pub lockedg: Link<G>,
+    /// Nesting of `LockOSThread` by the user, and by the runtime. *owner*
+    pub locked_ext: AtomicU32,
+    /// See `locked_ext`.
+    pub locked_int: AtomicU32,
+    /// Its goroutine ended while locked to it: the thread ends too. *owner*
+    pub leaving: AtomicBool,
+    /// Next idle M. *lock*
+    pub schedlink: Link<M>,
+    /// Next of all Ms. *lock* to extend, never shortened within a run.
+    pub alllink: Link<M>,
+    /// Called on `g0` when the goroutine has parked; may say no. *owner*
+    pub waitunlockf: Word,
+    /// Its argument. *owner*
+    pub waitlock: AtomicPtr<()>,
+    /// State of `fastrand`. *owner*
+    pub fastrand: AtomicU64,
+    /// The thread's own words: `locks` and `mallocing`. Written once, by its thread.
+    pub tls: AtomicPtr<Tls>,
+    /// The kernel's number of the thread. Written once, by its thread.
+    pub procid: AtomicI32,
+    /// Its events.
+    pub trace: Buffer,
+    /// What it does instead of scheduling, taken by the thread when it starts.
+    pub mstartfn: Mutex<Option<StartFn>>,
+    /// The thread, for joining. Set by the creator.
+    pub thread: Mutex<Option<JoinHandle<()>>>,
+    /// For later stages.
+    pub ext: [Word; EXT_WORDS],
+}
+
+/// Stacks that a P keeps for its next goroutines.
+pub const STACK_CACHE: usize = 64;
+
+/// A processor: the right to run goroutines, and a queue of them.
+#[repr(C, align(64))]
+pub struct P {
+    /// The queue. *owner* puts; anybody steals.
+    pub runq: Runq<G>,
+    /// Number, from 0.
+    pub id: Word,
+    /// One of the states above. Under the rules of `acquirep`, `releasep`, `pidleput`.
+    pub status: AtomicU32,
+    /// Turns of the scheduler that began a new time slice. *owner*; others read (relaxed).
+    pub schedtick: AtomicU32,
+    /// Asks whoever runs here to yield. *anybody*, relaxed.
+    pub preempt: AtomicBool,
+    /// The M that holds it. *owner*; others read it to ask for preemption (acquire).
+    pub m: Link<M>,
+    /// Next idle P. *lock*
+    pub link: Link<P>,
+    /// Dead Gs, ready to be used again. *owner*
+    pub gfree: Link<G>,
+    /// How many. *owner*
+    pub gfree_n: Word,
+    /// Slots of free stacks. *owner*
+    pub stackcache: [AtomicU32; STACK_CACHE],
+    /// How many. *owner*
+    pub stackcache_n: Word,
+    /// When the slice began, for the trace. *owner*
+    pub slice_start: AtomicU64,
+    /// For later stages.
+    pub ext: [Word; EXT_WORDS],
+}
+
+impl M {
+    pub(crate) fn new(id: usize) -> M {
+        M {
+            g0: G::new(),
+            curg: Link::none(),
+            p: Link::none(),
+            nextp: Link::none(),
+            id: Word::new(id),
+            spinning: AtomicBool::new(false),
+            preemptoff: Text::new(),
+            park: Note::new(),
+            lockedg: Link::none(),
+            locked_ext: AtomicU32::new(0),
+            locked_int: AtomicU32::new(0),
+            leaving: AtomicBool::new(false),
+            schedlink: Link::none(),
+            alllink: Link::none(),
+            waitunlockf: Word::new(0),
+            waitlock: AtomicPtr::new(std::ptr::null_mut()),
+            fastrand: AtomicU64::new(1),
+            tls: AtomicPtr::new(std::ptr::null_mut()),
+            procid: AtomicI32::new(0),
+            trace: Buffer::new(),
+            mstartfn: Mutex::new(None),
+            thread: Mutex::new(None),
+            ext: [const { Word::new(0) }; EXT_WORDS],
+        }
+    }
+
+    /// `m.locks` of this M, from any thread.
+    pub fn locks(&self) -> i32 {
+        self.tls().map_or(0, |t| t.locks.load(Relaxed))
+    }
+
+    fn tls(&self) -> Option<&Tls> {
+        // SAFETY: null, or set by the M's own thread to its own words. The callers of this
+        // file run on that thread, or read while the thread lives.
+        unsafe { self.tls.load(Acquire).as_ref() }
+    }
+}
+
+impl P {
+    pub(crate) fn new(id: usize) -> P {
+        P {
+            runq: Runq::new(),
+            id: Word::new(id),
+            status: AtomicU32::new(PIDLE),
+            schedtick: AtomicU32::new(0),
+            preempt: AtomicBool::new(false),
+            m: Link::none(),
+            link: Link::none(),
+            gfree: Link::none(),
+            gfree_n: Word::new(0),
+            stackcache: [const { AtomicU32::new(0) }; STACK_CACHE],
+            stackcache_n: Word::new(0),
+            slice_start: AtomicU64::new(0),
+            ext: [const { Word::new(0) }; EXT_WORDS],
+        }
+    }
+}
+
+/// `sched.attention`: the run is over, every M leaves.
+pub const ATTENTION_STOP: u32 = 1;
+
+/// What the whole scheduler shares: Go's `schedt`.
+pub struct Sched {
+    lock: Lock,
+    inner: UnsafeCell<SchedInner>,
+    /// Idle Ps. Changed under the lock, read anywhere (see `wakep` for the order).
+    pub npidle: AtomicU32,
+    /// Ms that look for work. See `wakep`.
+    pub nmspinning: AtomicU32,
+    /// Length of the global queue: changed under the lock, read anywhere (relaxed: a hint).
+    pub runqsize: AtomicU32,
+    /// What `schedule` must look at before its queue, as bits; 0 nearly always.
+    pub attention: AtomicU32,
+    /// Number of the last goroutine.
+    pub goidgen: AtomicUsize,
+    /// Ms whose threads have not left the run.
+    pub live: AtomicU32,
+    /// Where the last M to leave says so.
+    pub left: Note,
+    /// All Ms, newest first.
+    pub allm: Link<M>,
+}
+
+// SAFETY: `inner` is only reached through `Sched::lock`.
+unsafe impl Sync for Sched {}
+
+/// The part of [`Sched`] that its lock protects.
+pub struct SchedInner {
+    /// Idle Ms, last in first out.
+    pub midle: Option<&'static M>,
+    /// How many.
+    pub nmidle: u32,
+    /// Ms made so far; the number of the next.
+    pub mnext: usize,
+    /// Idle Ps, last in first out.
+    pub pidle: Option<&'static P>,
+    /// First and last of the global queue.
+    pub runqhead: Option<&'static G>,
+    /// See `runqhead`.
+    pub runqtail: Option<&'static G>,
+    /// Dead Gs for any P.
+    pub gfree: Option<&'static G>,
+    /// How many.
+    pub gfree_n: usize,
+    /// Every G that was ever made.
+    pub allgs: Vec<&'static G>,
+}
+
+/// The scheduler of this process.
+pub static SCHED: Sched = Sched {
+    lock: Lock::new(),
+    inner: UnsafeCell::new(SchedInner {
+        midle: None,
+        nmidle: 0,
+        mnext: 0,
+        pidle: None,
+        runqhead: None,
+        runqtail: None,
+        gfree: None,
+        gfree_n: 0,
+        allgs: Vec::new(),
+    }),
+    npidle: AtomicU32::new(0),
+    nmspinning: AtomicU32::new(0),
+    runqsize: AtomicU32::new(0),
+    attention: AtomicU32::new(0),
+    goidgen: AtomicUsize::new(0),
+    live: AtomicU32::new(0),
+    left: Note::new(),
+    allm: Link::none(),
+};
+
+/// The scheduler, locked.
+pub struct SchedGuard {
+    _lock: LockGuard,
+}
+
+impl Sched {
+    /// Takes `sched.lock`.
+    pub fn lock(&'static self) -> SchedGuard {
+        SchedGuard {
+            _lock: self.lock.lock(),
+        }
+    }
+}
+
+impl std::ops::Deref for SchedGuard {
+    type Target = SchedInner;
+    fn deref(&self) -> &SchedInner {
+        // SAFETY: the guard holds the lock.
+        unsafe { &*SCHED.inner.get() }
+    }
+}
+
+impl std::ops::DerefMut for SchedGuard {
+    fn deref_mut(&mut self) -> &mut SchedInner {
+        // SAFETY: the guard holds the lock, and is borrowed mutably.
+        unsafe { &mut *SCHED.inner.get() }
+    }
+}
+
+static STAGE: AtomicPtr<Stage> = AtomicPtr::new(std::ptr::null_mut());
+static ALLP: AtomicPtr<P> = AtomicPtr::new(std::ptr::dangling_mut());
+static GOMAXPROCS: AtomicUsize = AtomicUsize::new(0);
+
+/// The table of the run: what this stage decides. See [`Stage`].
+#[inline]
+pub fn stage() -> &'static Stage {
+    // SAFETY: set from a `&'static Stage` before the first M of a run starts, and never to
+    // null again.
+    unsafe { &*STAGE.load(Relaxed) }
+}
+
+pub(crate) fn set_stage(stage: &'static Stage) {
+    STAGE.store(std::ptr::from_ref(stage).cast_mut(), SeqCst);
+}
+
+/// All Ps of the run. Go's `allp`.
+#[inline]
+pub fn allp() -> &'static [P] {
+    // SAFETY: both are set by `set_allp` from one `&'static [P]` before the first M of a
+    // run starts; an empty slice is made of a dangling pointer.
+    unsafe { std::slice::from_raw_parts(ALLP.load(Relaxed), GOMAXPROCS.load(Relaxed)) }
+}
+
+pub(crate) fn set_allp(ps: &'static [P]) {
+    GOMAXPROCS.store(0, SeqCst);
+    ALLP.store(ps.as_ptr().cast_mut(), SeqCst);
+    GOMAXPROCS.store(ps.len(), SeqCst);
+}
+
+/// Number of Ps. Go's `gomaxprocs`.
+#[inline]
+pub fn gomaxprocs() -> usize {
+    GOMAXPROCS.load(Relaxed)
+}
+
+/// All Ms, newest first. Go's `allm`.
+pub fn allm() -> impl Iterator<Item = &'static M> {
+    std::iter::successors(SCHED.allm.load(Acquire), |m| m.alllink.load(Acquire))
+}

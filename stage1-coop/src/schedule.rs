@@ -1,0 +1,242 @@
+//! One round of the scheduler: find a goroutine that may run, and run it. Mirrors
+//! `schedule`, `findrunnable` and `execute` of `proc.go`; the chapters *Many G on one M*
+//! and *P, queues, stealing* walk through it.
+//!
+//! In Go, `schedule` never returns. Here an M's life is a loop on `g0` ([`scheduler`]):
+//! choose a goroutine, go to it, and when it comes back do what it asked for.
+
+use crate::arch::{getm, gogo, locks};
+use crate::casgstatus::casgstatus;
+use crate::globrunq::globrunqget;
+use crate::lockosthread::{startlockedm, stoplockedm};
+use crate::panics::throw;
+use crate::proc::{acquirep, pidleget, pidleput, releasep, stopm, wakep};
+use crate::runtime2::*;
+use crate::{stack, steal, trace};
+use std::sync::atomic::{Ordering::*, fence};
+
+/// What `schedule_slow` found when `sched.attention` was not 0.
+pub enum Slow {
+    /// Nothing that concerns this M: schedule.
+    Continue,
+    /// Something was done; ask again from the start.
+    Again,
+    /// Run this goroutine.
+    Run(&'static G),
+    /// The run is over: this M leaves.
+    Stop,
+}
+
+/// The row `schedule_slow` of this stage.
+pub fn schedule_slow(_mp: &'static M) -> Slow {
+    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+        return Slow::Stop;
+    }
+    Slow::Continue
+}
+
+/// Every 61st turn looks at the global queue first, so that two goroutines that wake each
+/// other for ever cannot keep everybody else from running.
+pub const GLOBAL_EVERY: u32 = 61;
+
+/// An M's life: schedules until the run is over. Runs on `g0`.
+pub(crate) fn scheduler(mp: &'static M) {
+    let mut next = None;
+    loop {
+        let gp = match next {
+            Some(gp) => gp,
+            None => match schedule(mp) {
+                Some(gp) => gp,
+                None => return,
+            },
+        };
+        // SAFETY: we are on g0 of mp, and gp is ours: `execute` made it running, or an _m
+        // function handed it back.
+        let (f, back) = unsafe { gogo(mp, gp) };
+        next = f(back);
+    }
+}
+
+/// Finds a goroutine and makes it run on `mp`; `None` when the run is over. Go's
+/// `schedule`.
+fn schedule(mp: &'static M) -> Option<&'static G> {
+    if locks() != 0 {
+        throw("schedule: holding locks");
+    }
+    loop {
+        if SCHED.attention.load(Relaxed) != 0 {
+            match (stage().schedule_slow)(mp) {
+                Slow::Continue => {}
+                Slow::Again => continue,
+                Slow::Run(gp) => return Some(execute(mp, gp, false)),
+                Slow::Stop => return None,
+            }
+        }
+        if let Some(gp) = mp.lockedg.get() {
+            if !stoplockedm(mp) {
+                continue;
+            }
+            return Some(execute(mp, gp, false));
+        }
+        let Some(pp) = mp.p.get() else {
+            if mp.leaving.load(Relaxed) {
+                return None;
+            }
+            throw("schedule: no p");
+        };
+        // A request that the last goroutine did not live to hear is not for the next one.
+        pp.preempt.store(false, Relaxed);
+        if mp.spinning.load(Relaxed) && !pp.runq.is_empty() {
+            throw("schedule: spinning with local work");
+        }
+
+        let mut found = None;
+        if pp.schedtick.load(Relaxed).is_multiple_of(GLOBAL_EVERY)
+            && SCHED.runqsize.load(Relaxed) > 0
+        {
+            let mut sched = SCHED.lock();
+            found = globrunqget(&mut sched, pp, 1).map(|gp| (gp, false));
+        }
+        let (gp, inherit) = match found.or_else(|| pp.runq.get()) {
+            Some(found) => found,
+            None => match findrunnable(mp) {
+                Some(found) => found,
+                None => continue,
+            },
+        };
+        if mp.spinning.load(Relaxed) {
+            resetspinning(mp);
+        }
+        if gp.lockedm.get().is_some() {
+            // It may run on one M only: give that one our P, and wait for another.
+            startlockedm(mp, gp);
+            continue;
+        }
+        return Some(execute(mp, gp, inherit));
+    }
+}
+
+/// Makes `gp` the running goroutine of `mp`. It gets a fresh time slice unless it inherits
+/// the one that runs. Go's `execute`, but for the jump.
+pub(crate) fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
+    let Some(pp) = mp.p.get() else {
+        throw("execute: no p");
+    };
+    casgstatus::<GRUNNABLE, GRUNNING>(gp);
+    if gp.stack.lo.get() == 0 {
+        stack::bind(pp, gp);
+    }
+    gp.preempt.store(false, Relaxed);
+    gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
+    if !inherit {
+        // Only the owner writes it: a load and a store.
+        pp.schedtick
+            .store(pp.schedtick.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+    trace::go_start(pp, gp, inherit);
+    gp.m.set(Some(mp));
+    // Release: who reads curg to preempt it must see its fields.
+    mp.curg.store(Some(gp), Release);
+    gp
+}
+
+/// Looks everywhere for a goroutine; sleeps when there is none. `None` means: start over.
+/// Go's `findrunnable`.
+fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
+    loop {
+        if SCHED.attention.load(Relaxed) != 0 {
+            return None;
+        }
+        let Some(pp) = mp.p.get() else {
+            throw("findrunnable: no p");
+        };
+        if let Some(found) = pp.runq.get() {
+            return Some(found);
+        }
+        if SCHED.runqsize.load(Relaxed) != 0 {
+            let mut sched = SCHED.lock();
+            if let Some(gp) = globrunqget(&mut sched, pp, 0) {
+                return Some((gp, false));
+            }
+        }
+        if let Some(gp) = (stage().poll)(pp) {
+            return Some((gp, false));
+        }
+
+        // Steal. But when half of the busy Ps already have somebody looking for work, one
+        // more would burn time and find nothing.
+        let procs = gomaxprocs() as u32;
+        let busy = procs - SCHED.npidle.load(Relaxed);
+        let spinning = mp.spinning.load(Relaxed);
+        if procs > 1 && (spinning || 2 * SCHED.nmspinning.load(Relaxed) < busy) {
+            if !spinning {
+                mp.spinning.store(true, Relaxed);
+                SCHED.nmspinning.fetch_add(1, SeqCst);
+            }
+            if let Some(found) = (stage().stealwork)(pp, steal::order()) {
+                return Some(found);
+            }
+        }
+
+        // Nothing. Give the P up, under the lock so that whoever makes work available sees
+        // either the P idle or us still looking.
+        {
+            let mut sched = SCHED.lock();
+            if SCHED.attention.load(Relaxed) != 0 {
+                return None;
+            }
+            if let Some(gp) = globrunqget(&mut sched, pp, 0) {
+                return Some((gp, false));
+            }
+            releasep(mp);
+            pidleput(&mut sched, pp);
+        }
+        trace::proc_stop(pp);
+
+        // The delicate dance between making work and going to sleep. Who makes work puts
+        // it into a queue and *then* looks whether somebody is looking (nmspinning). We
+        // *first* say that we no longer look, and then look at all queues once more. Both
+        // with a full barrier in between: one of the two sees the other.
+        if mp.spinning.swap(false, Relaxed) {
+            let before = SCHED.nmspinning.fetch_sub(1, SeqCst);
+            if before == 0 {
+                throw("findrunnable: negative nmspinning");
+            }
+            fence(SeqCst);
+            if allp().iter().any(|p| !p.runq.is_empty()) {
+                let mut sched = SCHED.lock();
+                if let Some(pp) = pidleget(&mut sched) {
+                    drop(sched);
+                    acquirep(mp, pp);
+                    trace::proc_start(pp);
+                    mp.spinning.store(true, Relaxed);
+                    SCHED.nmspinning.fetch_add(1, SeqCst);
+                    continue;
+                }
+            }
+        }
+        if let Some(gp) = (stage().before_stopm)(mp) {
+            return Some((gp, false));
+        }
+        if !stopm(mp) {
+            return None;
+        }
+    }
+}
+
+/// An M that was looking for work has found some: if that leaves nobody looking, wake
+/// another. Go's `resetspinning`.
+fn resetspinning(mp: &'static M) {
+    mp.spinning.store(false, Relaxed);
+    let before = SCHED.nmspinning.fetch_sub(1, SeqCst);
+    if before == 0 {
+        throw("resetspinning: negative nmspinning");
+    }
+    wakep();
+}
+
+/// Takes the running goroutine off its M. Go's `dropg`.
+pub(crate) fn dropg(gp: &'static G) {
+    getm().curg.store(None, Relaxed);
+    gp.m.set(None);
+}

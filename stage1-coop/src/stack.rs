@@ -1,0 +1,223 @@
+//! Goroutine stacks: fixed slots in a large reserved arena, of which a goroutine may use a
+//! part that doubles.
+//!
+//! Go copies a stack that is too small to a larger place, because its compiler knows every
+//! pointer into it. Rust's does not, so frames cannot move. Instead a slot is as large as a
+//! stack can ever get, but only address space; the kernel gives memory page by page where
+//! it is touched. Growing is lowering the guard. Mirrors `stack.go` (`newstack`'s growth,
+//! `stackalloc`, `stackfree`); the chapter *The check and the flag* draws a slot:
+//!
+//! ```text
+//!   slot + 256 KiB  ─┬─ hi (up to 2 KiB lower: tops do not share cache sets)
+//!                    │   usable part: 8 KiB at first, then 16, 32, ... 216 KiB
+//!                    ├─ stackguard0 = lo + 928: what the check compares
+//!                    ├─ lo
+//!                    │   not yet usable
+//!                    │   slack, 32 KiB: for code without checks (std, libc)
+//!   slot             ─┴─ guard page: touching it is the end
+//! ```
+
+use crate::os::{Lock, guard_word, mem};
+use crate::panics::{out_of_memory, throw};
+use crate::runtime2::*;
+use crate::trace;
+use safepoint_lockstep as lab;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+
+/// Bytes of a slot.
+pub const SLOT: usize = 256 << 10;
+/// Usable bytes that a goroutine starts with. Go starts with 2 KiB, which a page makes
+/// pointless here.
+pub const STACK_MIN: usize = 8 << 10;
+/// Bytes above `lo` where the check already fails: room for small functions that leave
+/// their check out. Go's `_StackGuard`.
+pub const STACK_GUARD: usize = 928;
+/// Bytes below the largest usable part, for code that does not check. Measured: a panic
+/// with std's hook and a backtrace takes 20.6 KiB, the greediest of what was tried.
+pub const SLACK: usize = 32 << 10;
+/// Largest distance of `hi` from the slot's end.
+const COLOURS: usize = 16;
+const COLOUR: usize = 128;
+/// Bytes that a goroutine's stack may have at most: Go's `maxstacksize`, which is 1 GB.
+pub const STACK_MAX: usize = SLOT - mem::PAGE - SLACK - mem::PAGE;
+
+/// Slots of one arena: 1 GiB of address space.
+const ARENA_SLOTS: usize = 4096;
+/// Arenas at most: 4 TiB of address space, 16 million stacks.
+const ARENAS: usize = 4096;
+
+/// Addresses of the arenas, 0 for one not yet reserved. Append only.
+static ARENA: [AtomicUsize; ARENAS] = [const { AtomicUsize::new(0) }; ARENAS];
+
+/// Stacks that no P holds.
+struct Pool {
+    lock: Lock,
+    inner: std::cell::UnsafeCell<PoolInner>,
+}
+struct PoolInner {
+    /// Slots that have been used and are free again.
+    free: Vec<u32>,
+    /// Slots ever handed out: the next fresh one.
+    fresh: usize,
+}
+// SAFETY: `inner` is only reached with the lock held.
+unsafe impl Sync for Pool {}
+static POOL: Pool = Pool {
+    lock: Lock::new(),
+    inner: std::cell::UnsafeCell::new(PoolInner {
+        free: Vec::new(),
+        fresh: 0,
+    }),
+};
+
+fn slot_base(slot: usize) -> usize {
+    ARENA[slot / ARENA_SLOTS].load(Acquire) + slot % ARENA_SLOTS * SLOT
+}
+
+/// The ordinary guard of `gp`: what `stackguard0` holds while nobody asks for anything.
+#[inline]
+pub fn ordinary_guard(gp: &G) -> usize {
+    guard_word(gp.stack.lo.get() + STACK_GUARD)
+}
+
+/// Binds a stack to a goroutine that is about to run for the first time.
+pub(crate) fn bind(pp: &'static P, gp: &'static G) {
+    let n = pp.stackcache_n.get();
+    let slot = if n > 0 {
+        pp.stackcache_n.set(n - 1);
+        pp.stackcache[n - 1].load(Relaxed) as usize
+    } else {
+        refill(pp)
+    };
+    let hi = slot_base(slot) + SLOT - slot % COLOURS * COLOUR;
+    gp.slot.store(slot as u32 + 1, Relaxed);
+    gp.stack.hi.set(hi);
+    gp.stack.lo.set(hi - STACK_MIN);
+    gp.sched.sp.set(hi);
+    gp.sched.bp.set(0);
+    gp.sched.pc.set(crate::arch::gostart_pc());
+}
+
+/// Takes the stack of a goroutine that has finished. Its dirty pages stay, for the next
+/// one, unless it grew beyond what most need.
+pub(crate) fn unbind(pp: &'static P, gp: &'static G) {
+    let Some(slot) = gp.slot.swap(0, Relaxed).checked_sub(1) else {
+        return;
+    };
+    let (lo, hi) = (gp.stack.lo.get(), gp.stack.hi.get());
+    gp.stack.lo.set(0);
+    gp.stack.hi.set(0);
+    if hi - lo > 4 * STACK_MIN {
+        let bottom = slot_base(slot as usize) + mem::PAGE;
+        let keep = (hi - STACK_MIN) & !(mem::PAGE - 1);
+        if let Some(p) = NonNull::new(bottom as *mut u8) {
+            // SAFETY: the goroutine has finished and its frames are dead; the caller runs
+            // on g0. The guard page below stays.
+            unsafe { mem::discard(p, keep - bottom) };
+        }
+    }
+    let n = pp.stackcache_n.get();
+    if n < STACK_CACHE {
+        pp.stackcache[n].store(slot, Relaxed);
+        pp.stackcache_n.set(n + 1);
+    } else {
+        spill(pp, slot);
+    }
+}
+
+/// Gets a stack from the pool, and a few more for the cache. Go's `stackcacherefill`.
+#[cold]
+fn refill(pp: &'static P) -> usize {
+    let _held = POOL.lock.lock();
+    // SAFETY: the lock is held.
+    let pool = unsafe { &mut *POOL.inner.get() };
+    let mut n = 0;
+    while n < STACK_CACHE / 2
+        && let Some(slot) = pool.free.pop()
+    {
+        pp.stackcache[n].store(slot, Relaxed);
+        n += 1;
+    }
+    if n > 0 {
+        pp.stackcache_n.set(n - 1);
+        return pp.stackcache[n - 1].load(Relaxed) as usize;
+    }
+    let slot = pool.fresh;
+    let (arena, index) = (slot / ARENA_SLOTS, slot % ARENA_SLOTS);
+    if arena >= ARENAS {
+        throw("out of goroutine stacks: 16 million are in use");
+    }
+    if index == 0 {
+        let base = mem::reserve(ARENA_SLOTS * SLOT)
+            .unwrap_or_else(|e| out_of_memory("an arena of goroutine stacks", e));
+        ARENA[arena].store(base.as_ptr() as usize, Release);
+    }
+    if let Some(page) = NonNull::new(slot_base(slot) as *mut u8) {
+        // SAFETY: the lowest page of a slot that nobody has used yet.
+        if let Err(e) = unsafe { mem::guard(page) } {
+            out_of_memory(
+                "the guard page of a goroutine's stack (is vm.max_map_count reached?)",
+                e,
+            );
+        }
+    }
+    pool.fresh += 1;
+    slot
+}
+
+/// Moves half of a full cache to the pool. Go's `stackcacherelease`.
+#[cold]
+fn spill(pp: &'static P, slot: u32) {
+    let _held = POOL.lock.lock();
+    // SAFETY: the lock is held.
+    let pool = unsafe { &mut *POOL.inner.get() };
+    for i in STACK_CACHE / 2..STACK_CACHE {
+        pool.free.push(pp.stackcache[i].load(Relaxed));
+    }
+    pool.free.push(slot);
+    pp.stackcache_n.set(STACK_CACHE / 2);
+}
+
+/// Gives all stacks that `pp` keeps to the pool: the run is over.
+pub(crate) fn flush(pp: &'static P) {
+    let _held = POOL.lock.lock();
+    // SAFETY: the lock is held.
+    let pool = unsafe { &mut *POOL.inner.get() };
+    for i in 0..pp.stackcache_n.get() {
+        pool.free.push(pp.stackcache[i].load(Relaxed));
+    }
+    pp.stackcache_n.set(0);
+}
+
+/// Doubles the usable part of `gp`'s stack until `sp` fits, or ends the process with Go's
+/// message. The goroutine is in state `GCOPYSTACK`.
+pub(crate) fn grow(gp: &'static G, sp: usize) {
+    let hi = gp.stack.hi.get();
+    let old = hi - gp.stack.lo.get();
+    let mut size = old;
+    while sp <= hi - size + STACK_GUARD {
+        if size >= STACK_MAX {
+            crate::fault::stack_overflow(gp, sp, STACK_MAX);
+        }
+        size = (size * 2).min(STACK_MAX);
+    }
+    gp.stack.lo.set(hi - size);
+    // If somebody raised the flag meanwhile, this takes it down; gp.preempt still says so,
+    // but nobody looks there. The request is asked again, as any lost one.
+    gp.stackguard0.store(ordinary_guard(gp), Relaxed);
+    trace::stack_grow(gp, size);
+    if lab::enabled() && gp.ruler.get() < old - STACK_GUARD {
+        // The compiler's own frames crossed the line, not those of the ruler.
+        lab::not_portable(lab::Portable::StackGrowth);
+    }
+}
+
+/// The goroutine slot whose guard page `addr` lies in, if it does.
+pub(crate) fn guard_page_of(gp: &G, addr: usize) -> bool {
+    let Some(slot) = gp.slot.load(Relaxed).checked_sub(1) else {
+        return false;
+    };
+    let base = slot_base(slot as usize);
+    (base..base + mem::PAGE).contains(&addr)
+}

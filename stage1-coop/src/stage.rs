@@ -1,0 +1,126 @@
+//! The stage table: one row for every place where Go's scheduler takes a decision that a
+//! later chapter changes.
+//!
+//! A stage is a constant of this type: the stage before, with some rows replaced. So the
+//! constant is the table of contents of what a stage adds. The same rows are the sockets of
+//! the exercises: write one function, plug it in with `Stage { row: mine, ..STAGE }`, and
+//! the real runtime runs with it.
+//!
+//! Rows are cold. The guard check, the queue's put and get, the switch and the fast way
+//! through `schedule` never look here.
+
+use crate::runtime2::{G, M, P};
+use crate::schedule::Slow;
+use crate::steal::Order;
+
+/// What `newstack` and its like answer: the goroutine to go on with at once, or `None` to
+/// ask `schedule`.
+pub type Next = Option<&'static G>;
+
+macro_rules! stage_table {
+    ($( $(#[doc = $doc:literal])+ $name:ident $go:literal : $ty:ty; )+) => {
+        /// The decisions of a stage, one row each. Each row is named by the Go function
+        /// that it stands for.
+        #[derive(Clone, Copy)]
+        pub struct Stage {
+            /// Name of the crate that the constant stands for; traces print it.
+            pub name: &'static str,
+            $( $(#[doc = $doc])+ pub $name: $ty, )+
+            /// Rows that a later stage declares for itself and its own successors.
+            pub more: &'static (dyn std::any::Any + Send + Sync),
+        }
+
+        impl Stage {
+            /// Every row: its name, the Go function, what it decides, and the function that
+            /// fills it, as an address to compare with an earlier stage's.
+            pub fn rows(&self) -> Vec<Row> {
+                vec![ $( Row {
+                    name: stringify!($name),
+                    go: $go,
+                    doc: concat!($($doc),+).trim_ascii(),
+                    address: self.$name as *const () as usize,
+                }, )+ ]
+            }
+        }
+    };
+}
+
+/// One row of a stage's table, for printing.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The row's name.
+    pub name: &'static str,
+    /// The Go function that it stands for.
+    pub go: &'static str,
+    /// Who calls it, when.
+    pub doc: &'static str,
+    /// The function that fills it.
+    pub address: usize,
+}
+
+stage_table! {
+    /// Called by the first goroutine before the user's `main`. Here: nothing.
+    main_start "runtime.main": fn();
+    /// Called on a new M, on its own thread, before it does anything else. Here: nothing.
+    minit "minit": fn(&'static M);
+    /// Called when an M's thread leaves the runtime. Here: nothing.
+    unminit "unminit": fn(&'static M);
+    /// Called on `g0` when a guard check failed; decides between preemption and growth.
+    newstack "newstack": fn(&'static G) -> Next;
+    /// Called on `g0` when a goroutine heeds a request to yield: by `newstack` here.
+    preempted "gopreempt_m": fn(&'static G) -> Next;
+    /// Called by `preemptone` once the flag is up, with the M that should notice. Here:
+    /// nothing; the flag must be found.
+    preempt_m "preemptM": fn(&'static M);
+    /// Called when the last lock of an M is given back while its goroutine is asked to
+    /// yield: raises the flag again that a refusal took down.
+    releasem_slow "releasem": fn(&'static G);
+    /// Called by `schedule` when `sched.attention` is not 0. Here: the run may be over.
+    schedule_slow "schedule": fn(&'static M) -> Slow;
+    /// Called by `casgstatus` when the state is not the expected one. Here: it aborts.
+    castatus_contended "casgstatus": fn(&'static G, u32, u32);
+    /// Called when a P's ring is full, with half of it and the new goroutine, oldest first.
+    runqputslow "runqputslow": fn(&'static P, &[&'static G]);
+    /// Called by a thief for each victim: moves half of its ring to the thief's; returns
+    /// how many. The last argument says whether `runnext` may be taken too.
+    runqgrab "runqgrab": fn(&'static P, &'static P, u32, bool) -> u32;
+    /// Called by `findrunnable` when both queues are empty: visits the other Ps in `order`.
+    stealwork "stealWork": fn(&'static P, Order) -> Option<(&'static G, bool)>;
+    /// Called by `findrunnable` before stealing: goroutines that became runnable outside.
+    /// Here: none.
+    poll "netpoll": fn(&'static P) -> Option<&'static G>;
+    /// Called by `findrunnable` when nothing was found and the P is given up. Here: nothing
+    /// more to try.
+    before_stopm "findrunnable": fn(&'static M) -> Option<&'static G>;
+    /// Called, under no lock, after an M was put on the idle list. Here: nothing.
+    m_idle "checkdead": fn(&'static M);
+    /// Called with a P that its M cannot use: starts another M, or puts it on the idle list.
+    handoffp "handoffp": fn(&'static P);
+    /// Called by `throw`, after the message: what else to print. Here: all goroutines.
+    throw_dump "dopanic_m": fn();
+}
+
+/// Prints the table of `stage` as Markdown: each row, and which of `stages` (earliest first)
+/// supplies it.
+pub fn table(stages: &[&Stage]) -> String {
+    use std::fmt::Write;
+    let mut out = String::from("| row | stands for Go's | supplied by | what it decides |\n|---|---|---|---|\n");
+    let Some(last) = stages.last() else {
+        return out;
+    };
+    for (i, row) in last.rows().iter().enumerate() {
+        // The earliest stage from which on the function did not change.
+        let supplier = stages
+            .iter()
+            .rev()
+            .take_while(|s| s.rows()[i].address == row.address)
+            .last()
+            .map_or(last.name, |s| s.name);
+        let _ = writeln!(
+            out,
+            "| `{}` | `{}` | {} | {} |",
+            row.name, row.go, supplier, row.doc
+        );
+    }
+    out
+}

@@ -1,0 +1,91 @@
+//! The third party: a thread of the runtime that has no P, runs no goroutine, and can
+//! therefore look on while all Ps are busy. Somebody must raise the flag, and in this stage
+//! it is whoever sits here: a function of the user's, or Ctrl-C.
+
+use crate::arch::getm;
+use crate::os;
+use crate::preempt::{preemptall, preemptone};
+use crate::runtime2::*;
+use std::sync::atomic::Ordering::*;
+use std::time::Duration;
+
+/// What the third party can do.
+pub struct ThirdParty {
+    mp: &'static M,
+    began: u64,
+    heard_ctrl_c: u32,
+    asked: u32,
+}
+
+impl ThirdParty {
+    /// Takes the seat on the calling M and runs `f`.
+    pub(crate) fn sit(f: fn(&mut ThirdParty)) {
+        let mp = getm();
+        os::watch_ctrl_c(&mp.park);
+        let began = os::nanotime();
+        f(&mut ThirdParty {
+            mp,
+            began,
+            heard_ctrl_c: 0,
+            asked: 0,
+        });
+    }
+
+    /// Sleeps. Ctrl-C meanwhile raises the flag on all Ps. Returns false when the run is
+    /// over: then return from the function, too.
+    pub fn sleep(&mut self, time: Duration) -> bool {
+        let deadline = os::nanotime() + time.as_nanos() as u64;
+        loop {
+            let now = os::nanotime();
+            let woken = now < deadline && self.mp.park.tsleep(deadline - now);
+            if woken {
+                self.mp.park.clear();
+            }
+            if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+                return false;
+            }
+            if os::ctrl_c_count() != self.heard_ctrl_c {
+                self.heard_ctrl_c = os::ctrl_c_count();
+                let asked = self.raise_the_flag();
+                eprintln!(
+                    "Ctrl-C: the flag is up on {asked} P{} (Ctrl-\\ ends the program)",
+                    if asked == 1 { "" } else { "s" }
+                );
+            } else if !woken {
+                return true;
+            }
+        }
+    }
+
+    /// Asks every P to yield. Returns how many were asked. Go's `preemptall`.
+    pub fn raise_the_flag(&mut self) -> usize {
+        let busy = allp()
+            .iter()
+            .filter(|p| p.m.load(Acquire).is_some_and(|m| m.curg.load(Acquire).is_some()))
+            .count();
+        self.asked += busy as u32;
+        preemptall();
+        busy
+    }
+
+    /// Asks the P with this number to yield. Returns whether anybody ran there. Go's
+    /// `preemptone`.
+    ///
+    /// # Panics
+    /// If there is no such P.
+    pub fn raise_the_flag_on(&mut self, p: usize) -> bool {
+        let asked = preemptone(&allp()[p]);
+        self.asked += u32::from(asked);
+        asked
+    }
+
+    /// How often somebody was asked to yield, from here.
+    pub fn asked(&self) -> u32 {
+        self.asked
+    }
+
+    /// Time since the third party sat down.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(os::nanotime() - self.began)
+    }
+}

@@ -1,0 +1,105 @@
+//! The Chrome form, which Perfetto and `chrome://tracing` open: a lane per P with the
+//! goroutines that ran there, a lane per M with its own events, and arrows from a request
+//! to preempt to the yield that it caused.
+
+use super::kinds::*;
+use super::text::arguments;
+use super::{Event, Run};
+use std::collections::HashMap;
+use std::fmt::Write;
+
+const PS: u32 = 1;
+const MS: u32 = 2;
+
+pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
+    let mut rows: Vec<String> = Vec::new();
+    for (pid, name) in [(PS, "Ps"), (MS, "Ms")] {
+        rows.push(format!(
+            r#"{{"ph":"M","name":"process_name","pid":{pid},"args":{{"name":"{name}"}}}}"#
+        ));
+    }
+    for p in 0..run.procs {
+        rows.push(format!(
+            r#"{{"ph":"M","name":"thread_name","pid":{PS},"tid":{p},"args":{{"name":"P{p}"}}}}"#
+        ));
+    }
+    let mut names: HashMap<u64, String> = HashMap::new();
+    let mut running: HashMap<usize, (u64, u64, i32)> = HashMap::new();
+    for (time, m, e) in events {
+        if is(e, &GO_CREATE) {
+            names.insert(e.args[0], escape(&arguments(e)));
+        } else if is(e, &GO_START) || is(e, &GO_START_NEXT) {
+            running.insert(*m, (e.args[0], *time, e.p));
+        } else if (is(e, &GO_END) || is(e, &GO_SCHED) || is(e, &GO_PREEMPT) || is(e, &GO_BLOCK))
+            && let Some((g, since, p)) = running.remove(m)
+        {
+            let name = names.get(&g).cloned().unwrap_or_else(|| format!("g{g}"));
+            rows.push(format!(
+                r#"{{"ph":"X","name":"{name}","cat":"goroutine","pid":{PS},"tid":{p},"ts":{},"dur":{},"args":{{"ended":"{} {}"}}}}"#,
+                micros(since),
+                micros(time - since),
+                e.kind.name,
+                escape(&arguments(e)),
+            ));
+        }
+        // Every event is a slice of a microsecond on its M's lane: an arrow needs a slice
+        // at both ends.
+        rows.push(format!(
+            r#"{{"ph":"X","name":"{} {}","cat":"event","pid":{MS},"tid":{m},"ts":{},"dur":0.500}}"#,
+            e.kind.name,
+            escape(&arguments(e)),
+            micros(*time),
+        ));
+        if e.flow != 0 {
+            let ph = if is(e, &PREEMPT) {
+                r#""ph":"s""#
+            } else if is(e, &GO_PREEMPT) {
+                r#""ph":"f","bp":"e""#
+            } else {
+                r#""ph":"t","bp":"e""#
+            };
+            rows.push(format!(
+                r#"{{{ph},"name":"preempt","cat":"preempt","id":{},"pid":{MS},"tid":{m},"ts":{}}}"#,
+                e.flow,
+                micros(*time),
+            ));
+        }
+    }
+    let end = events.last().map_or(0, |(time, _, _)| *time);
+    for (g, since, p) in running.into_values() {
+        let name = names.get(&g).cloned().unwrap_or_else(|| format!("g{g}"));
+        rows.push(format!(
+            r#"{{"ph":"X","name":"{name}","cat":"goroutine","pid":{PS},"tid":{p},"ts":{},"dur":{},"args":{{"ended":"still running"}}}}"#,
+            micros(since),
+            micros(end - since),
+        ));
+    }
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"stage\":\"{}\",\"program\":\"{}\",\"dropped\":{}}},\"traceEvents\":[\n{}\n]}}\n",
+        run.stage,
+        escape(&run.program),
+        run.dropped,
+        rows.join(",\n")
+    );
+    out
+}
+
+fn is(e: &Event, kind: &'static Kind) -> bool {
+    std::ptr::eq(e.kind, kind)
+}
+
+fn micros(ns: u64) -> String {
+    format!("{}.{:03}", ns / 1_000, ns % 1_000)
+}
+
+fn escape(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '"' | '\\' => vec!['\\', c],
+            c if c.is_control() => vec![' '],
+            c => vec![c],
+        })
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! The kinds of events and the reasons for waiting: the vocabulary of a trace. Each stage
+//! registers its own kinds as constants like these; the legend in the book is made of them.
+
+/// A kind of event.
+pub struct Kind {
+    /// Its name: Go's where Go has one.
+    pub name: &'static str,
+    /// How its arguments print: `{n}` a number, `{t}` a time, `{s}` a text (two words).
+    pub form: &'static str,
+    /// What it means, for the legend.
+    pub doc: &'static str,
+}
+
+macro_rules! kinds {
+    ($( $id:ident $name:literal $form:literal $doc:literal; )+) => {
+        $(
+            #[doc = $doc]
+            pub static $id: Kind = Kind { name: $name, form: $form, doc: $doc };
+        )+
+        /// The kinds that this stage registers.
+        pub static KINDS: &[&Kind] = &[$(&$id),+];
+    };
+}
+
+kinds! {
+    PROC_START "ProcStart" "p{n}" "An M takes this P and may run goroutines.";
+    PROC_STOP "ProcStop" "p{n}" "The M gives this P up: there is nothing to run.";
+    THREAD_START "ThreadStart" "m{n}" "A new thread is made for this M.";
+    GO_CREATE "GoCreate" "g{n} {s}" "A goroutine is made, with this name; it can run now.";
+    GO_START "GoStart" "g{n}" "This goroutine gets the processor, for a fresh time slice.";
+    GO_START_NEXT "GoStart" "g{n} next" "The same from `runnext`: it inherits the rest of the slice.";
+    GO_END "GoEnd" "" "The goroutine has finished.";
+    GO_SCHED "GoSched" "" "The goroutine lets others run, of its own will.";
+    GO_PREEMPT "GoPreempt" "{s}" "The goroutine heeds a request and yields: `coop`, at a guard check.";
+    GO_BLOCK "GoBlock" "{s}" "The goroutine parks, for this reason.";
+    GO_UNBLOCK "GoUnblock" "g{n}" "This parked goroutine can run again.";
+    PREEMPT "Preempt" "p{n}/g{n} ran={t}" "Somebody asks the goroutine on this P to yield; `ran` is how long its slice is.";
+    POLL_HIT "PollHit" "refused={s}" "A guard check met a request and could not obey, for this reason.";
+    STACK_GROW "StackGrow" "{n}K" "The goroutine may use this much stack from now on.";
+    STEAL "Steal" "p{n} n={n}" "The P takes this many goroutines from that P's queue.";
+    USER_LOG "UserLog" "{s}" "A line of the program's own.";
+}
+
+/// The legend of `kinds` as Markdown.
+pub fn legend(kinds: &[&Kind]) -> String {
+    use std::fmt::Write;
+    let mut out = String::from("| event | arguments | meaning |\n|---|---|---|\n");
+    for kind in kinds {
+        let form = if kind.form.is_empty() {
+            String::new()
+        } else {
+            let shown = kind
+                .form
+                .replace("ran={t}", "ran=TIME")
+                .replace("{n}K", "SIZE")
+                .replace("{n}", "N")
+                .replace("refused={s}", "refused=WHY")
+                .replace("{s}", "TEXT");
+            format!("`{shown}`")
+        };
+        let _ = writeln!(out, "| `{}` | {form} | {} |", kind.name, kind.doc);
+    }
+    out
+}
+
+/// Why a goroutine waits. The names are Go's, as dumps and traces print them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum WaitReason {
+    /// It does not.
+    Zero,
+    /// Receiving from a channel.
+    ChanReceive,
+    /// Sending to a channel.
+    ChanSend,
+    /// Receiving from a channel that is no channel: for ever.
+    ChanReceiveNil,
+    /// Sending to a channel that is no channel: for ever.
+    ChanSendNil,
+    /// Waiting for one of several channels.
+    Select,
+    /// Waiting for one of no channels: for ever.
+    SelectNoCases,
+    /// Waiting for a mutex.
+    SyncMutexLock,
+    /// Waiting for others to be done.
+    SyncWaitGroupWait,
+}
+
+impl WaitReason {
+    /// Go's name of the reason.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WaitReason::Zero => "",
+            WaitReason::ChanReceive => "chan receive",
+            WaitReason::ChanSend => "chan send",
+            WaitReason::ChanReceiveNil => "chan receive (nil chan)",
+            WaitReason::ChanSendNil => "chan send (nil chan)",
+            WaitReason::Select => "select",
+            WaitReason::SelectNoCases => "select (no cases)",
+            WaitReason::SyncMutexLock => "sync.Mutex.Lock",
+            WaitReason::SyncWaitGroupWait => "sync.WaitGroup.Wait",
+        }
+    }
+
+    /// The reason that a G's `waitreason` holds.
+    pub fn from_u8(n: u8) -> WaitReason {
+        use WaitReason::*;
+        const ALL: [WaitReason; 9] = [
+            Zero,
+            ChanReceive,
+            ChanSend,
+            ChanReceiveNil,
+            ChanSendNil,
+            Select,
+            SelectNoCases,
+            SyncMutexLock,
+            SyncWaitGroupWait,
+        ];
+        ALL.get(usize::from(n)).copied().unwrap_or(Zero)
+    }
+}
