@@ -4,19 +4,20 @@
 //! loop makes none. After a second the third party reports what it sees and ends the
 //! program. Ctrl-C raises the flag too, and is not heard either.
 
+use stage1_coop::{Runtime, STAGE, ThirdParty, WaitGroup, exit, go, gofunc, prologue};
 use std::hint::black_box;
 use std::time::Duration;
-use stage1_coop::{Runtime, STAGE, ThirdParty, exit, go, gofunc, gosched, prologue};
 
 fn main() {
     let runtime = Runtime::new(&STAGE).procs(1).third_party(raise_the_flag);
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
         runtime.run(|| {
+            let stopped = WaitGroup::new();
+            stopped.add(1);
+            go("patient", || println!("the patient goroutine has its turn"));
             go("the_loop", || the_loop());
-            go("patient", || println!("the other goroutine has its turn"));
-            gosched();
-            println!("main is back: somebody stopped the loop");
+            stopped.wait();
         });
     }
 }

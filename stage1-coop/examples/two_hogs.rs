@@ -4,8 +4,8 @@
 //! without a processor raises the flag every 10 ms: the check finds it, and the other loop
 //! gets its turn. Ctrl-C raises the flag too.
 
-use std::time::Duration;
 use stage1_coop::{Runtime, STAGE, ThirdParty, WaitGroup, go, gofunc, prologue, spin};
+use std::time::Duration;
 
 fn main() {
     let runtime = Runtime::new(&STAGE).procs(1).third_party(raise_the_flag);

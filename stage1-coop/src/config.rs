@@ -75,7 +75,10 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
     let seed = match var("SAFEPOINT_SEED")? {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {
-            format!("SAFEPOINT_SEED={text}: not a seed; use a number from 0 to {}", u64::MAX)
+            format!(
+                "SAFEPOINT_SEED={text}: not a seed; use a number from 0 to {}",
+                u64::MAX
+            )
         })?),
     };
     SEEDED.store(seed.is_some(), Relaxed);
@@ -119,7 +122,9 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
     };
     for field in text.split(',').filter(|f| !f.is_empty()) {
         let Some((name, value)) = field.split_once('=') else {
-            return Err(format!("GODEBUG={text}: `{field}` is not of the form key=number"));
+            return Err(format!(
+                "GODEBUG={text}: `{field}` is not of the form key=number"
+            ));
         };
         match keys.iter().find(|k| k.name == name) {
             Some(key) => {
@@ -146,7 +151,10 @@ fn output() -> Result<Option<Output>, String> {
             name,
         }));
     }
-    let form = match std::path::Path::new(&name).extension().and_then(|e| e.to_str()) {
+    let form = match std::path::Path::new(&name)
+        .extension()
+        .and_then(|e| e.to_str())
+    {
         Some("txt") => Form::Text,
         Some("json") => Form::Chrome,
         _ => {

@@ -44,14 +44,19 @@ fn walk(mut bp: usize, lo: usize, hi: usize) -> Vec<usize> {
 /// unchecked code uses the slack below `lo`.
 fn bounds(gp: &G) -> (usize, usize) {
     let hi = gp.stack.hi.get();
-    (hi.saturating_sub(crate::stack::STACK_MAX + crate::stack::SLACK), hi)
+    (
+        hi.saturating_sub(crate::stack::STACK_MAX + crate::stack::SLACK),
+        hi,
+    )
 }
 
 /// Keeps the caller's frames for the dump that comes after the unwinding.
 pub(crate) fn remember_here(goid: usize) {
     let bp: usize;
     // SAFETY: reads a register.
-    unsafe { std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags))
+    };
     let (lo, hi) = bounds(getg());
     let pcs = walk(bp, lo, hi);
     if let Ok(mut panics) = PANICS.lock() {
@@ -71,7 +76,9 @@ pub(crate) fn running(gp: &'static G, panic_of: Option<usize>) {
     let pcs = remembered.unwrap_or_else(|| {
         let bp: usize;
         // SAFETY: reads a register.
-        unsafe { std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags))
+        };
         let (lo, hi) = bounds(gp);
         walk(bp, lo, hi)
     });

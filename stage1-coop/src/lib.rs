@@ -25,10 +25,7 @@
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.
-#![cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64")),
-    allow(unused)
-)]
+#![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!(
     "Safepoint's runtime switches stacks by hand and needs x86_64 Linux; the book (cargo run) opens anywhere with its recorded runs"
@@ -36,6 +33,7 @@ compile_error!(
 
 mod arch;
 mod casgstatus;
+mod chan;
 mod config;
 mod dump;
 mod fault;
@@ -56,6 +54,7 @@ mod runq;
 mod runtime;
 mod runtime2;
 mod schedule;
+mod select;
 mod stack;
 mod stage;
 mod steal;
@@ -64,6 +63,7 @@ mod third_party;
 mod trace;
 mod word;
 
+pub use chan::{Chan, WouldBlock};
 pub use lockosthread::{lock_os_thread, unlock_os_thread};
 pub use newproc::go;
 pub use park::{goexit, gosched};

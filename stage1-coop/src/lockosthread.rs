@@ -40,14 +40,16 @@ pub fn unlock_os_thread() {
 /// The runtime's own lock, beside the user's. Go's `lockOSThread`.
 pub(crate) fn lock_internal(gp: &'static G) {
     let mp = getm();
-    mp.locked_int.store(mp.locked_int.load(Relaxed) + 1, Relaxed);
+    mp.locked_int
+        .store(mp.locked_int.load(Relaxed) + 1, Relaxed);
     dolock(mp, gp);
 }
 
 /// Undoes [`lock_internal`].
 pub(crate) fn unlock_internal(gp: &'static G) {
     let mp = getm();
-    mp.locked_int.store(mp.locked_int.load(Relaxed) - 1, Relaxed);
+    mp.locked_int
+        .store(mp.locked_int.load(Relaxed) - 1, Relaxed);
     dounlock(mp, gp);
 }
 

@@ -19,8 +19,7 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     let words = tls();
     words.locks.store(0, Relaxed);
     words.mallocing.store(0, Relaxed);
-    mp.tls
-        .store(std::ptr::from_ref(words).cast_mut(), Release);
+    mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
     mp.procid.store(os::this_thread_id(), Release);
     mp.g0.m.set(Some(mp));
     mp.g0.atomicstatus.store(GRUNNING, Relaxed);
@@ -44,7 +43,11 @@ pub(crate) fn unminit(mp: &'static M, before: Before) {
 pub(crate) fn mstart(mp: &'static M) {
     let before = minit(mp);
     os::restore_mask(&crate::runtime::signal_mask());
-    let mstartfn = mp.mstartfn.lock().expect("no panic while it is held").take();
+    let mstartfn = mp
+        .mstartfn
+        .lock()
+        .expect("no panic while it is held")
+        .take();
     let seat = mstartfn.is_some();
     if let Some(f) = mstartfn {
         f();
@@ -64,7 +67,5 @@ fn mexit(mp: &'static M, before: Before) {
     crate::runtime::after_main(mp);
     os::block_all_signals();
     unminit(mp, before);
-    if SCHED.live.fetch_sub(1, SeqCst) == 1 {
-        SCHED.left.wakeup();
-    }
+    crate::runtime::has_left();
 }

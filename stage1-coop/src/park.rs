@@ -13,8 +13,8 @@ use crate::panics::throw;
 use crate::proc::wakep;
 use crate::runtime2::*;
 use crate::schedule::{dropg, execute};
-use crate::trace::{self, WaitReason};
 use crate::stack;
+use crate::trace::{self, WaitReason};
 use std::sync::atomic::Ordering::*;
 
 /// Lets others run first: the goroutine goes to the end of the global queue. Go's

@@ -23,7 +23,11 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
         Some("mallocing")
     } else if !mp.preemptoff.is_empty() {
         Some("preemptoff")
-    } else if mp.p.get().is_none_or(|p| p.status.load(Relaxed) != PRUNNING) {
+    } else if mp
+        .p
+        .get()
+        .is_none_or(|p| p.status.load(Relaxed) != PRUNNING)
+    {
         Some("p-not-running")
     } else if std::thread::panicking() {
         Some("unwinding")

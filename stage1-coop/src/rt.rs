@@ -12,17 +12,16 @@ pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 pub use crate::newstack::newstack;
 pub use crate::os::{Lock, LockGuard, Note, nanotime, osyield, procyield, usleep};
 pub use crate::panics::{throw, throw_args, throw_dump};
-pub use crate::park::{goready, gopark, gopreempt_m, gosched_impl, ready, runqput};
+pub use crate::park::{gopark, gopreempt_m, goready, gosched_impl, ready, runqput};
 pub use crate::preempt::{
     can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
     why_not_preempt_m,
 };
-pub use crate::proc::{
-    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, wakep,
-};
+pub use crate::proc::{acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, wakep};
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
 pub use crate::schedule::{GLOBAL_EVERY, Slow, schedule_slow};
+pub use crate::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
 pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN};
 pub use crate::stage::{Next, Row, table};
 pub use crate::steal::{

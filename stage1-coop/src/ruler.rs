@@ -39,7 +39,7 @@ pub fn with_frame<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
     let gp = getg();
     let hi = gp.stack.hi.get();
     let here = hi - approximate_sp();
-    let depth = (here + OFFSET).next_multiple_of(bytes) + OFFSET;
+    let depth = here.saturating_sub(OFFSET).next_multiple_of(bytes) + OFFSET;
     let before = gp.ruler.get();
     gp.ruler.set(depth);
     let f_address = address::<_, R>(&f);

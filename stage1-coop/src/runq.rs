@@ -86,7 +86,10 @@ impl<T> Runq<T> {
         overflow: &mut impl FnMut(&[&'static T]),
     ) -> bool {
         let n = t.wrapping_sub(h) / 2;
-        assert!(n as usize == RUNQ_SIZE / 2, "runqputslow: queue is not full");
+        assert!(
+            n as usize == RUNQ_SIZE / 2,
+            "runqputslow: queue is not full"
+        );
         let mut batch = [gp; OVERFLOW];
         for i in 0..n {
             let Some(g) = self.slot(h.wrapping_add(i)).get() else {

@@ -147,11 +147,7 @@ impl Runtime {
         // Not into runnext: main begins a slice, it inherits none.
         runqput(pp, gp, false);
         if let Some(f) = self.third_party {
-            newm(
-                Some(Box::new(move || ThirdParty::sit(f))),
-                None,
-                false,
-            );
+            newm(Some(Box::new(move || ThirdParty::sit(f))), None, false);
         }
 
         scheduler(mp);
@@ -160,8 +156,8 @@ impl Runtime {
             mp.park.sleep();
         }
         after_main(mp);
-        SCHED.live.fetch_sub(1, SeqCst);
-        wait_for_others(0);
+        has_left();
+        wait_for_others();
         self.cleanup(mp);
         unminit(mp, before);
         os::restoresig();
@@ -213,6 +209,8 @@ impl Runtime {
         SCHED.runqsize.store(0, SeqCst);
         SCHED.goidgen.store(0, SeqCst);
         SCHED.live.store(0, SeqCst);
+        SCHED.left.clear();
+        SCHED.all_left.clear();
         SCHED.allm.set(None);
         trace::start(trace);
         morestackinit();
@@ -302,16 +300,28 @@ pub(crate) fn after_main(mp: &'static M) {
     }
     let deadline = os::nanotime() + LEAVE_NS;
     while SCHED.live.load(SeqCst) > 1 {
-        if os::nanotime() > deadline {
+        let now = os::nanotime();
+        if now >= deadline {
             abandon_process(mp);
         }
-        os::usleep(100);
+        SCHED.left.tsleep(deadline - now);
+        SCHED.left.clear();
     }
 }
 
-fn wait_for_others(left: u32) {
-    while SCHED.live.load(SeqCst) > left {
-        os::usleep(100);
+/// One thread has left the run: whoever sees the others off may go on. Called with nothing
+/// left to do but to end.
+pub(crate) fn has_left() {
+    SCHED.live.fetch_sub(1, SeqCst);
+    SCHED.left.wakeup();
+    SCHED.all_left.wakeup();
+}
+
+/// M0 waits until everybody has left.
+fn wait_for_others() {
+    while SCHED.live.load(SeqCst) > 0 {
+        SCHED.all_left.sleep();
+        SCHED.all_left.clear();
     }
 }
 

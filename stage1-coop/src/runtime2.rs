@@ -385,8 +385,10 @@ pub struct Sched {
     pub goidgen: AtomicUsize,
     /// Ms whose threads have not left the run.
     pub live: AtomicU32,
-    /// Where the last M to leave says so.
+    /// Where an M that leaves says so, to the one that ran `main` to its end ...
     pub left: Note,
+    /// ... and to M0, which waits for everybody.
+    pub all_left: Note,
     /// All Ms, newest first.
     pub allm: Link<M>,
 }
@@ -437,6 +439,7 @@ pub static SCHED: Sched = Sched {
     goidgen: AtomicUsize::new(0),
     live: AtomicU32::new(0),
     left: Note::new(),
+    all_left: Note::new(),
     allm: Link::none(),
 };
 

@@ -104,7 +104,9 @@ stage_table! {
 /// supplies it.
 pub fn table(stages: &[&Stage]) -> String {
     use std::fmt::Write;
-    let mut out = String::from("| row | stands for Go's | supplied by | what it decides |\n|---|---|---|---|\n");
+    let mut out = String::from(
+        "| row | stands for Go's | supplied by | what it decides |\n|---|---|---|---|\n",
+    );
     let Some(last) = stages.last() else {
         return out;
     };

@@ -111,7 +111,9 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
 /// Steals from one victim: returns one goroutine and leaves the others in `pp`'s queue.
 /// Go's `runqsteal`.
 pub fn runqsteal(pp: &'static P, victim: &'static P, steal_next: bool) -> Option<&'static G> {
-    let (gp, n) = pp.runq.steal_with(|t| (stage().runqgrab)(pp, victim, t, steal_next))?;
+    let (gp, n) = pp
+        .runq
+        .steal_with(|t| (stage().runqgrab)(pp, victim, t, steal_next))?;
     trace::steal(pp, victim, n);
     Some(gp)
 }

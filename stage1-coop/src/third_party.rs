@@ -61,7 +61,10 @@ impl ThirdParty {
     pub fn raise_the_flag(&mut self) -> usize {
         let busy = allp()
             .iter()
-            .filter(|p| p.m.load(Acquire).is_some_and(|m| m.curg.load(Acquire).is_some()))
+            .filter(|p| {
+                p.m.load(Acquire)
+                    .is_some_and(|m| m.curg.load(Acquire).is_some())
+            })
             .count();
         self.asked += busy as u32;
         preemptall();

@@ -172,7 +172,9 @@ pub fn register() -> ActorId {
     actor.held.store(0, Relaxed);
     actor.turn.store(0, Relaxed);
     // Splitmix of seed and id: neighbouring seeds and actors get unrelated streams.
-    let mut z = config().seed.wrapping_add((id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut z = config()
+        .seed
+        .wrapping_add((id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     actor.jitter.store((z ^ (z >> 31)) | 1, Relaxed);
@@ -336,7 +338,8 @@ pub fn event() -> u64 {
     x ^= x >> 7;
     x ^= x << 17;
     a.jitter.store(x, Relaxed);
-    a.clock.store(t + EVENT_NS + ((x >> 33) % 4) * 1_000, Relaxed);
+    a.clock
+        .store(t + EVENT_NS + ((x >> 33) % 4) * 1_000, Relaxed);
     t
 }
 

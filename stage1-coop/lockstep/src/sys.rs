@@ -51,7 +51,13 @@ pub fn block_signals() -> u64 {
 pub fn restore_signals(old: u64) {
     // SAFETY: as above; no old mask is asked for.
     unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &old, std::ptr::null_mut::<u64>(), 8)
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &old,
+            std::ptr::null_mut::<u64>(),
+            8,
+        )
     };
 }
 
@@ -86,7 +92,9 @@ pub fn reinstall(signal: i32, old: &libc::sigaction) {
 /// `context` must be the third argument of a running SA_SIGINFO handler.
 pub unsafe fn pc(context: *mut libc::c_void) -> usize {
     // SAFETY: the caller passes a live ucontext_t.
-    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize }
+    unsafe {
+        (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+    }
 }
 
 /// A register of a handler's context, for reading.

@@ -125,7 +125,9 @@ extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
         return;
     };
     watchdog::tick(&actor.watch);
-    actor.clock.store(actor.clock.load(Relaxed) + chunk, Relaxed);
+    actor
+        .clock
+        .store(actor.clock.load(Relaxed) + chunk, Relaxed);
     if actor.clock.load(Relaxed) > actor.horizon.load(Relaxed) {
         // Every signal is blocked while this handler runs.
         baton::hand_over_blocked(me);

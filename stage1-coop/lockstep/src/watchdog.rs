@@ -119,14 +119,21 @@ fn arm(watch: &Watch, ns: u64) {
     };
     // SAFETY: the timer lives (`end` clears it first), the setting is ours.
     unsafe {
-        libc::timer_settime((timer - 1) as libc::timer_t, 0, &setting, std::ptr::null_mut());
+        libc::timer_settime(
+            (timer - 1) as libc::timer_t,
+            0,
+            &setting,
+            std::ptr::null_mut(),
+        );
     }
 }
 
 /// The actor reached a tick.
 #[inline]
 pub fn tick(watch: &Watch) {
-    watch.ticks.store(watch.ticks.load(Relaxed).wrapping_add(1), Relaxed);
+    watch
+        .ticks
+        .store(watch.ticks.load(Relaxed).wrapping_add(1), Relaxed);
     if watch.near.load(Relaxed) || watch.declared.load(Relaxed) {
         late_tick(watch);
     }
@@ -184,7 +191,9 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
         );
     }
     let clock = actor.clock.load(Relaxed) + DECLARED_NS;
-    actor.clock.store(clock.max(actor.horizon.load(Relaxed) + 1), Relaxed);
+    actor
+        .clock
+        .store(clock.max(actor.horizon.load(Relaxed) + 1), Relaxed);
     baton::hand_over_blocked(me);
     arm(watch, AGAIN_NS);
 }

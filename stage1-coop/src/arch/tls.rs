@@ -174,5 +174,7 @@ pub(crate) fn mallocing() -> i32 {
 
 /// Sets `m.mallocing` of the calling thread.
 pub(crate) fn set_mallocing(n: i32) {
-    tls().mallocing.store(n, std::sync::atomic::Ordering::Relaxed);
+    tls()
+        .mallocing
+        .store(n, std::sync::atomic::Ordering::Relaxed);
 }

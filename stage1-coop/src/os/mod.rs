@@ -9,7 +9,9 @@ mod signal;
 mod thread;
 
 pub use futex::{Lock, LockGuard, Note};
-pub(crate) use signal::{SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals};
+pub(crate) use signal::{
+    SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,
+};
 pub(crate) use signal::{ctrl_c_count, restoresig, watch_ctrl_c};
 pub(crate) use thread::{newosproc, this_thread_id};
 

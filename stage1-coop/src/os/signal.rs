@@ -138,7 +138,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
 /// and the new one, for [`unminit_signals`].
 pub(crate) fn minit_signals() -> SignalStack {
     let whole = mem::PAGE + SIGNAL_STACK;
-    let base = mem::reserve(whole).unwrap_or_else(|e| crate::panics::out_of_memory("a signal stack", e));
+    let base =
+        mem::reserve(whole).unwrap_or_else(|e| crate::panics::out_of_memory("a signal stack", e));
     // SAFETY: the lowest page of a mapping that we have just made.
     let guarded = unsafe { mem::guard(base) };
     if let Err(e) = guarded {
@@ -175,7 +176,11 @@ pub(crate) fn unminit_signals(stack: SignalStack) {
 /// Blocks all signals of the calling thread and returns the mask that was.
 pub(crate) fn block_all_signals() -> SigSet {
     let mut old = SigSet::empty();
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut old));
+    let _ = pthread_sigmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut old),
+    );
     old
 }
 

@@ -237,7 +237,11 @@ pub(crate) fn poll_hit(gp: &G, why: &'static str) {
 pub(crate) fn preempt_requested(pp: &P, gp: &G, flow: u32) {
     if on() {
         let ran = stamp().saturating_sub(pp.slice_start.load(Relaxed));
-        emit(&PREEMPT, [pp.id.get() as u64, gp.goid.get() as u64, ran], flow);
+        emit(
+            &PREEMPT,
+            [pp.id.get() as u64, gp.goid.get() as u64, ran],
+            flow,
+        );
     }
 }
 
@@ -278,7 +282,6 @@ pub(crate) fn steal(_pp: &P, victim: &P, n: u32) {
 /// ever. Go's `trace.Log`.
 pub fn user_log(text: &'static str) {
     if on() {
-
         let (ptr, len) = words(text);
         emit(&USER_LOG, [ptr, len, 0], 0);
     }

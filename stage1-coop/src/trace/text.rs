@@ -13,8 +13,16 @@ pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
     header(&mut out, run);
     for (time, m, e) in events {
         let args = arguments(e);
-        let p = if e.p < 0 { "--".into() } else { format!("p{}", e.p) };
-        let g = if e.g == 0 { "--".into() } else { format!("g{}", e.g) };
+        let p = if e.p < 0 {
+            "--".into()
+        } else {
+            format!("p{}", e.p)
+        };
+        let g = if e.g == 0 {
+            "--".into()
+        } else {
+            format!("g{}", e.g)
+        };
         let mut line = format!(
             "{:>9}  {:<3} {:<3} {:<4} {:<12} {}",
             millis(*time),
@@ -25,7 +33,13 @@ pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
             args
         );
         if e.flow != 0 {
-            let _ = write!(line, "{:width$} #{}", "", e.flow, width = 66usize.saturating_sub(line.len()));
+            let _ = write!(
+                line,
+                "{:width$} #{}",
+                "",
+                e.flow,
+                width = 66usize.saturating_sub(line.len())
+            );
         }
         out.push_str(line.trim_end());
         out.push('\n');
@@ -35,7 +49,11 @@ pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
 }
 
 fn header(out: &mut String, run: &Run) {
-    let _ = write!(out, "# safepoint trace v1  {} {}  procs={}", run.stage, run.program, run.procs);
+    let _ = write!(
+        out,
+        "# safepoint trace v1  {} {}  procs={}",
+        run.stage, run.program, run.procs
+    );
     match run.seed {
         Some(seed) => {
             let _ = write!(out, " seed={seed} clock=virtual portable=");
@@ -150,6 +168,10 @@ fn totals(out: &mut String, run: &Run, events: &[(u64, usize, Event)]) {
     }
     out.push('\n');
     if run.dropped > 0 {
-        let _ = writeln!(out, "# {} events found no room and are missing", run.dropped);
+        let _ = writeln!(
+            out,
+            "# {} events found no room and are missing",
+            run.dropped
+        );
     }
 }
