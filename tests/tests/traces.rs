@@ -1,0 +1,52 @@
+//! Every example's schedule, as a snapshot: what the page shows is what this test compares.
+//! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
+
+use tests::{examples, lockstep};
+
+fn snapshot(package: &str, procs: usize) {
+    for name in examples(package) {
+        let text = lockstep(package, &name, procs, 1, &[]);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_description(format!("{package} {name}, {procs} Ps, seed 1"));
+        settings.bind(|| {
+            insta::assert_snapshot!(format!("{package}__{name}__p{procs}__seed1"), text);
+        });
+    }
+}
+
+#[test]
+fn stage1_on_one_p() {
+    snapshot("stage1-coop", 1);
+}
+
+#[test]
+fn stage1_on_two_ps() {
+    snapshot("stage1-coop", 2);
+}
+
+#[test]
+fn stage1_on_eight_ps() {
+    snapshot("stage1-coop", 8);
+}
+
+/// The tables that the book prints: which events there are, and which stage decides what.
+#[test]
+fn generated_pages() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::assert_snapshot!(
+            "legend__stage1-coop",
+            stage1_coop::rt::legend(stage1_coop::rt::KINDS)
+        );
+        insta::assert_snapshot!(
+            "stage_table__stage1-coop",
+            stage1_coop::rt::table(&[&stage1_coop::STAGE])
+        );
+    });
+}
