@@ -16,7 +16,7 @@ fn main() {
             let stopped = WaitGroup::new();
             stopped.add(1);
             go("patient", || println!("the patient goroutine has its turn"));
-            go("the_loop", || the_loop());
+            go("the_loop", the_loop);
             stopped.wait();
         });
     }

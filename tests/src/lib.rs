@@ -1,6 +1,8 @@
 //! What the tests of this workspace share: running an example as a child process, with a
 //! time limit, in a clean environment.
 
+pub mod bench;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,0 +1,77 @@
+//! many: a million goroutines that wait on one channel. Making them, until all wait, the
+//! memory of each, and waking all; twice, in fresh memory and in used.
+
+use stage1_coop::{Chan, Runtime, STAGE, WaitGroup, go, gosched};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tests::bench::{emit, now, procs};
+
+const N: usize = 1_000_000;
+
+/// Bytes of a line of /proc/self/status.
+fn status(key: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    text.lines()
+        .find_map(|l| {
+            l.strip_prefix(key)?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse::<f64>()
+                .ok()
+        })
+        .unwrap_or(0.0)
+        * 1024.0
+}
+
+fn round(name: &str) {
+    let (r0, pt0) = (status("VmRSS:"), status("VmPTE:"));
+    let ch = Chan::<()>::new(0);
+    let at = Arc::new(AtomicUsize::new(0));
+    let wg = WaitGroup::new();
+    wg.add(N);
+    let t0 = now();
+    for _ in 0..N {
+        let (ch, at, wg) = (ch.clone(), at.clone(), wg.clone());
+        go("waiter", move || {
+            at.fetch_add(1, Relaxed);
+            ch.recv();
+            wg.done();
+        });
+    }
+    let t1 = now();
+    while at.load(Relaxed) < N {
+        gosched();
+    }
+    let t2 = now();
+    let (r1, pt1) = (status("VmRSS:"), status("VmPTE:"));
+    let t3 = now();
+    ch.close();
+    wg.wait();
+    let t4 = now();
+    let each = |a: u64, b: u64| (b - a) as f64 / N as f64;
+    let bench = format!("many_{name}");
+    emit(&bench, "create_ns_each", "ns", &[each(t0, t1)], &[]);
+    emit(&bench, "blocked_ns_each", "ns", &[each(t0, t2)], &[]);
+    if name == "cold" {
+        emit(&bench, "rss_bytes_each", "B", &[(r1 - r0) / N as f64], &[]);
+        emit(
+            &bench,
+            "page_table_bytes_each",
+            "B",
+            &[(pt1 - pt0) / N as f64],
+            &[],
+        );
+    }
+    emit(&bench, "wake_all_ns_each", "ns", &[each(t3, t4)], &[]);
+}
+
+fn main() {
+    // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
+    unsafe {
+        Runtime::new(&STAGE).procs(procs()).run(|| {
+            round("cold");
+            round("warm");
+        });
+    }
+}

@@ -1,0 +1,50 @@
+//! What the programs under `bin/` share: a clock, percentiles, and one JSON line per metric,
+//! in the form that the Go programs beside them print too.
+
+use std::fmt::Write;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// Nanoseconds since the first call.
+pub fn now() -> u64 {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    BASE.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// Number of Ps that the run asks for: `BENCH_PROCS`, or `GOMAXPROCS`, or 1.
+pub fn procs() -> usize {
+    ["BENCH_PROCS", "GOMAXPROCS"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(1)
+}
+
+/// The nearest-rank percentile of sorted samples.
+pub fn percentile(sorted: &[f64], q: f64) -> f64 {
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+/// Prints the line of one metric, with further fields if there are any.
+///
+/// # Panics
+/// Without samples.
+pub fn emit(bench: &str, metric: &str, unit: &str, samples: &[f64], extra: &[(&str, f64)]) {
+    let mut s = samples.to_vec();
+    s.sort_by(f64::total_cmp);
+    let mean = s.iter().sum::<f64>() / s.len() as f64;
+    let mut line = format!(
+        r#"{{"bench":"{bench}","metric":"{metric}","unit":"{unit}","procs":{},"min":{},"p50":{},"p99":{},"max":{},"mean":{},"n":{}"#,
+        procs(),
+        s[0],
+        percentile(&s, 0.5),
+        percentile(&s, 0.99),
+        s[s.len() - 1],
+        mean,
+        s.len()
+    );
+    for (key, value) in extra {
+        let _ = write!(line, r#","{key}":{value}"#);
+    }
+    println!("{line}}}");
+}
