@@ -48,7 +48,7 @@ impl ThirdParty {
                 self.heard_ctrl_c = os::ctrl_c_count();
                 let asked = self.raise_the_flag();
                 eprintln!(
-                    "Ctrl-C: the flag is up on {asked} P{} (Ctrl-\\ ends the program)",
+                    "by hand: the flag is up on {asked} P{} (Ctrl-\\ ends the program)",
                     if asked == 1 { "" } else { "s" }
                 );
             } else if !woken {

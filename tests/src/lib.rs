@@ -6,7 +6,8 @@ pub mod bench;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Once;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The workspace's root.
@@ -21,11 +22,22 @@ pub fn long() -> bool {
     std::env::var_os("SAFEPOINT_LONG").is_some_and(|v| v != "0")
 }
 
+/// The runtime's switches in the environment.
+const SWITCHES: [&str; 5] = [
+    "GOMAXPROCS",
+    "GODEBUG",
+    "GOTRACEBACK",
+    "SAFEPOINT_SEED",
+    "SAFEPOINT_TRACE",
+];
+
 /// How a child process ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Exit status; `None` if a signal ended it, or the limit.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// What it wrote to stdout.
     pub stdout: String,
     /// What it wrote to stderr.
@@ -86,14 +98,7 @@ fn newest(dir: &Path) -> SystemTime {
 /// Runs `command` with none of the runtime's switches in its environment but those given,
 /// and kills it after `limit`.
 pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ended {
-    for name in [
-        "GOMAXPROCS",
-        "GODEBUG",
-        "GOTRACEBACK",
-        "SAFEPOINT_SEED",
-        "SAFEPOINT_TRACE",
-        "RUST_BACKTRACE",
-    ] {
+    for name in SWITCHES.iter().chain(&["RUST_BACKTRACE"]) {
         command.env_remove(name);
     }
     command
@@ -126,6 +131,7 @@ pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ende
     };
     Ended {
         code: status.code(),
+        signal: status.signal(),
         stdout: stdout.join().unwrap_or_default(),
         stderr: stderr.join().unwrap_or_default(),
         timed_out,
@@ -189,4 +195,125 @@ pub fn examples(package: &str) -> Vec<String> {
         .unwrap_or_default();
     names.sort();
     names
+}
+
+/// Seconds that anything in these tests may take. A quiet machine needs a tenth of it.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Ends the process with a dump of all goroutines if `f` takes longer than `limit`: a lost
+/// wake-up then shows who sleeps, and where.
+pub fn watched<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
+    let (done, over) = channel::<()>();
+    let watcher = std::thread::spawn(move || {
+        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            rt::throw_args(format_args!("the test has not ended after {limit:?}"));
+        }
+    });
+    let result = f();
+    drop(done);
+    let _ = watcher.join();
+    result
+}
+
+/// Runs `main` on `runtime` in this process and returns its result; gives up after `limit`.
+///
+/// # Panics
+/// If one of the runtime's switches is set: what these tests say holds without.
+///
+/// # Safety
+/// As for [`Runtime::run`].
+pub unsafe fn within<R: Send + 'static>(
+    limit: Duration,
+    runtime: Runtime,
+    main: impl FnOnce() -> R + Send + 'static,
+) -> R {
+    for name in SWITCHES {
+        assert!(std::env::var_os(name).is_none(), "unset {name} for tests");
+    }
+    let result = Arc::new(Mutex::new(None));
+    let put = result.clone();
+    watched(limit, || {
+        // SAFETY: the caller's promise; the lock is held for one store.
+        unsafe {
+            runtime.run(move || {
+                let r = main();
+                *put.lock().expect("no panic while it is held") = Some(r);
+            })
+        };
+    });
+    let mut result = result.lock().expect("no panic while it is held");
+    result.take().expect("main has returned")
+}
+
+/// Runs the scenario `words[0]` of the helper program `exe` with the rest as its arguments.
+pub fn scenario_of(exe: &str, words: &[&str], env: &[(&str, &str)]) -> Ended {
+    let ended = run(Command::new(exe).args(words), env, LIMIT);
+    assert!(!ended.timed_out, "{words:?} did not end: {ended:#?}");
+    ended
+}
+
+/// Runs a scenario of `src/bin/scenario` as a child process: `scenario!(env, words...)`.
+#[macro_export]
+macro_rules! scenario {
+    ($env:expr, $($word:expr),+) => {
+        $crate::scenario_of(env!("CARGO_BIN_EXE_scenario"), &[$($word),+], &$env)
+    };
+}
+
+/// Asserts that `text` contains all of `parts`, one after the other.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn in_order(text: &str, parts: &[&str]) {
+    let mut rest = text;
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => panic!("{part:?} is missing, or not in its place, in:\n{text}"),
+        }
+    }
+}
+
+/// A small random generator (xorshift): a test's choices, the same in every run.
+pub struct Random(u64);
+
+impl Random {
+    /// A generator for this seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % n
+    }
+}
+
+/// The kernel's number of the calling thread.
+#[inline(never)]
+pub fn gettid() -> i32 {
+    // SAFETY: gettid has no arguments and cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+/// The kernel's numbers of all threads of this process.
+pub fn threads() -> Vec<i32> {
+    std::fs::read_dir("/proc/self/task")
+        .map(|dir| {
+            dir.flatten()
+                .filter_map(|e| e.file_name().to_str()?.parse().ok())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// KiB of memory that this process has resident, and of address space.
+pub fn memory() -> (usize, usize) {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = text.split(' ').map(|n| n.parse::<usize>().unwrap_or(0));
+    let size = pages.next().unwrap_or(0);
+    (pages.next().unwrap_or(0) * 4, size * 4)
 }

@@ -28,6 +28,11 @@ fn stage1_on_two_ps() {
 }
 
 #[test]
+fn stage1_on_four_ps() {
+    snapshot("stage1-coop", 4);
+}
+
+#[test]
 fn stage1_on_eight_ps() {
     snapshot("stage1-coop", 8);
 }

@@ -1,0 +1,56 @@
+// The page's side of the small server: who we are, one request, one stream.
+//
+// The server puts a random word into each page that it hands out. A page without it was
+// opened from a file or from plain hosting: nothing can be run then, and nothing is asked.
+"use strict";
+
+const safepoint = (() => {
+    const meta = document.querySelector('meta[name="safepoint-token"]');
+    const token = meta ? meta.content : null;
+
+    async function post(path, body, signal) {
+        const response = await fetch(path, {
+            method: "POST",
+            headers: {
+                "content-type": "application/json",
+                "x-safepoint": "1",
+                "x-safepoint-token": token,
+            },
+            body: body === undefined ? "" : JSON.stringify(body),
+            signal,
+        });
+        if (!response.ok) {
+            // Every refusal is a JSON object with one line.
+            const answer = await response.json().catch(() => ({}));
+            throw new Error(answer.error || "The book answered " + response.status + ".");
+        }
+        return response;
+    }
+
+    // Sends an order and calls `each` for every event of the run, as they come.
+    async function run(order, each, signal) {
+        const response = await post("/api/run", order, signal);
+        const reader = response.body.getReader();
+        const decoder = new TextDecoder();
+        let rest = "";
+        for (;;) {
+            const { done, value } = await reader.read();
+            rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
+            const lines = rest.split("\n");
+            rest = lines.pop();
+            for (const line of lines) {
+                each(JSON.parse(line));
+            }
+            if (done) {
+                return;
+            }
+        }
+    }
+
+    async function status() {
+        const response = await fetch("/api/status");
+        return response.json();
+    }
+
+    return { here: token !== null, post, run, status };
+})();

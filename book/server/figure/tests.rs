@@ -1,0 +1,146 @@
+//! The picture is well formed, whatever the text was.
+
+use super::draw;
+use crate::trace::Trace;
+
+const HOGS: &str = include_str!("../../tests/samples/stage1-coop__two_hogs__p1__seed1.snap");
+
+/// Every tag is closed in order, attributes are quoted, no line is empty.
+fn well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some(start) = rest.find('<') {
+        assert!(
+            !rest[..start].contains('>'),
+            "a lone > in {:?}",
+            &rest[..start]
+        );
+        let end = rest[start..].find('>').expect("a tag that ends") + start;
+        let tag = &rest[start + 1..end];
+        let name = tag.split([' ', '/']).next().unwrap();
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "closed in order");
+        } else {
+            assert_eq!(tag.matches('"').count() % 2, 0, "quotes in {tag}");
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+    assert!(
+        svg.lines().all(|line| !line.trim().is_empty()),
+        "empty line"
+    );
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "not a number");
+}
+
+#[test]
+fn two_hogs_share_a_p() {
+    let svg = draw(&Trace::parse(HOGS)).unwrap();
+    well_formed(&svg);
+    assert!(svg.contains(">p0<"), "a lane for the P");
+    assert!(svg.contains(">m1<"), "a lane for the third party");
+    assert!(svg.contains(">g2 hog_a<"), "a named slice");
+    assert!(svg.contains("sp-arrow"), "from the request to its outcome");
+    assert!(svg.contains("sp-runnable"), "the other hog waits");
+    assert!(svg.contains("role=\"img\"") && svg.contains("<desc>"));
+}
+
+#[test]
+fn nothing_to_draw() {
+    assert_eq!(draw(&Trace::parse("")), None);
+    assert_eq!(draw(&Trace::parse("hello\n# world\n")), None);
+}
+
+#[test]
+fn names_cannot_break_out() {
+    let text =
+        "0 m0 p0 -- GoCreate g1 <script>\"&'\n1 m0 p0 -- GoStart g1\n9 m0 p0 g1 <b> </svg>\n";
+    let svg = draw(&Trace::parse(text)).unwrap();
+    well_formed(&svg);
+    assert!(!svg.contains("<script>") && !svg.contains("<b>"));
+}
+
+#[test]
+fn long_traces_stay_small() {
+    let mut text = String::new();
+    for i in 0..20_000u32 {
+        let (t, g) = (f64::from(i) / 100.0, i % 90 + 2);
+        text.push_str(&format!("{t:.3} m0 p0 -- GoStart g{g}\n"));
+        text.push_str(&format!("{t:.3} m0 p0 g{g} PollHit take #{i}\n"));
+        text.push_str(&format!("{t:.3} m0 p0 g{g} GoPreempt coop #{i}\n"));
+    }
+    let svg = draw(&Trace::parse(&text)).unwrap();
+    well_formed(&svg);
+    assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
+    assert!(svg.contains("more goroutines"));
+}
+
+/// No input makes it panic or write a broken picture: words of traces in any order.
+#[test]
+fn any_text_is_drawn_or_refused() {
+    let words = [
+        "0.000",
+        "5.5",
+        "1e9",
+        "999999999",
+        "-3",
+        "m0",
+        "m4294967295",
+        "p0",
+        "p1",
+        "p63",
+        "g1",
+        "g2",
+        "--",
+        "GoStart",
+        "GoEnd",
+        "GoBlock",
+        "GoPreempt",
+        "GoCreate",
+        "GoUnblock",
+        "Preempt",
+        "PollHit",
+        "refused",
+        "ProcStop",
+        "Steal",
+        "#1",
+        "#x",
+        "\u{7}",
+        "<",
+        "é",
+        "\n",
+        "\n",
+        "\n",
+    ];
+    // A small generator: the test needs variety, not good random numbers.
+    let mut state = 0x9e37_79b9_u64;
+    let mut next = move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    for _ in 0..3_000 {
+        let mut text = String::new();
+        for _ in 0..next() % 60 {
+            // Half of the lines begin like an event, so that enough of them are events.
+            if next() % 3 == 0 {
+                text.push_str(&format!(
+                    "\n{} m{} p{} g{} ",
+                    next() % 99,
+                    next() % 3,
+                    next() % 3,
+                    next() % 5
+                ));
+            }
+            text.push_str(words[next() % words.len()]);
+            text.push(' ');
+        }
+        if let Some(svg) = draw(&Trace::parse(&text)) {
+            well_formed(&svg);
+        }
+    }
+}

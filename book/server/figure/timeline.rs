@@ -1,0 +1,224 @@
+//! From events to lanes: which goroutine ran on which P, and what each goroutine did.
+//!
+//! The same events are told twice. A lane per P shows who had it; a lane per goroutine
+//! shows whether it ran, could have run (the state that preemption is about), or waited
+//! for something. A thread without a P gets a lane only when it did something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::marks::Sign;
+use crate::trace::{Event, Trace};
+
+/// What a goroutine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It has a P.
+    Running,
+    /// It could run and has no P.
+    Runnable,
+    /// It waits for something.
+    Blocked,
+}
+
+/// A stretch of time in which goroutine `g` ran, or was in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// First microsecond.
+    pub from: u64,
+    /// Last microsecond.
+    pub to: u64,
+    /// The goroutine.
+    pub g: u32,
+    /// Its state (always `Running` on a P's lane).
+    pub state: State,
+}
+
+/// A lane of the upper half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// A thread without a P.
+    M(u32),
+    /// A P.
+    P(u32),
+}
+
+/// A sign at one moment of one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub us: u64,
+    /// Where.
+    pub lane: Lane,
+    /// Which sign.
+    pub sign: Sign,
+    /// The event in words.
+    pub text: String,
+    /// Joins a request to its outcome.
+    pub flow: Option<u32>,
+}
+
+/// Everything that the picture shows.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    /// First and last time.
+    pub start: u64,
+    /// First and last time.
+    pub end: u64,
+    /// The upper half, threads without a P first.
+    pub lanes: BTreeMap<Lane, Vec<Span>>,
+    /// The lower half, by goroutine number.
+    pub goroutines: BTreeMap<u32, Vec<Span>>,
+    /// The names given to `go`.
+    pub names: BTreeMap<u32, String>,
+    /// The signs, in order of time.
+    pub marks: Vec<Mark>,
+    /// Every moment at which something happened.
+    pub moments: BTreeSet<u64>,
+}
+
+impl Timeline {
+    /// Reads the events.
+    pub fn new(trace: &Trace) -> Timeline {
+        let mut reader = Reader::default();
+        for event in &trace.events {
+            reader.event(event);
+        }
+        reader.finish(trace)
+    }
+
+    /// Is there anything to draw?
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    out: Timeline,
+    /// P → the goroutine on it and since when.
+    on_p: BTreeMap<u32, (u32, u64)>,
+    /// Goroutine → its state and since when.
+    state: BTreeMap<u32, (State, u64)>,
+}
+
+impl Reader {
+    fn event(&mut self, event: &Event) {
+        let now = event.us;
+        self.out.moments.insert(now);
+        if let Some(p) = event.p {
+            self.out.lanes.entry(Lane::P(p)).or_default();
+            // A trace may begin in the middle: an event *of* g on p says that g runs there.
+            if let Some(g) = event.g {
+                self.run(p, g, now);
+            }
+        }
+        match event.name.as_str() {
+            "GoCreate" => {
+                if let Some(g) = event.target() {
+                    if event.args.len() > 1 {
+                        self.out.names.insert(g, event.args[1..].join(" "));
+                    }
+                    self.turn(g, Some(State::Runnable), now);
+                }
+            }
+            "GoStart" => {
+                if let (Some(p), Some(g)) = (event.p, event.target().or(event.g)) {
+                    self.run(p, g, now);
+                }
+            }
+            "GoEnd" => self.leave(event, None),
+            "GoSched" | "GoPreempt" => self.leave(event, Some(State::Runnable)),
+            "GoBlock" => self.leave(event, Some(State::Blocked)),
+            "GoUnblock" => {
+                if let Some(g) = event.target() {
+                    self.turn(g, Some(State::Runnable), now);
+                }
+            }
+            "ProcStop" => {
+                if let Some(p) = event.p {
+                    self.free(p, now);
+                }
+            }
+            _ => {}
+        }
+        if let Some(sign) = Sign::of(event) {
+            let lane = match (event.p, event.m) {
+                (Some(p), _) => Lane::P(p),
+                (None, Some(m)) => Lane::M(m),
+                (None, None) => return,
+            };
+            self.out.lanes.entry(lane).or_default();
+            self.out.marks.push(Mark {
+                us: now,
+                lane,
+                sign,
+                text: event.describe(),
+                flow: event.flow,
+            });
+        }
+    }
+
+    /// `g` runs on `p` from now on (or still does).
+    fn run(&mut self, p: u32, g: u32, now: u64) {
+        if self.on_p.get(&p).is_some_and(|(running, _)| *running == g) {
+            return;
+        }
+        self.free(p, now);
+        self.on_p.insert(p, (g, now));
+        self.turn(g, Some(State::Running), now);
+    }
+
+    /// The goroutine of this event gives up its P.
+    fn leave(&mut self, event: &Event, next: Option<State>) {
+        if let Some(p) = event.p {
+            self.free(p, event.us);
+        }
+        if let Some(g) = event.g.or(event.target()) {
+            self.turn(g, next, event.us);
+        }
+    }
+
+    /// Whatever ran on `p` ends here.
+    fn free(&mut self, p: u32, now: u64) {
+        if let Some((g, from)) = self.on_p.remove(&p) {
+            let span = Span {
+                from,
+                to: now,
+                g,
+                state: State::Running,
+            };
+            self.out.lanes.entry(Lane::P(p)).or_default().push(span);
+        }
+    }
+
+    /// `g` goes to another state; `None` is its end.
+    fn turn(&mut self, g: u32, next: Option<State>, now: u64) {
+        if let Some((state, from)) = self.state.remove(&g) {
+            let span = Span {
+                from,
+                to: now,
+                g,
+                state,
+            };
+            self.out.goroutines.entry(g).or_default().push(span);
+        }
+        if let Some(next) = next {
+            self.out.goroutines.entry(g).or_default();
+            self.state.insert(g, (next, now));
+        }
+    }
+
+    fn finish(mut self, trace: &Trace) -> Timeline {
+        self.out.start = trace.events.first().map_or(0, |event| event.us);
+        self.out.end = trace.events.last().map_or(0, |event| event.us);
+        let end = self.out.end;
+        // What was still going on when the trace ended reaches to its edge.
+        for p in self.on_p.keys().copied().collect::<Vec<_>>() {
+            self.free(p, end);
+        }
+        for g in self.state.keys().copied().collect::<Vec<_>>() {
+            self.turn(g, None, end);
+        }
+        self.out
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the book as a reader meets it: over a socket, and in a browser.
+
+#[cfg(unix)]
+mod api;
+#[cfg(unix)]
+mod browser;
+mod pages;
+#[cfg(unix)]
+mod program;
+mod support;

@@ -1,0 +1,172 @@
+//! The real book: it builds under the strict rules and needs nothing from elsewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use safepoint_book::build;
+use safepoint_book::workspace::Workspace;
+
+use super::support::repository;
+
+/// Builds the book for hosting, once for all tests here.
+fn pages() -> &'static Path {
+    static PAGES: OnceLock<PathBuf> = OnceLock::new();
+    PAGES.get_or_init(|| {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        let ws = Workspace::at(repository());
+        build::publish(&ws, &out).unwrap_or_else(|error| panic!("{error:#}"));
+        out
+    })
+}
+
+fn html() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(pages()).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(".html") {
+            found.push((name, fs::read_to_string(entry.path()).unwrap()));
+        }
+    }
+    found
+}
+
+/// The values of an attribute.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+    html.match_indices(&format!(" {attribute}=\""))
+        .filter_map(|(at, found)| html[at + found.len()..].split('"').next())
+        .collect()
+}
+
+#[test]
+fn the_book_builds_under_the_strict_rules() {
+    for page in ["index.html", "the-loop.html", "stage1-examples.html"] {
+        assert!(pages().join(page).is_file(), "{page}");
+    }
+    let text = fs::read_to_string(pages().join("the-loop.html")).unwrap();
+    assert!(text.contains("<svg"), "the recorded run is drawn");
+    assert!(!text.contains("sp-missing"), "nothing is missing");
+    assert!(!text.contains("{{#"), "every directive was carried out");
+}
+
+/// Loading a page asks for nothing beyond its own host: no script, style, font or picture.
+#[test]
+fn nothing_is_loaded_from_elsewhere() {
+    for (name, text) in html() {
+        let sources = values(&text, "src");
+        for tag in text.split("<link ").skip(1) {
+            let tag = format!(" {}", tag.split('>').next().unwrap());
+            for url in values(&tag, "href") {
+                assert!(!url.contains("//"), "{name} loads {url}");
+            }
+        }
+        for url in sources {
+            assert!(!url.contains("//"), "{name} loads {url}");
+        }
+        // The stock Run button asks a public server as soon as a page has this class.
+        assert!(!text.contains("class=\"playground\""), "{name}");
+    }
+    for entry in fs::read_dir(pages()).unwrap().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|end| end == "css") {
+            let css = fs::read_to_string(&path).unwrap();
+            assert!(
+                !css.contains("url(http") && !css.contains("url(//") && !css.contains("@import")
+            );
+        }
+    }
+}
+
+/// The links of the finished pages, those that mdBook and the panels made included.
+#[test]
+fn every_link_of_the_finished_pages_leads_somewhere() {
+    let pages_by_name: Vec<(String, String)> = html();
+    let ids: Vec<(&str, BTreeSet<&str>)> = pages_by_name
+        .iter()
+        .map(|(name, text)| (name.as_str(), values(text, "id").into_iter().collect()))
+        .collect();
+    for (name, text) in &pages_by_name {
+        if name == "404.html" || name == "print.html" {
+            continue;
+        }
+        for url in values(text, "href") {
+            if url.contains("://") || url.is_empty() {
+                continue;
+            }
+            let (file, id) = url.split_once('#').unwrap_or((url, ""));
+            let file = if file.is_empty() { name } else { file };
+            assert!(pages().join(file).is_file(), "{name} links to {url}");
+            if !id.is_empty() {
+                let known = ids.iter().find(|(page, _)| *page == file);
+                assert!(
+                    known.is_some_and(|(_, ids)| ids.contains(id)),
+                    "{name} links to {url}"
+                );
+            }
+        }
+    }
+}
+
+/// A folder with somebody's files is never replaced.
+#[test]
+fn a_foreign_folder_is_left_alone() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("thesis.txt"), "years of work").unwrap();
+    let error = build::publish(&Workspace::at(repository()), &dir).unwrap_err();
+    assert!(
+        error.to_string().contains("choose an empty or new folder"),
+        "{error}"
+    );
+    assert!(dir.join("thesis.txt").is_file());
+}
+
+/// A mistake in a chapter while the book is open: the old page stays and says what is wrong.
+#[cfg(unix)]
+#[test]
+fn a_failed_build_keeps_the_old_pages() {
+    use safepoint_book::run::Limits;
+
+    use super::support::{Server, fixture};
+
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rebuild");
+    let _ = fs::remove_dir_all(&root);
+    let chapters = root.join("book/chapters");
+    fs::create_dir_all(&chapters).unwrap();
+    fs::create_dir_all(root.join("book/assets")).unwrap();
+    let real = fixture().join("book");
+    for entry in fs::read_dir(real.join("assets")).unwrap().flatten() {
+        fs::copy(
+            entry.path(),
+            root.join("book/assets").join(entry.file_name()),
+        )
+        .unwrap();
+    }
+    fs::copy(real.join("book.toml"), root.join("book/book.toml")).unwrap();
+    fs::write(chapters.join("SUMMARY.md"), "# S\n\n- [Page](page.md)\n").unwrap();
+    let page = chapters.join("page.md");
+
+    fs::write(&page, "# One\n\n```\nx\n```\n").unwrap();
+    let server = Server::start(Workspace::at(&root), Limits::default());
+    let (status, text) = server.get("/page.html");
+    assert_eq!(status, 503);
+    assert!(
+        text.contains("book/chapters/page.md:3: this fence has no language"),
+        "{text}"
+    );
+
+    fs::write(&page, "# The first form\n").unwrap();
+    assert!(server.get("/page.html").1.contains("The first form"));
+
+    fs::write(&page, "# The second form\n\n[x](gone.md)\n").unwrap();
+    let (status, text) = server.get("/page.html");
+    assert_eq!(status, 200);
+    assert!(text.contains("The first form") && !text.contains("The second form"));
+    assert!(text.contains("role=\"alert\"") && text.contains("page.md:3: `gone.md` is no page"));
+
+    fs::write(&page, "# The third form\n").unwrap();
+    let text = server.get("/page.html").1;
+    assert!(text.contains("The third form") && !text.contains("sp-build-error"));
+    assert_eq!(server.get("/none.html").0, 404);
+}

@@ -1,0 +1,142 @@
+//! The program itself: its lines, its exit codes, its end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use super::support::{fixture, request};
+
+fn book() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_book"));
+    command
+        .arg("--root")
+        .arg(fixture())
+        .env("CARGO", fixture().join("cargo"));
+    command
+}
+
+fn output(args: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = book().args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_taken_port_is_one_line() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, _, err) = output(&["--port", &port]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        err,
+        format!(
+            "Safepoint: port {port} is taken; choose another with --port N, or --port 0 for any free one\n"
+        )
+    );
+}
+
+#[test]
+fn wrong_flags_and_values_end_with_2() {
+    for args in [
+        &["--port", "99999"][..],
+        &["--allow-host", "http://x"],
+        &["--out", "/tmp/x"],
+        &["--build-only", "--open"],
+        &["--nonsense"],
+    ] {
+        let (code, out, err) = output(args);
+        assert_eq!(code, Some(2), "{args:?}: {err}");
+        assert!(
+            out.is_empty() && err.starts_with("error: "),
+            "{args:?}: {err}"
+        );
+    }
+}
+
+#[test]
+fn it_says_where_serves_and_ends_in_order() {
+    for signal in ["-INT", "-TERM"] {
+        let mut child = book()
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line
+            .strip_prefix("Safepoint: reading at http://")
+            .and_then(|rest| rest.strip_suffix(" (Ctrl-C ends)\n"))
+            .unwrap_or_else(|| panic!("{line}"));
+        let page = request(address.parse().unwrap(), "GET", "/page.html", "", "").rest();
+        assert!(page.contains("The page"));
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+        let (mut more, mut err) = (String::new(), String::new());
+        out.read_to_string(&mut more).unwrap();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!((more.as_str(), err.as_str()), ("", ""));
+        // Its folders for pages and traces carry its number.
+        let left = std::fs::read_dir(std::env::temp_dir())
+            .unwrap()
+            .flatten()
+            .any(|entry| {
+                let name = entry.file_name();
+                name.to_string_lossy()
+                    .starts_with(&format!("safepoint-book-{pid}-"))
+            });
+        assert!(!left, "a folder was left behind");
+    }
+}
+
+#[test]
+fn the_stock_command_finds_the_preprocessor() {
+    assert_eq!(output(&["preprocess", "supports", "html"]).0, Some(0));
+    assert_eq!(output(&["supports", "epub"]).0, Some(1));
+    let (code, _, err) = output(&["preprocess"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("called by mdbook"), "{err}");
+}
+
+/// As the stock `mdbook` command does it: two child processes, the book as JSON.
+#[test]
+fn the_stock_command_builds_the_same_pages() {
+    use mdbook_driver::MDBook;
+    use mdbook_driver::config::Config;
+
+    let root = fixture().join("book");
+    let out = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stock");
+    let mut config = Config::from_disk(root.join("book.toml")).unwrap();
+    let command = format!(
+        "'{}' --root '{}' preprocess",
+        env!("CARGO_BIN_EXE_book"),
+        fixture().display()
+    );
+    config
+        .set("preprocessor.safepoint.command", command)
+        .unwrap();
+    config.build.build_dir = out.clone();
+    MDBook::load_with_config(&root, config)
+        .unwrap()
+        .build()
+        .unwrap();
+    let page = std::fs::read_to_string(out.join("page.html")).unwrap();
+    assert!(page.contains("data-name=\"quick\"") && page.contains("<svg"));
+}

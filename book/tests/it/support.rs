@@ -1,0 +1,292 @@
+//! A small workspace with programs that misbehave, a server for it, and a plain HTTP client.
+//!
+//! The programs are shell scripts, and so is the `cargo` that "builds" them: the tests are
+//! about the server, and a script can hang, flood or ignore things in one line.
+#![cfg_attr(not(unix), allow(dead_code))]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use safepoint_book::run::Limits;
+use safepoint_book::web::App;
+use safepoint_book::workspace::Workspace;
+use serde_json::Value;
+
+/// The repository that this test belongs to.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+}
+
+const TRACE: &str = "# safepoint trace v1  stage1-fake quick  procs=1 seed=1\n    0.000  m0  p0  --   GoStart      g1\n    1.000  m0  p0  g1   GoEnd\n";
+
+/// Name and body of each program.
+const PROGRAMS: [(&str, &str); 7] = [
+    (
+        "quick",
+        "echo \"hello $1\"\necho \"warned\" >&2\n[ -n \"$GODEBUG$SAFEPOINT_OTHER\" ] && echo \"leaked\"\nprintf '%s' \"$TEXT\" > \"$SAFEPOINT_TRACE\"\n",
+    ),
+    (
+        "env",
+        "echo \"seed=$SAFEPOINT_SEED procs=$GOMAXPROCS trace=$SAFEPOINT_TRACE\"\nexit 3\n",
+    ),
+    ("hang", "sleep 600 &\necho \"child $!\"\nwait\n"),
+    (
+        "flood",
+        "while :; do echo 0123456789012345678901234567890123456789; done\n",
+    ),
+    (
+        "flag",
+        "trap 'echo heard; exit 0' INT\necho ready\nwhile :; do sleep 0.02; done\n",
+    ),
+    ("partial", "printf 'no newline'\n"),
+    ("broken", ""),
+];
+
+/// The workspace, made once for all tests of this run.
+pub fn fixture() -> &'static Path {
+    static FIXTURE: OnceLock<PathBuf> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixture");
+        let _ = fs::remove_dir_all(&root);
+        let bin = root.join("bin");
+        // The real settings and the real scripts of the pages, with a page of our own.
+        let real = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let copy = |file: &Path| {
+            let text = fs::read_to_string(real.join(file)).unwrap();
+            write(&root.join("book").join(file), &text);
+        };
+        copy(Path::new("book.toml"));
+        for entry in fs::read_dir(real.join("assets")).unwrap().flatten() {
+            copy(&Path::new("assets").join(entry.file_name()));
+        }
+        write(&root.join("book/chapters/SUMMARY.md"), "# Summary\n\n- [Page](page.md)\n");
+        write(&root.join("book/chapters/page.md"), "# The page\n\n{{#example stage1-fake/quick nolisting}}\n");
+        write(&root.join("stage1-fake/Cargo.toml"), "");
+        let text = TRACE.replace('\n', "\\n");
+        for (name, body) in PROGRAMS {
+            let source = "//! A program of the tests.\n//! Try: --loud\n";
+            write(&root.join(format!("stage1-fake/examples/{name}.rs")), source);
+            let body = body.replace("\"$TEXT\"", "").replace("'%s'", &format!("'{text}'"));
+            script(&bin.join(name), &body);
+        }
+        let snapshot = format!("---\nsource: x\n---\nexit 0\n--- output\nhello \n--- trace\n{TRACE}");
+        write(&root.join("tests/snapshots/stage1-fake__quick__p1__seed1.snap"), &snapshot);
+        // `cargo build -p PKG --example NAME ...`
+        script(&root.join("cargo"), &format!(
+            "[ \"$2\" = --examples ] && exit 0\n[ \"$5\" = broken ] && {{ echo 'error: no such thing' >&2; exit 101; }}\necho \"   Compiling $5\" >&2\necho '{{\"reason\":\"compiler-artifact\",\"target\":{{\"kind\":[\"example\"],\"name\":\"'$5'\"}},\"executable\":\"{}/'$5'\"}}'\n",
+            bin.display()
+        ));
+        root
+    })
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Writes an executable script from another process: a file that this process holds open
+/// for writing, while another thread forks, cannot be executed ("text file busy").
+fn script(path: &Path, body: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let status = Command::new("/bin/sh")
+        .arg("-c")
+        .arg("printf '%s' \"$2\" > \"$1\" && chmod +x \"$1\"")
+        .arg("sh")
+        .arg(path)
+        .arg(format!("#!/bin/sh\n{body}"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// A server on a free port of this machine, gone when dropped.
+pub struct Server {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Server {
+    /// Serves the workspace with the scripts; `time` is the limit of a run.
+    pub fn fake(time: Duration) -> Server {
+        let limits = Limits {
+            output: 8 * 1024,
+            time,
+            cargo: fixture().join("cargo"),
+        };
+        Server::start(Workspace::at(fixture()), limits)
+    }
+
+    /// Serves any workspace.
+    pub fn start(ws: Workspace, limits: Limits) -> Server {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let app = App::new(ws, vec!["box.example".to_string()], limits).unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = app.router();
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Server {
+            app,
+            address,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// A request as one of our own pages sends it.
+    pub fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let mut reply = self.open(path, body);
+        let status = reply.status;
+        (status, reply.rest())
+    }
+
+    /// Starts a run and leaves its stream open.
+    pub fn open(&self, path: &str, body: &str) -> Reply {
+        let token = self.app.guard.token();
+        let headers = format!("x-safepoint: 1\r\nx-safepoint-token: {token}\r\n");
+        request(self.address, "POST", path, &headers, body)
+    }
+
+    /// A whole run: its events.
+    pub fn run(&self, name: &str, more: &str) -> Vec<Value> {
+        let (status, text) = self.post("/api/run", &order(name, more));
+        assert_eq!(status, 200, "{text}");
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut reply = request(self.address, "GET", path, "", "");
+        let status = reply.status;
+        (status, reply.rest())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(2));
+        }
+    }
+}
+
+/// The JSON of an order; `more` begins with a comma or is empty.
+pub fn order(name: &str, more: &str) -> String {
+    format!("{{\"pkg\":\"stage1-fake\",\"example\":\"{name}\",\"mode\":\"run\"{more}}}")
+}
+
+/// The text of all events of one kind.
+pub fn lines(events: &[Value], kind: &str) -> Vec<String> {
+    events
+        .iter()
+        .filter(|event| event["t"] == kind)
+        .map(|event| event["line"].as_str().unwrap_or("").to_string())
+        .collect()
+}
+
+/// A response, read as it comes.
+pub struct Reply {
+    pub status: u16,
+    chunked: bool,
+    length: Option<usize>,
+    reader: BufReader<TcpStream>,
+}
+
+/// One request on a connection of its own.
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let host = if headers.to_lowercase().contains("host:") {
+        String::new()
+    } else {
+        format!("Host: {address}\r\n")
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+    let (mut chunked, mut length) = (false, None);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim().to_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        chunked |= line == "transfer-encoding: chunked";
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok();
+        }
+    }
+    Reply {
+        status,
+        chunked,
+        length,
+        reader,
+    }
+}
+
+impl Reply {
+    /// The next chunk of a stream; `None` at its end.
+    pub fn chunk(&mut self) -> Option<String> {
+        let mut size = String::new();
+        self.reader.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16)
+            .ok()
+            .filter(|size| *size > 0)?;
+        let mut bytes = vec![0; size + 2];
+        self.reader.read_exact(&mut bytes).ok()?;
+        bytes.truncate(size);
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Reads until a line of this text came.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            match self.chunk() {
+                Some(chunk) => seen.push_str(&chunk),
+                None => panic!("no {text:?} in {seen}"),
+            }
+        }
+        seen
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> String {
+        let mut text = String::new();
+        if self.chunked {
+            while let Some(chunk) = self.chunk() {
+                text.push_str(&chunk);
+            }
+        } else if let Some(length) = self.length {
+            let mut bytes = vec![0; length];
+            self.reader.read_exact(&mut bytes).unwrap();
+            text = String::from_utf8_lossy(&bytes).to_string();
+        } else {
+            let mut bytes = Vec::new();
+            let _ = self.reader.read_to_end(&mut bytes);
+            text = String::from_utf8_lossy(&bytes).to_string();
+        }
+        text
+    }
+}
