@@ -2,8 +2,8 @@
 //! Mirrors `chan.go` (`makechan`, `chansend`, `chanrecv`, `closechan`); the chapter is
 //! *Blocking, and the one unsafe word*.
 //!
-//! A goroutine that must wait writes itself down as a [`Sudog`] on its own stack, with the
-//! address of the value to give or of the place to fill. Its partner moves the value
+//! A goroutine that must wait writes itself down as a [`Sudog`], with the address of the
+//! value to give or of the place to fill, on its own stack. Its partner moves the value
 //! directly between the two stacks and wakes it. That is sound because our stacks never
 //! move, and because the sudog is taken out of the queue before its owner goes on.
 //!
@@ -13,7 +13,7 @@
 use crate::arch::getg;
 use crate::os::Lock;
 use crate::park::{gopark, ready};
-use crate::runtime2::G;
+use crate::runtime2::{ENTRY_WORDS, G};
 use crate::sync::need_goroutine;
 use crate::trace::WaitReason;
 use std::cell::UnsafeCell;
@@ -22,19 +22,19 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 
-/// A goroutine that waits in the queue of one channel: Go's `sudog`. It lives on the
-/// waiter's stack; every field is protected by the channel's lock while it is queued.
+/// A goroutine that waits in the queue of one channel: Go's `sudog`. Every field is
+/// protected by the channel's lock while it is queued.
 pub(crate) struct Sudog {
     pub g: &'static G,
     /// Where the value lies, or where it shall go.
     pub elem: *mut u8,
     next: *mut Sudog,
     prev: *mut Sudog,
+    /// For a select: the flag that decides who may fire a case, and which case this is.
+    pub select: *const SelectDone,
+    pub case: u32,
     /// Set by the partner: it gave or took a value. Unset: the channel was closed.
     pub success: bool,
-    /// For a select: which case this is, and the flag that decides who may fire it.
-    pub case: usize,
-    pub select: *const SelectDone,
 }
 
 /// Whether a select has been won. The partner that swaps it first may fire its case.
@@ -47,10 +47,22 @@ impl Sudog {
             elem,
             next: std::ptr::null_mut(),
             prev: std::ptr::null_mut(),
-            success: false,
-            case: 0,
             select: std::ptr::null(),
+            case: 0,
+            success: false,
         }
+    }
+
+    /// The sudog of a goroutine that waits for one channel: it lies in the G, in the room
+    /// of the closure, which has moved to the stack by now. So whoever wakes a goroutine
+    /// touches its G, which it must touch anyway, and not its stack.
+    fn in_g(elem: *mut u8) -> *mut Sudog {
+        const { assert!(size_of::<Sudog>() <= ENTRY_WORDS * size_of::<usize>()) };
+        let sg = getg().entry.data.get().cast::<Sudog>();
+        // SAFETY: the room is ours while we run, large enough, and aligned to words; the
+        // closure was read out of it before it was called.
+        unsafe { sg.write(Sudog::new(elem)) };
+        sg
     }
 }
 
@@ -189,14 +201,14 @@ impl Hchan {
             }
             return outcome;
         }
-        let mut sg = Sudog::new(elem.cast_mut());
-        // SAFETY: the lock is held; `sg` stays in place until it has been dequeued, because
-        // this goroutine sleeps till then.
+        let sg = Sudog::in_g(elem.cast_mut());
+        // SAFETY: the lock is held; the sudog stays as it is until it has been dequeued,
+        // because this goroutine sleeps till then.
         unsafe {
-            (*self.inner()).sendq.enqueue(&raw mut sg);
+            (*self.inner()).sendq.enqueue(sg);
             gopark(Some(unlock), self.lock_ptr(), WaitReason::ChanSend);
             // Written by the partner, who woke us afterwards.
-            if (&raw const sg.success).read() {
+            if (*sg).success {
                 Outcome::Done
             } else {
                 Outcome::Closed
@@ -223,12 +235,12 @@ impl Hchan {
             }
             return outcome;
         }
-        let mut sg = Sudog::new(elem);
+        let sg = Sudog::in_g(elem);
         // SAFETY: as in `send`.
         unsafe {
-            (*self.inner()).recvq.enqueue(&raw mut sg);
+            (*self.inner()).recvq.enqueue(sg);
             gopark(Some(unlock), self.lock_ptr(), WaitReason::ChanReceive);
-            if (&raw const sg.success).read() {
+            if (*sg).success {
                 Outcome::Done
             } else {
                 Outcome::Closed

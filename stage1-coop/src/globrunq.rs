@@ -33,6 +33,9 @@ pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option
     let gp = pop(sched);
     for _ in 1..n {
         if let Some(gp) = pop(sched) {
+            // A goroutine that has waited for long is in nobody's cache, and neither is
+            // its stack: ask for it now, before its turn comes.
+            crate::arch::prefetch(gp.sched.sp.get());
             // The local queue was empty, or holds at most 61 turns' worth: it may overflow
             // back into the list that we hold, so that cannot happen here.
             pp.runq.put(gp, false, |_| {

@@ -171,7 +171,7 @@ pub fn selectgo(cases: &mut [Case<'_>], block: bool) -> Option<(usize, bool)> {
     let mut sudogs = [const { MaybeUninit::<Sudog>::uninit() }; MAX_CASES];
     for (i, case) in cases.iter().enumerate() {
         let sg = sudogs[i].write(Sudog::new(case.elem));
-        sg.case = i;
+        sg.case = i as u32;
         sg.select = &done;
         // SAFETY: the lock is held; the sudogs stay here until they are out of all queues.
         unsafe { case.chan.enqueue(sg, case.send) };
@@ -199,7 +199,7 @@ pub fn selectgo(cases: &mut [Case<'_>], block: bool) -> Option<(usize, bool)> {
     }
     unlock_all(&locked);
     // SAFETY: the waker pointed at one of our sudogs, which only we can reach now.
-    let (case, ok) = unsafe { ((*fired).case, (*fired).success) };
+    let (case, ok) = unsafe { ((*fired).case as usize, (*fired).success) };
     debug_assert_eq!(done.load(Acquire), 1);
     Some((case, ok))
 }
