@@ -14,11 +14,11 @@
 //!   behaviour.
 //! * `runnext` moves by swap and compare-and-swap from either side.
 
-use crate::word::Link;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use crate::word::{AtomicU32, Link};
+use std::sync::atomic::Ordering::*;
 
-/// Slots of the ring.
-pub const RUNQ_SIZE: usize = 256;
+/// Slots of the ring. A model checker gets four: it looks at every order of steps.
+pub const RUNQ_SIZE: usize = if cfg!(loom) { 4 } else { 256 };
 
 /// The queue of one P, of things that live for ever.
 pub struct Runq<T: 'static> {
@@ -34,12 +34,24 @@ pub const OVERFLOW: usize = RUNQ_SIZE / 2 + 1;
 
 impl<T> Runq<T> {
     /// An empty queue.
+    #[cfg(not(loom))]
     pub const fn new() -> Runq<T> {
         Runq {
             head: AtomicU32::new(0),
             tail: AtomicU32::new(0),
             runnext: Link::none(),
             ring: [const { Link::none() }; RUNQ_SIZE],
+        }
+    }
+
+    /// An empty queue, of the model checker's words, which cannot be constants.
+    #[cfg(loom)]
+    pub fn new() -> Runq<T> {
+        Runq {
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            runnext: Link::none(),
+            ring: std::array::from_fn(|_| Link::none()),
         }
     }
 

@@ -6,6 +6,7 @@
 //! the result is a wrong value and not undefined behaviour. Fields that publish something
 //! name their ordering where they are used.
 
+pub(crate) use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::Relaxed};
 
 /// A number with one owner at a time.

@@ -1,0 +1,25 @@
+//! The lock-free pieces of stage 1 under loom, which tries every order of steps and every
+//! value that a weak memory may show. Run them with
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release -p loom-models --target-dir target/loom
+//! ```
+//!
+//! [`ring`] is the very file of the runtime, with four slots and loom's words beneath it.
+//! [`note`] and [`wake`] are models of a protocol that in the runtime is spread over several
+//! functions; each says which. Bounds: up to three threads, up to four items, no bound on
+//! the number of preemptions unless a model says so.
+#![cfg(loom)]
+
+mod word;
+
+#[path = "../../../stage1-coop/src/runq.rs"]
+#[allow(dead_code)]
+mod runq;
+
+#[cfg(test)]
+mod note;
+#[cfg(test)]
+mod ring;
+#[cfg(test)]
+mod wake;
