@@ -289,6 +289,15 @@ impl Hchan {
         true
     }
 
+    #[inline(never)]
+    fn count(&self) -> usize {
+        self.lock.raw_lock();
+        // SAFETY: the lock is held.
+        let n = unsafe { (*self.inner()).count };
+        self.lock.raw_unlock();
+        n
+    }
+
     /// Puts a select's sudog into the queue of senders or receivers.
     ///
     /// # Safety
@@ -556,11 +565,7 @@ impl<T: Send> Chan<T> {
 
     /// Values in the buffer. Go's `len(c)`.
     pub fn len(&self) -> usize {
-        self.hchan().lock.raw_lock();
-        // SAFETY: the lock is held.
-        let n = unsafe { (*self.hchan().inner()).count };
-        self.hchan().lock.raw_unlock();
-        n
+        self.hchan().count()
     }
 
     /// Whether the buffer is empty.

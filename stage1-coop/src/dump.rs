@@ -124,7 +124,7 @@ fn header(gp: &G, state: &str) -> String {
 fn created_by(gp: &G) {
     let parent = gp.parentgoid.get();
     if parent != 0 {
-        eprintln!("created by {} in goroutine {parent}", gp.name.get());
+        eprintln!("created by {} in goroutine {parent}", gp.parentname.get());
     }
 }
 
@@ -142,9 +142,15 @@ fn frames(pcs: &[usize]) {
             let file = symbol
                 .filename()
                 .map_or_else(|| "?".to_owned(), |f| f.display().to_string());
-            let offset = symbol.addr().map_or(0, |a| pc.wrapping_sub(a as usize));
+            // An inlined frame has no address of its own.
+            let offset = match symbol.addr() {
+                Some(a) if pc.wrapping_sub(a as usize) < 1 << 24 => {
+                    format!(" +{:#x}", pc.wrapping_sub(a as usize))
+                }
+                _ => String::new(),
+            };
             eprintln!("{name}(...)");
-            eprintln!("\t{file}:{} +{offset:#x}", symbol.lineno().unwrap_or(0));
+            eprintln!("\t{file}:{}{offset}", symbol.lineno().unwrap_or(0));
         });
     }
 }
@@ -154,12 +160,12 @@ fn internal(name: &str) -> bool {
     const PREFIXES: &[&str] = &[
         "stage1_coop::",
         "<stage1_coop::",
-        "core::ops::function::",
-        "std::panic",
-        "<core::panic",
-        "std::panicking::",
-        "core::panicking::",
-        "std::sys::backtrace::",
+        "std::",
+        "<std::",
+        "core::",
+        "<core::",
+        "alloc::",
+        "<alloc::",
         "__rust",
         "rust_begin_unwind",
         "rust_panic",

@@ -13,6 +13,7 @@ use std::fmt::Write;
 
 /// A check found that the stack cannot grow any more. On `g0`, so everything may be used.
 pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
+    crate::panics::begin_dying();
     eprint!("{}", overflow_text(gp, sp, limit));
     trace::finish();
     os::exit_now(2)
@@ -32,6 +33,7 @@ fn overflow_text(gp: &G, sp: usize, limit: usize) -> Line {
 
 /// A fault on a goroutine's stack, seen by the signal handler.
 pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc: usize) -> ! {
+    crate::panics::begin_dying();
     let gp = crate::arch::getg();
     let mut line;
     if stack::guard_page_of(gp, addr) {

@@ -36,8 +36,7 @@ pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option
             // A goroutine that has waited for long is in nobody's cache, and neither is
             // its stack: ask for it now, before its turn comes.
             crate::arch::prefetch(gp.sched.sp.get());
-            // The local queue was empty, or holds at most 61 turns' worth: it may overflow
-            // back into the list that we hold, so that cannot happen here.
+            // Whoever asks for more than one has an empty local queue, so half a ring fits.
             pp.runq.put(gp, false, |_| {
                 crate::panics::throw("globrunqget: local queue overflows")
             });

@@ -97,7 +97,7 @@ pub const STAGE: Stage = Stage {
     m_idle: |_| {},
     handoffp: proc::handoffp,
     throw_dump: panics::throw_dump,
-    more: &(),
+    more: &[],
 };
 
 /// The guard check that Go's compiler puts in front of every function: three instructions

@@ -6,7 +6,6 @@ use crate::os;
 use crate::proc::acquirep;
 use crate::runtime2::*;
 use crate::schedule::scheduler;
-use crate::trace;
 use std::sync::atomic::Ordering::*;
 
 /// What a thread was before it became an M, to be put back.
@@ -19,7 +18,6 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     let words = tls();
     words.locks.store(0, Relaxed);
     words.mallocing.store(0, Relaxed);
-    mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
     mp.procid.store(os::this_thread_id(), Release);
     mp.g0.m.set(Some(mp));
     mp.g0.atomicstatus.store(GRUNNING, Relaxed);
@@ -35,7 +33,6 @@ pub(crate) fn minit(mp: &'static M) -> Before {
 pub(crate) fn unminit(mp: &'static M, before: Before) {
     (stage().unminit)(mp);
     os::unminit_signals(before.signal_stack);
-    mp.tls.store(std::ptr::null_mut(), Release);
     setm(None);
 }
 
@@ -54,7 +51,6 @@ pub(crate) fn mstart(mp: &'static M) {
     }
     if let Some(pp) = mp.nextp.swap(None, Relaxed) {
         acquirep(mp, pp);
-        trace::proc_start(pp);
         scheduler(mp);
     } else if !seat {
         crate::panics::throw("mstart: nothing to do");

@@ -84,6 +84,7 @@ pub(crate) fn newproc1(name: &'static str) -> &'static G {
     }
     gp.goid.set(SCHED.goidgen.fetch_add(1, Relaxed) + 1);
     gp.parentgoid.set(getg().goid.get());
+    gp.parentname.set(getg().name.get());
     gp.name.set(name);
     gp
 }
@@ -177,6 +178,8 @@ pub(crate) extern "C" fn goentry() -> ! {
     {
         crate::panics::preprintpanics(payload.as_ref());
     }
+    // If a destructor yielded while goexit unwound, the pin is still there.
+    crate::park::pin_while_unwinding();
     // SAFETY: on a goroutine, and nothing is left on this stack that anybody needs.
     unsafe { mcall(goexit0) }
     unreachable!("a goroutine that has ended runs again")

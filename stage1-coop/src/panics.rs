@@ -11,18 +11,36 @@ use crate::trace;
 use std::any::Any;
 use std::fmt::Arguments;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicI32, Ordering::*};
 
-static DYING: AtomicBool = AtomicBool::new(false);
+/// The kernel's number of the thread that dies, 0 for none.
+static DYING: AtomicI32 = AtomicI32::new(0);
 
 /// The first thread that dies speaks; a second one waits for the end, and one that dies
-/// while it speaks ends at once.
-fn begin_dying() {
+/// while it speaks ends at once. Async-signal-safe.
+pub(crate) fn begin_dying() {
     // No preemption from here on.
     crate::arch::locks_inc();
-    if DYING.swap(true, SeqCst) {
-        std::thread::sleep(std::time::Duration::from_secs(5));
-        os::exit_now(3);
+    let me = os::this_thread_id();
+    match DYING.compare_exchange(0, me, SeqCst, SeqCst) {
+        Ok(_) => {}
+        Err(who) if who == me => os::exit_now(3),
+        Err(_) => loop {
+            // SAFETY: pause has no arguments; any signal ends it.
+            unsafe { libc::pause() };
+        },
+    }
+}
+
+/// Makes every M stand still, as far as they can be made to: those that run goroutines stop
+/// at their next check. Go's `freezetheworld`.
+fn freezetheworld() {
+    SCHED.attention.fetch_or(ATTENTION_FREEZE, SeqCst);
+    for _ in 0..5 {
+        if !crate::preempt::preemptall() {
+            break;
+        }
+        os::usleep(1000);
     }
 }
 
@@ -53,6 +71,7 @@ pub fn throw_args(message: Arguments<'_>) -> ! {
         }
         // With a lock of the runtime held, the list of goroutines cannot be trusted.
         if !was_locked {
+            freezetheworld();
             (stage().throw_dump)();
         }
     }
@@ -68,6 +87,29 @@ pub fn throw_dump() {
 /// and perhaps a backtrace; now Go's form. Go's `preprintpanics` and `fatalpanic`.
 pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
     begin_dying();
+    eprintln!("panic: {}", message_of(payload));
+    if traceback() > Traceback::None {
+        let gp = getg();
+        dump::running(gp, Some(gp.goid.get()));
+        if traceback() >= Traceback::All {
+            freezetheworld();
+            dump::others();
+        }
+    }
+    die()
+}
+
+/// A panic that nobody caught on the third party's thread.
+pub(crate) fn third_party_panicked(payload: &(dyn Any + Send)) -> ! {
+    begin_dying();
+    eprintln!("panic: {}", message_of(payload));
+    eprintln!("\nthe third party, a thread without a processor [running]");
+    die()
+}
+
+/// The text of a panic. Further lines are indented, so that none can pass for the next part
+/// of the message.
+fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = if let Some(s) = payload.downcast_ref::<&str>() {
         s
     } else if let Some(s) = payload.downcast_ref::<String>() {
@@ -75,16 +117,7 @@ pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
     } else {
         "(a value that is no text)"
     };
-    // Further lines are indented, so that no line of the message can pass for the next part.
-    eprintln!("panic: {}", text.replace('\n', "\n\t"));
-    if traceback() > Traceback::None {
-        let gp = getg();
-        dump::running(gp, Some(gp.goid.get()));
-        if traceback() >= Traceback::All {
-            dump::others();
-        }
-    }
-    die()
+    text.replace('\n', "\n\t")
 }
 
 /// Remembers where a goroutine's panic began, before it unwinds: called for every panic of

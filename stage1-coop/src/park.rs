@@ -4,7 +4,7 @@
 //!
 //! Functions that end in `_m` run on `g0`, with the goroutine that came off.
 
-use crate::arch::{getg, getm, mcall, on_goroutine};
+use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
 use crate::casgstatus::casgstatus;
 use crate::globrunq::globrunqput;
 use crate::lockosthread::{abandon, lock_internal, unlock_internal};
@@ -13,8 +13,8 @@ use crate::panics::throw;
 use crate::proc::wakep;
 use crate::runtime2::*;
 use crate::schedule::{dropg, execute};
-use crate::stack;
 use crate::trace::{self, WaitReason};
+use crate::{os, stack};
 use std::sync::atomic::Ordering::*;
 
 /// Lets others run first: the goroutine goes to the end of the global queue. Go's
@@ -98,15 +98,24 @@ pub fn goready(gp: &'static G) {
 }
 
 /// Makes a parked goroutine runnable, in front of the queue or at its end. Go's `ready`.
+/// From a thread without a P it goes to the global queue.
 pub fn ready(gp: &'static G, next: bool) {
-    let mp = getm();
-    let Some(pp) = mp.p.get() else {
-        throw("ready: no p");
-    };
     trace::go_unblock(gp);
     casgstatus::<GWAITING, GRUNNABLE>(gp);
-    runqput(pp, gp, next);
+    match getm_opt().and_then(|mp| mp.p.get()) {
+        Some(pp) => runqput(pp, gp, next),
+        None => ready_from_outside(gp),
+    }
     wakep();
+}
+
+#[cold]
+fn ready_from_outside(gp: &'static G) {
+    if os::outside_lockstep() {
+        throw("lockstep: a thread outside the runtime wakes a goroutine, at no virtual time");
+    }
+    let mut sched = SCHED.lock();
+    globrunqput(&mut sched, gp);
 }
 
 /// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.
@@ -141,6 +150,7 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
     let locked = gp.lockedm.get().is_some();
     gp.lockedm.set(None);
     gp.preempt.store(false, Relaxed);
+    gp.unwinding.store(false, Relaxed);
     gp.waitreason.store(0, Relaxed);
     gfput(pp, gp);
     if locked {
@@ -152,9 +162,9 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
 }
 
 /// While a goroutine unwinds it stays on its M, because std counts a thread's panics. When
-/// it is over, the next yield lets it go.
+/// that is over, the next yield or the goroutine's end lets it go.
 #[inline]
-fn pin_while_unwinding() {
+pub(crate) fn pin_while_unwinding() {
     let gp = getg();
     let unwinding = std::thread::panicking();
     if unwinding != gp.unwinding.load(Relaxed) {

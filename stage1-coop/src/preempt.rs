@@ -102,9 +102,19 @@ pub fn acquirem() -> Acquired {
 impl Drop for Acquired {
     fn drop(&mut self) {
         locks_dec();
-        if locks() == 0 && getg().preempt.load(Relaxed) && on_goroutine() {
-            (stage().releasem_slow)(getg());
+        if locks() == 0 {
+            asked_meanwhile();
         }
+    }
+}
+
+/// A reason to refuse has ended: if somebody asked meanwhile, the flag goes up again. Never
+/// inlined: a goroutine's own code must not look at its thread in several steps.
+#[inline(never)]
+fn asked_meanwhile() {
+    let gp = getg();
+    if gp.preempt.load(Relaxed) && on_goroutine() {
+        (stage().releasem_slow)(gp);
     }
 }
 
@@ -115,18 +125,19 @@ pub fn releasem_slow(gp: &'static G) {
 
 /// Keeps preemption off for a reason that dumps show, until it is set to "". Go's
 /// `m.preemptoff`.
+#[inline(never)]
 pub fn set_preemptoff(reason: &'static str) {
-    let gp = getg();
     getm().preemptoff.set(reason);
-    if reason.is_empty() && gp.preempt.load(Relaxed) && on_goroutine() {
-        (stage().releasem_slow)(gp);
+    if reason.is_empty() {
+        asked_meanwhile();
     }
 }
 
 /// Declares the calling thread to be inside the allocator or not. Go's `m.mallocing`.
+#[inline(never)]
 pub fn set_mallocing(inside: bool) {
     crate::arch::set_mallocing(i32::from(inside));
-    if !inside && getg().preempt.load(Relaxed) && on_goroutine() {
-        (stage().releasem_slow)(getg());
+    if !inside {
+        asked_meanwhile();
     }
 }

@@ -24,6 +24,7 @@ pub fn acquirep(mp: &'static M, pp: &'static P) {
     mp.p.set(Some(pp));
     pp.m.store(Some(mp), Release);
     pp.status.store(PRUNNING, Release);
+    trace::proc_start(pp);
 }
 
 /// `mp` gives its P up, which it returns. Go's `releasep`.
@@ -34,6 +35,7 @@ pub fn releasep(mp: &'static M) -> &'static P {
     if !pp.m.is(mp) || pp.status.load(Relaxed) != PRUNNING {
         throw("releasep: invalid p state");
     }
+    trace::proc_stop(pp);
     mp.p.set(None);
     pp.m.store(None, Relaxed);
     pp.status.store(PIDLE, Release);
@@ -174,7 +176,6 @@ pub(crate) fn mpark(mp: &'static M) -> bool {
         throw("mpark: woken without a p");
     };
     acquirep(mp, pp);
-    trace::proc_start(pp);
     true
 }
 
@@ -199,6 +200,4 @@ pub fn handoffp(pp: &'static P) {
         return startm(Some(pp), false);
     }
     pidleput(&mut sched, pp);
-    drop(sched);
-    trace::proc_stop(pp);
 }

@@ -1,6 +1,12 @@
 //! The internals that later stages and the exercises build on, by Go's names. Nothing here
 //! is needed to *use* goroutines; everything here has rules that are written where the thing
 //! is defined.
+//!
+//! **This module stands outside Rust's promise that safe code cannot break memory.** A
+//! function here that is not marked `unsafe` may still bring the scheduler's invariants
+//! down, and with them everything else: put a goroutine into two queues, and two threads run
+//! on one stack. Go's `runtime` package is the same to Go. What is safe for programs is at
+//! the crate's root.
 
 pub use crate::arch::{
     McallFn, getg, getm, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine, systemstack,

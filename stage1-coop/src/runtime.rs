@@ -12,7 +12,7 @@ use crate::mstart::{minit, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
 use crate::park::{goexit0, runqput};
 use crate::preempt::preemptall;
-use crate::proc::{acquirep, mcommoninit, newm, pidleput, releasep};
+use crate::proc::{acquirep, mcommoninit, newm, pidleput};
 use crate::runtime2::*;
 use crate::schedule::scheduler;
 use crate::stage::Stage;
@@ -116,6 +116,9 @@ impl Runtime {
     /// It may use `std` freely between such points: print, allocate, format, panic, spawn
     /// threads. It may call anything that blocks; that keeps a P busy.
     ///
+    /// What a run leaves behind belongs to it: a channel, mutex or wait group on which
+    /// goroutines of an earlier run still wait must not be used in a later one.
+    ///
     /// A goroutine has 216 KiB of stack, and code without checks 32 KiB below that; a guard
     /// page ends what overflows.
     pub unsafe fn run<F: FnOnce() + Send + 'static>(self, main: F) {
@@ -128,7 +131,6 @@ impl Runtime {
         let pp = &allp()[0];
         let before = minit(mp);
         acquirep(mp, pp);
-        trace::proc_start(pp);
         {
             let mut sched = SCHED.lock();
             for pp in allp()[1..].iter().rev() {
@@ -237,9 +239,7 @@ impl Runtime {
                 let _ = thread.join();
             }
         }
-        if mp.p.get().is_some() {
-            releasep(mp);
-        }
+        mp.p.set(None);
         for pp in allp() {
             gfspill(pp, 0);
             stack::flush(pp);
@@ -299,13 +299,20 @@ pub(crate) fn after_main(mp: &'static M) {
         return;
     }
     let deadline = os::nanotime() + LEAVE_NS;
+    // A request may be lost: an M that was past its look at `attention` executes one more
+    // goroutine, and takes the flag down. So ask again, less and less often.
+    let mut patience = 100_000;
     while SCHED.live.load(SeqCst) > 1 {
         let now = os::nanotime();
         if now >= deadline {
             abandon_process(mp);
         }
-        SCHED.left.tsleep(deadline - now);
-        SCHED.left.clear();
+        if SCHED.left.tsleep(patience.min(deadline - now)) {
+            SCHED.left.clear();
+        } else {
+            preemptall();
+            patience *= 2;
+        }
     }
 }
 
@@ -326,14 +333,21 @@ fn wait_for_others() {
 }
 
 fn abandon_process(mp: &'static M) -> ! {
+    let mut named = false;
     for m in allm().filter(|m| !std::ptr::eq(*m, mp)) {
         if let Some(gp) = m.curg.load(Acquire) {
+            named = true;
             eprintln!(
                 "runtime: main has returned, but goroutine {} ({}) never comes to a check; the process ends with it",
                 gp.goid.get(),
                 gp.name.get()
             );
         }
+    }
+    if !named {
+        eprintln!(
+            "runtime: main has returned, but a thread without a processor has not; the process ends with it"
+        );
     }
     exit(0)
 }

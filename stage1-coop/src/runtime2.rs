@@ -13,7 +13,6 @@
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *anybody*: with the ordering that the field's comment names.
 
-use crate::arch::Tls;
 use crate::os::{Lock, LockGuard, Note};
 use crate::runq::Runq;
 use crate::stage::Stage;
@@ -160,8 +159,10 @@ pub struct G {
     pub ruler: Word,
     /// The trace's number of the last request to preempt it. *anybody*, relaxed.
     pub preempt_flow: AtomicU32,
-    /// The goroutine that created it. *owner*
+    /// The goroutine that created it, and its name. *owner*
     pub parentgoid: Word,
+    /// See `parentgoid`.
+    pub parentname: Text,
     /// For later stages.
     pub ext: [Word; EXT_WORDS],
 }
@@ -203,6 +204,7 @@ impl G {
             ruler: Word::new(0),
             preempt_flow: AtomicU32::new(0),
             parentgoid: Word::new(0),
+            parentname: Text::new(),
             ext: [const { Word::new(0) }; EXT_WORDS],
         }
     }
@@ -257,8 +259,6 @@ pub struct M {
     pub waitlock: AtomicPtr<()>,
     /// State of `fastrand`. *owner*
     pub fastrand: AtomicU64,
-    /// The thread's own words: `locks` and `mallocing`. Written once, by its thread.
-    pub tls: AtomicPtr<Tls>,
     /// The kernel's number of the thread. Written once, by its thread.
     pub procid: AtomicI32,
     /// Its events.
@@ -325,24 +325,12 @@ impl M {
             waitunlockf: Word::new(0),
             waitlock: AtomicPtr::new(std::ptr::null_mut()),
             fastrand: AtomicU64::new(1),
-            tls: AtomicPtr::new(std::ptr::null_mut()),
             procid: AtomicI32::new(0),
             trace: Buffer::new(),
             mstartfn: Mutex::new(None),
             thread: Mutex::new(None),
             ext: [const { Word::new(0) }; EXT_WORDS],
         }
-    }
-
-    /// `m.locks` of this M, from any thread.
-    pub fn locks(&self) -> i32 {
-        self.tls().map_or(0, |t| t.locks.load(Relaxed))
-    }
-
-    fn tls(&self) -> Option<&Tls> {
-        // SAFETY: null, or set by the M's own thread to its own words. The callers of this
-        // file run on that thread, or read while the thread lives.
-        unsafe { self.tls.load(Acquire).as_ref() }
     }
 }
 
@@ -368,6 +356,12 @@ impl P {
 
 /// `sched.attention`: the run is over, every M leaves.
 pub const ATTENTION_STOP: u32 = 1;
+/// `sched.attention`: the process dies, every M stands still while goroutines are printed.
+/// Go's `freezetheworld`.
+pub const ATTENTION_FREEZE: u32 = 2;
+/// The bits of `sched.attention` for which an M gives up its search for work. The others
+/// are looked at by `schedule` alone.
+pub const ATTENTION_LEAVE: u32 = 0xffff;
 
 /// What the whole scheduler shares: Go's `schedt`.
 pub struct Sched {
@@ -472,15 +466,16 @@ impl std::ops::DerefMut for SchedGuard {
     }
 }
 
-static STAGE: AtomicPtr<Stage> = AtomicPtr::new(std::ptr::null_mut());
+/// What decides before the first run.
+static STAGE1: Stage = crate::STAGE;
+static STAGE: AtomicPtr<Stage> = AtomicPtr::new((&raw const STAGE1).cast_mut());
 static ALLP: AtomicPtr<P> = AtomicPtr::new(std::ptr::dangling_mut());
 static GOMAXPROCS: AtomicUsize = AtomicUsize::new(0);
 
 /// The table of the run: what this stage decides. See [`Stage`].
 #[inline]
 pub fn stage() -> &'static Stage {
-    // SAFETY: set from a `&'static Stage` before the first M of a run starts, and never to
-    // null again.
+    // SAFETY: only ever set from a `&'static Stage`.
     unsafe { &*STAGE.load(Relaxed) }
 }
 

@@ -29,7 +29,13 @@ pub enum Slow {
 
 /// The row `schedule_slow` of this stage.
 pub fn schedule_slow(_mp: &'static M) -> Slow {
-    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+    let attention = SCHED.attention.load(Acquire);
+    if attention & ATTENTION_FREEZE != 0 {
+        loop {
+            crate::os::usleep(1_000_000);
+        }
+    }
+    if attention & ATTENTION_STOP != 0 {
         return Slow::Stop;
     }
     Slow::Continue
@@ -144,7 +150,7 @@ pub(crate) fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static
 /// Go's `findrunnable`.
 fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
     loop {
-        if SCHED.attention.load(Relaxed) != 0 {
+        if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
             return None;
         }
         let Some(pp) = mp.p.get() else {
@@ -182,7 +188,7 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
         // either the P idle or us still looking.
         {
             let mut sched = SCHED.lock();
-            if SCHED.attention.load(Relaxed) != 0 {
+            if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
                 return None;
             }
             if let Some(gp) = globrunqget(&mut sched, pp, 0) {
@@ -191,7 +197,6 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
             releasep(mp);
             pidleput(&mut sched, pp);
         }
-        trace::proc_stop(pp);
 
         // The delicate dance between making work and going to sleep. Who makes work puts
         // it into a queue and *then* looks whether somebody is looking (nmspinning). We
@@ -208,7 +213,6 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
                 if let Some(pp) = pidleget(&mut sched) {
                     drop(sched);
                     acquirep(mp, pp);
-                    trace::proc_start(pp);
                     mp.spinning.store(true, Relaxed);
                     SCHED.nmspinning.fetch_add(1, SeqCst);
                     continue;

@@ -41,7 +41,7 @@ impl<'a, T: Send> RecvCase<'a, T> {
         }
     }
     /// The case without its type.
-    pub fn case(&mut self) -> Case<'a> {
+    pub fn case(&mut self) -> Case<'_> {
         Case {
             chan: self.chan.hchan(),
             elem: self.slot.as_mut_ptr().cast(),
@@ -75,7 +75,7 @@ impl<'a, T: Send> SendCase<'a, T> {
         }
     }
     /// The case without its type.
-    pub fn case(&mut self) -> Case<'a> {
+    pub fn case(&mut self) -> Case<'_> {
         Case {
             chan: self.chan.hchan(),
             elem: (&raw mut self.value).cast(),
@@ -109,7 +109,7 @@ impl<T> Drop for SendCase<'_, T> {
 /// channel is closed). `None` when none can go and `block` is false. Go's `selectgo`.
 ///
 /// # Panics
-/// Off a goroutine, if it blocks; with more than [`MAX_CASES`] cases.
+/// Off a goroutine; with more than [`MAX_CASES`] cases.
 #[inline(never)]
 pub fn selectgo(cases: &mut [Case<'_>], block: bool) -> Option<(usize, bool)> {
     assert!(cases.len() <= MAX_CASES, "select: too many cases");

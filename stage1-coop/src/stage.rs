@@ -26,8 +26,9 @@ macro_rules! stage_table {
             /// Name of the crate that the constant stands for; traces print it.
             pub name: &'static str,
             $( $(#[doc = $doc])+ pub $name: $ty, )+
-            /// Rows that a later stage declares for itself and its own successors.
-            pub more: &'static (dyn std::any::Any + Send + Sync),
+            /// Tables that later stages declare for themselves and their successors: each
+            /// stage that has rows of its own adds one, found by its type.
+            pub more: &'static [&'static (dyn std::any::Any + Send + Sync)],
         }
 
         impl Stage {
@@ -89,8 +90,9 @@ stage_table! {
     /// Called by `findrunnable` before stealing: goroutines that became runnable outside.
     /// Here: none.
     poll "netpoll": fn(&'static P) -> Option<&'static G>;
-    /// Called by `findrunnable` when nothing was found and the P is given up. Here: nothing
-    /// more to try.
+    /// Called by `findrunnable` when nothing was found and the P is given up: the M has none
+    /// any more, and a row that finds a goroutine must take a P first. Here: nothing more
+    /// to try.
     before_stopm "findrunnable": fn(&'static M) -> Option<&'static G>;
     /// Called, under no lock, after an M was put on the idle list. Here: nothing.
     m_idle "checkdead": fn(&'static M);

@@ -93,7 +93,7 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
     for pass in 0..passes {
         let steal_next = pass == passes - 1;
         for id in order {
-            if SCHED.attention.load(Relaxed) != 0 {
+            if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
                 return None;
             }
             let victim = &allp()[id as usize];

@@ -147,7 +147,8 @@ impl<T> Mutex<T> {
         self.state
             .compare_exchange(0, 1, Acquire, Relaxed)
             .is_ok()
-            .then_some(MutexGuard { mutex: self })
+            // Not `then_some`: a guard that is built and thrown away would unlock.
+            .then(|| MutexGuard { mutex: self })
     }
 
     #[cold]
@@ -209,6 +210,10 @@ impl<T> Drop for MutexGuard<'_, T> {
 
 /// Waits for a number of goroutines to be done. Clones are the same group. Go's
 /// `sync.WaitGroup`.
+///
+/// `done` may be called on any thread. A group may be used again once every `wait` has
+/// returned, as in Go; a `wait` that begins while the last one is being woken may end with
+/// it.
 #[derive(Clone)]
 pub struct WaitGroup {
     shared: Arc<Group>,

@@ -22,19 +22,24 @@ impl ThirdParty {
     pub(crate) fn sit(f: fn(&mut ThirdParty)) {
         let mp = getm();
         os::watch_ctrl_c(&mp.park);
-        let began = os::nanotime();
-        f(&mut ThirdParty {
+        let mut me = ThirdParty {
             mp,
-            began,
+            began: os::nanotime(),
             heard_ctrl_c: 0,
             asked: 0,
-        });
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&mut me)));
+        os::unwatch_ctrl_c();
+        if let Err(payload) = result {
+            crate::panics::third_party_panicked(payload.as_ref());
+        }
     }
 
     /// Sleeps. Ctrl-C meanwhile raises the flag on all Ps. Returns false when the run is
     /// over: then return from the function, too.
     pub fn sleep(&mut self, time: Duration) -> bool {
-        let deadline = os::nanotime() + time.as_nanos() as u64;
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let deadline = os::nanotime().saturating_add(ns);
         loop {
             let now = os::nanotime();
             let woken = now < deadline && self.mp.park.tsleep(deadline - now);

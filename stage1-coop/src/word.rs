@@ -7,7 +7,7 @@
 //! name their ordering where they are used.
 
 pub(crate) use std::sync::atomic::AtomicU32;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::*};
 
 /// A number with one owner at a time.
 #[derive(Default)]
@@ -97,34 +97,43 @@ fn into<T>(to: Option<&'static T>) -> *mut T {
     to.map_or(std::ptr::null_mut(), |r| std::ptr::from_ref(r).cast_mut())
 }
 
-/// A `&'static str` in two words, for names and reasons.
+/// A `&'static str` in two words, for names and reasons. One thread sets it; others may
+/// read it meanwhile and get the old text, the new one, or nothing.
 #[derive(Default)]
 pub struct Text {
-    ptr: Word,
-    len: Word,
+    ptr: AtomicUsize,
+    len: AtomicUsize,
 }
 
 impl Text {
     /// The empty text.
     pub const fn new() -> Text {
         Text {
-            ptr: Word::new(0),
-            len: Word::new(0),
+            ptr: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
         }
     }
-    /// The text. Only the owner may call this while somebody could be setting it.
+    /// The text.
     pub fn get(&self) -> &'static str {
-        str_from_words(self.ptr.get(), self.len.get())
+        // `set` empties the length before it changes the address, and both are releases: a
+        // length that is the same before and after belongs to the address in between.
+        let len = self.len.load(Acquire);
+        let ptr = self.ptr.load(Acquire);
+        if self.len.load(Acquire) == len {
+            str_from_words(ptr, len)
+        } else {
+            ""
+        }
     }
-    /// Sets the text.
+    /// Sets the text. The owner only.
     pub fn set(&self, text: &'static str) {
-        self.len.set(0);
-        self.ptr.set(text.as_ptr() as usize);
-        self.len.set(text.len());
+        self.len.store(0, Relaxed);
+        self.ptr.store(text.as_ptr() as usize, Release);
+        self.len.store(text.len(), Release);
     }
     /// Whether it is the empty text.
     pub fn is_empty(&self) -> bool {
-        self.len.get() == 0
+        self.len.load(Relaxed) == 0
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Actor {
     pub(crate) horizon: AtomicU64,
     /// Set by `unblock`, so that a timed wait knows why it ended.
     notified: AtomicBool,
+    /// Its clock when a timed sleep began.
+    slept_at: AtomicU64,
     /// State of this actor's jitter.
     jitter: AtomicU64,
     /// More than 0 while a raw lock is held: events take time but do not hand on.
@@ -52,6 +54,7 @@ impl Actor {
             clock: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
             notified: AtomicBool::new(false),
+            slept_at: AtomicU64::new(0),
             jitter: AtomicU64::new(0),
             held: AtomicU32::new(0),
             watch: watchdog::Watch::new(),
@@ -69,6 +72,7 @@ static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACTORS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
 static HANDOVERS: AtomicU64 = AtomicU64::new(0);
+static STUCK: AtomicBool = AtomicBool::new(false);
 static CONFIG: ConfigCell = ConfigCell(UnsafeCell::new(None));
 /// Why the trace depends on this build, if it does: 0, or a `Portable` as a number.
 static PORTABLE: AtomicU8 = AtomicU8::new(0);
@@ -274,9 +278,9 @@ fn wait(me: ActorId) {
     let mut seen = HANDOVERS.load(Relaxed);
     while sys::observe(turn) == 0 {
         if !sys::futex_wait(turn, 0, STUCK_SECONDS) {
-            // Only the first actor speaks, and only if nothing moved at all.
+            // Only one speaks, and only if nothing moved at all.
             let now = HANDOVERS.load(Relaxed);
-            if now == seen && me <= 1 {
+            if now == seen && !STUCK.swap(true, Relaxed) {
                 eprintln!(
                     "lockstep: the thread that holds the baton has not come back for {STUCK_SECONDS} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)"
                 );
@@ -401,6 +405,7 @@ pub fn block_until(deadline: u64) -> bool {
     let me = holder();
     let a = &ACTORS[me];
     a.notified.store(false, Relaxed);
+    a.slept_at.store(a.clock.load(Relaxed), Relaxed);
     a.clock.fetch_max(deadline, Relaxed);
     hand_over(me);
     a.notified.load(Relaxed)
@@ -416,7 +421,8 @@ pub fn unblock(id: ActorId) {
         a.clock.fetch_max(wake, Relaxed);
         a.state.store(READY, Relaxed);
     } else {
-        // A timed sleeper: wake it before its time.
+        // A timed sleeper: wake it before its time, but not before it went to sleep.
+        let wake = wake.max(a.slept_at.load(Relaxed));
         a.clock.fetch_min(wake, Relaxed);
     }
     a.notified.store(true, Relaxed);

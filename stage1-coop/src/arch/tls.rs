@@ -12,8 +12,7 @@ use std::arch::{asm, global_asm};
 
 // `go_tls_g` starts as the address of a G whose guard is 0, so that a checked function
 // called on a thread that the runtime does not know passes its check. The three other
-// words are this thread's M, its `locks` and its `mallocing`, beside each other so that
-// `M.tls` can point at them all.
+// words are this thread's M, its `locks` and its `mallocing`.
 global_asm!(
     ".pushsection .tdata.go_tls,\"awT\",@progbits",
     ".p2align 5",
@@ -61,8 +60,7 @@ pub struct Tls {
     pub mallocing: std::sync::atomic::AtomicI32,
 }
 
-/// The calling thread's words. The reference is only good on, or while there is, this
-/// thread: an M keeps it for others to read, and an M lives as long as its thread.
+/// The calling thread's words. The reference is good on this thread only.
 pub(crate) fn tls() -> &'static Tls {
     let p: *const Tls;
     // SAFETY: fs:0 holds the thread pointer (x86-64 TLS ABI); the symbol's offset leads to

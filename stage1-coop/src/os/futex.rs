@@ -25,6 +25,8 @@ pub struct Lock {
 /// holding one.
 pub struct LockGuard {
     lock: &'static Lock,
+    /// Not Send: the count that it raised is the thread's.
+    _not_send: std::marker::PhantomData<*mut ()>,
 }
 
 impl Lock {
@@ -39,7 +41,10 @@ impl Lock {
     #[inline]
     pub fn lock(&'static self) -> LockGuard {
         self.raw_lock();
-        LockGuard { lock: self }
+        LockGuard {
+            lock: self,
+            _not_send: std::marker::PhantomData,
+        }
     }
 
     /// Takes the lock. Go's `lock`.

@@ -12,7 +12,7 @@ pub use futex::{Lock, LockGuard, Note};
 pub(crate) use signal::{
     SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,
 };
-pub(crate) use signal::{ctrl_c_count, restoresig, watch_ctrl_c};
+pub(crate) use signal::{ctrl_c_count, restoresig, unwatch_ctrl_c, watch_ctrl_c};
 pub(crate) use thread::{newosproc, this_thread_id};
 
 use safepoint_lockstep as lab;
@@ -76,6 +76,11 @@ pub(crate) fn at_check() {
     if lab::enabled() {
         lab::check();
     }
+}
+
+/// Whether the process runs in lockstep and the calling thread is no part of it.
+pub(crate) fn outside_lockstep() -> bool {
+    lab::enabled() && lab::me().is_none()
 }
 
 /// Lifts the guards (lockstep) or not.

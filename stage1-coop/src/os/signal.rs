@@ -85,6 +85,19 @@ pub(crate) fn watch_ctrl_c(note: &'static Note) {
     }
 }
 
+/// Ctrl-C does again what it did before [`watch_ctrl_c`].
+pub(crate) fn unwatch_ctrl_c() {
+    let int = match SAVED.lock().expect("no panic while it is held").as_mut() {
+        Some(saved) => saved.int.take(),
+        None => None,
+    };
+    if let Some(int) = int {
+        // SAFETY: the struct was filled in by the kernel.
+        unsafe { libc::sigaction(libc::SIGINT, &int, std::ptr::null_mut()) };
+    }
+    CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
+}
+
 /// Times that Ctrl-C was pressed in this run.
 pub(crate) fn ctrl_c_count() -> u32 {
     CTRL_C.load(Acquire)

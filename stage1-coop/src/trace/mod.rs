@@ -66,7 +66,7 @@ pub(crate) fn finish() {
     let mut events: Vec<(u64, usize, Event)> = allm()
         .flat_map(|m| {
             let id = m.id.get();
-            m.trace.events().iter().map(move |e| (e.time, id, *e))
+            m.trace.events().map(move |e| (e.time, id, e))
         })
         .collect();
     // A stable sort: the events of one M keep their order.
