@@ -1,1 +1,13 @@
-//! stage3-signals
+//! Stage 3 of Safepoint: the signal that stops a goroutine where it stands. **Not written
+//! yet.**
+//!
+//! For now this crate is the stage before under another name: it passes everything on and
+//! adds nothing, so that what depends on it builds. Its [`STAGE`] is stage 1's.
+//!
+//! What it will be: a loop that calls nothing never looks at the flag. Here the thread that
+//! runs it gets a signal; the handler decides whether the goroutine may be stopped at this
+//! very instruction, and if so makes it believe that it called a function, which saves every
+//! register and yields. It will mirror `signal_unix.go` and `preempt.go`.
+//! `ARCHITECTURE.md` has the rows that it will fill.
+
+pub use stage2_sysmon::*;

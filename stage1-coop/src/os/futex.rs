@@ -190,12 +190,12 @@ impl Note {
         if lab::enabled() {
             if self.key.load(Acquire) == 0 {
                 self.sleeper.store(me_plus_one(), Relaxed);
-                lab::block_until(lab::now() + ns);
+                lab::block_until(lab::now().saturating_add(ns));
                 self.sleeper.store(0, Relaxed);
             }
             return self.key.load(Acquire) == 1;
         }
-        let deadline = super::monotonic() + ns;
+        let deadline = super::monotonic().saturating_add(ns);
         loop {
             if self.key.load(Acquire) == 1 {
                 return true;

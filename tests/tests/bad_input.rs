@@ -1,0 +1,401 @@
+//! What a program gets that asks for nonsense, or runs where the system refuses: one clear
+//! line on stderr, status 2, nothing on stdout and nothing half-done. And what lockstep says
+//! when it cannot go on.
+//!
+//! Rows 11, 25 and 31 of the list of mechanisms, and the switches.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tests::{Ended, LIMIT, in_order, long, run, scenario};
+
+/// A folder of its own for a test, which is gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("safepoint-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Folder(path)
+    }
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Refused: one line with these words in it, status 2, and `main` never ran.
+#[track_caller]
+fn refused(ended: &Ended, words: &[&str]) {
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert_eq!(ended.stdout, "", "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    assert!(ended.stderr.ends_with('\n'));
+    in_order(&ended.stderr, words);
+}
+
+#[test]
+fn a_switch_that_cannot_be_understood_is_refused_in_one_line() {
+    for (name, value, words) in [
+        (
+            "GOMAXPROCS",
+            "abc",
+            "not a number of processors; use 1 to 256",
+        ),
+        ("GOMAXPROCS", "0", "use 1 to 256"),
+        ("GOMAXPROCS", "-1", "use 1 to 256"),
+        ("GOMAXPROCS", "257", "use 1 to 256"),
+        ("GOMAXPROCS", " 2", "use 1 to 256"),
+        ("GOMAXPROCS", "99999999999999999999", "use 1 to 256"),
+        (
+            "GODEBUG",
+            "asyncpreemptoff=x",
+            "`asyncpreemptoff` takes a number, not `x`",
+        ),
+        ("GODEBUG", "asyncpreemptoff=", "takes a number, not ``"),
+        ("GODEBUG", "foo", "`foo` is not of the form key=number"),
+        (
+            "GODEBUG",
+            "asyncpreemptoff=1,foo",
+            "`foo` is not of the form key=number",
+        ),
+        (
+            "SAFEPOINT_SEED",
+            "x",
+            "not a seed; use a number from 0 to 18446744073709551615",
+        ),
+        ("SAFEPOINT_SEED", "-1", "not a seed"),
+        (
+            "GOTRACEBACK",
+            "nonsense",
+            "use none, single, all, system or crash",
+        ),
+        (
+            "SAFEPOINT_TRACE",
+            "trace",
+            "end the name in .txt (text) or .json",
+        ),
+        (
+            "SAFEPOINT_TRACE",
+            "trace.xml",
+            "end the name in .txt (text) or .json",
+        ),
+        (
+            "SAFEPOINT_TRACE",
+            "/nonexistent/trace.txt",
+            "cannot be written: No such file or directory",
+        ),
+    ] {
+        let ended = scenario!([(name, value)], "hello");
+        refused(&ended, &[&format!("{name}={value}: "), words]);
+    }
+}
+
+#[test]
+fn a_value_that_is_no_text_is_refused() {
+    for name in ["GOMAXPROCS", "GODEBUG", "SAFEPOINT_SEED", "SAFEPOINT_TRACE"] {
+        // An invalid byte; `run` removes the switches, so it goes through a shell's hands.
+        let mut command = Command::new("env");
+        let mut assignment = name.as_bytes().to_vec();
+        assignment.extend(b"=\xff");
+        command.arg(OsStr::from_bytes(&assignment));
+        command.args([env!("CARGO_BIN_EXE_scenario"), "hello"]);
+        refused(&run(&mut command, &[], LIMIT), &[name, ": not UTF-8"]);
+    }
+}
+
+#[test]
+fn an_empty_value_is_no_value() {
+    for name in [
+        "GOMAXPROCS",
+        "GODEBUG",
+        "GOTRACEBACK",
+        "SAFEPOINT_SEED",
+        "SAFEPOINT_TRACE",
+    ] {
+        let ended = scenario!([(name, "")], "hello");
+        assert_eq!(ended.code, Some(0), "{name}: {ended:#?}");
+        assert_eq!((&*ended.stdout, &*ended.stderr), ("hello\n", ""), "{name}");
+    }
+}
+
+#[test]
+fn what_go_knows_and_this_stage_does_not_is_said_and_ignored() {
+    let ended = scenario!([("GODEBUG", "gctrace=1,asyncpreemptoff=1")], "hello");
+    assert_eq!((ended.code, &*ended.stdout), (Some(0), "hello\n"));
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    in_order(&ended.stderr, &["GODEBUG: `gctrace`", "ignored\n"]);
+}
+
+#[test]
+fn every_number_of_ps_works() {
+    for procs in ["1", "2", "7", "256"] {
+        let ended = scenario!([("GOMAXPROCS", procs)], "hello");
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), "hello\n"),
+            "{procs}"
+        );
+        assert_eq!(ended.stderr, "", "{procs}");
+    }
+}
+
+#[test]
+fn a_trace_that_cannot_be_opened_is_refused() {
+    let folder = Folder::new("open");
+    let directory = folder.file("directory.txt");
+    std::fs::create_dir(&directory).expect("a folder can be made");
+    let ended = scenario!([("SAFEPOINT_TRACE", &*directory)], "hello");
+    refused(&ended, &["cannot be written: Is a directory"]);
+}
+
+#[test]
+fn nothing_is_half_done_when_another_switch_is_refused() {
+    let folder = Folder::new("half");
+    let (new, old) = (folder.file("new.txt"), folder.file("old.txt"));
+    std::fs::write(&old, "an earlier trace\n").expect("a file can be written");
+    for bad in [("GOMAXPROCS", "x"), ("GODEBUG", "x"), ("GOTRACEBACK", "x")] {
+        for trace in [&new, &old] {
+            let ended = scenario!([bad, ("SAFEPOINT_TRACE", trace)], "hello");
+            refused(&ended, &[bad.0]);
+        }
+    }
+    assert!(!PathBuf::from(&new).exists());
+    let text = std::fs::read_to_string(&old).unwrap_or_default();
+    assert_eq!(text, "an earlier trace\n");
+}
+
+#[test]
+fn a_full_disk_costs_the_trace_and_nothing_else() {
+    let folder = Folder::new("full");
+    for name in ["full.txt", "full.json"] {
+        let link = folder.file(name);
+        std::os::unix::fs::symlink("/dev/full", &link).expect("a link can be made");
+        let ended = scenario!([("SAFEPOINT_TRACE", &*link)], "hello");
+        // The program itself has done its work; that its trace is lost is said.
+        assert_eq!((ended.code, &*ended.stdout), (Some(0), "hello\n"));
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+        in_order(&ended.stderr, &["SAFEPOINT_TRACE=", name, "No space left"]);
+    }
+}
+
+#[test]
+fn lockstep_refuses_to_run_under_a_tracer() {
+    let free = scenario!([], "traced");
+    if free.stdout.starts_with("nobody may trace here") {
+        println!("skipped: {}", free.stdout.trim());
+        return;
+    }
+    assert_eq!(
+        (free.code, &*free.stdout),
+        (Some(0), "hello\n"),
+        "{free:#?}"
+    );
+    let folder = Folder::new("traced");
+    let trace = folder.file("old.txt");
+    std::fs::write(&trace, "an earlier trace\n").expect("a file can be written");
+    let env = [("SAFEPOINT_SEED", "1"), ("SAFEPOINT_TRACE", &*trace)];
+    refused(
+        &scenario!(env, "traced"),
+        &["lockstep needs the int3 instruction, which scenario takes for itself"],
+    );
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    assert_eq!(text, "an earlier trace\n", "nothing is half-done");
+}
+
+/// Whether the system lets a process filter its own system calls; says so if not.
+fn filters(ended: &Ended) -> bool {
+    let none = ended.stdout.starts_with("no filter here");
+    if none {
+        println!("skipped: {}", ended.stdout.trim());
+    }
+    !none
+}
+
+#[test]
+fn guard_pages_work_on_kernels_without_guard_advice() {
+    let ended = scenario!([], "guards", "mprotect");
+    if !filters(&ended) {
+        return;
+    }
+    assert_eq!(
+        (ended.code, &*ended.stdout),
+        (Some(0), "hello\n"),
+        "{ended:#?}"
+    );
+    assert_eq!(ended.stderr, "");
+    // And they do guard.
+    let ended = scenario!([], "guards", "overflow");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    in_order(
+        &ended.stderr,
+        &[
+            "fatal error: stack overflow\n",
+            "the guard page stopped it\n",
+        ],
+    );
+}
+
+/// The last words when the system refuses what nobody can do without: these two lines.
+#[track_caller]
+fn gives_up(ended: &Ended, words: &[&str], last: &str) {
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "{ended:#?}");
+    in_order(&ended.stderr, words);
+    assert!(ended.stderr.ends_with(last), "{ended:#?}");
+}
+
+#[test]
+fn without_guard_pages_nothing_runs() {
+    let ended = scenario!([], "guards", "neither");
+    if filters(&ended) {
+        gives_up(
+            &ended,
+            &[
+                "runtime: cannot get memory for the guard page",
+                "not permitted\n",
+            ],
+            "\nfatal error: out of memory\n",
+        );
+    }
+}
+
+#[test]
+fn without_threads_the_program_ends_with_go_s_words() {
+    for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
+        let exe = env!("CARGO_BIN_EXE_scenario");
+        let ended = tests::scenario_of(exe, &["no_threads"], env);
+        if filters(&ended) {
+            gives_up(
+                &ended,
+                &[
+                    "runtime: failed to create new OS thread (have 1 already; ",
+                    "Resource temporarily unavailable",
+                ],
+                "\nfatal error: newosproc\n",
+            );
+        }
+    }
+}
+
+#[test]
+fn without_memory_the_program_ends_with_one_reason() {
+    gives_up(
+        &scenario!([], "little_memory", "256"),
+        &[
+            "runtime: cannot get memory for an arena of goroutine stacks: ",
+            "memory\n",
+        ],
+        "\nfatal error: out of memory\n",
+    );
+    let folder = Folder::new("memory");
+    let trace = folder.file("trace.txt");
+    gives_up(
+        &scenario!([("SAFEPOINT_TRACE", &*trace)], "little_memory", "32"),
+        &[
+            "runtime: cannot get memory for the events of a trace: ",
+            "memory\n",
+        ],
+        "\nfatal error: out of memory\n",
+    );
+}
+
+const SEED: (&str, &str) = ("SAFEPOINT_SEED", "1");
+
+/// What lockstep says when it cannot go on: one line, after what the program has printed.
+#[track_caller]
+fn lockstep_ends(ended: &Ended, stdout: &str, words: &str) {
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert_eq!(ended.stdout, stdout, "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    in_order(&ended.stderr, &["lockstep: ", words]);
+}
+
+#[test]
+fn lockstep_says_when_nothing_can_happen_any_more() {
+    for procs in ["1", "2", "4"] {
+        let ended = scenario!([SEED, ("GOMAXPROCS", procs)], "deadlock");
+        lockstep_ends(
+            &ended,
+            "nobody will wake us\n",
+            "every thread sleeps and no timer is set",
+        );
+    }
+    // The trace is saved all the same.
+    let ended = scenario!([SEED, ("SAFEPOINT_TRACE", "-")], "deadlock");
+    in_order(
+        &ended.stderr,
+        &[
+            "# safepoint trace v1",
+            "GoBlock      chan receive",
+            "\nlockstep: every thread sleeps",
+        ],
+    );
+}
+
+#[test]
+fn lockstep_says_when_a_loop_never_ends_and_nobody_is_left() {
+    let ended = scenario!([SEED, ("GOMAXPROCS", "1")], "endless");
+    lockstep_ends(
+        &ended,
+        "nobody will stop us\n",
+        "a goroutine's loop never ends",
+    );
+}
+
+#[test]
+fn lockstep_says_when_a_thread_blocks_outside_the_runtime() {
+    if !long() {
+        println!("skipped: waits 10 s for each number of Ps; set SAFEPOINT_LONG=1");
+        return;
+    }
+    for procs in ["1", "2", "4"] {
+        let begin = Instant::now();
+        let ended = scenario!([SEED], "std_lock", procs);
+        lockstep_ends(
+            &ended,
+            "",
+            "the thread that holds the baton has not come back",
+        );
+        assert!(begin.elapsed() < Duration::from_secs(35), "{procs}");
+    }
+}
+
+/// The first line of a trace: who, on how many, and whether another build gives the same.
+fn portable(ended: &Ended) -> &str {
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let head = ended.stderr.lines().next().unwrap_or_default();
+    head.split_once(" portable=").map_or("", |(_, p)| p)
+}
+
+#[test]
+fn a_trace_says_when_a_loop_s_length_decides_it() {
+    let env = [SEED, ("SAFEPOINT_TRACE", "-")];
+    let ended = scenario!(env, "long_loop", "0");
+    assert_eq!(portable(&ended), "yes");
+    // Two periods of the watchdog and more.
+    let ended = scenario!(env, "long_loop", "150");
+    assert_eq!(portable(&ended), "no (a loop without a check ran long)");
+    in_order(&ended.stderr, &["UserLog      the loop has ended"]);
+}
+
+#[test]
+fn a_trace_says_when_the_compiler_s_frames_decide_it() {
+    let env = [SEED, ("SAFEPOINT_TRACE", "-")];
+    let ended = scenario!(env, "frames", "compiled");
+    assert_eq!(
+        portable(&ended),
+        "no (a stack grew by the compiler's frames)"
+    );
+    in_order(&ended.stderr, &["StackGrow    16K"]);
+    let ended = scenario!(env, "frames", "ruled");
+    assert_eq!(portable(&ended), "yes");
+    in_order(&ended.stderr, &["StackGrow    16K"]);
+}

@@ -1,0 +1,515 @@
+//! How a program ends: the words of a panic, of a broken invariant, of a stack that
+//! overflows and of memory that is not there; and the quiet ends, after which everything is
+//! as it was. Each in a child process, whose stderr and status are compared.
+//!
+//! Rows 2, 6, 8, 16, 28, 29 and 31 of the list of mechanisms. The forms are Go's, except
+//! that std's panic message stays in front: it is the one that knows the place.
+
+use std::time::{Duration, Instant};
+use tests::{Ended, in_order, long, scenario};
+
+/// What a test expects of a program that died: status 2, and nothing on stdout.
+#[track_caller]
+fn died(ended: &Ended) {
+    assert_eq!((ended.code, ended.signal), (Some(2), None), "{ended:#?}");
+    assert_eq!(ended.stdout, "", "{ended:#?}");
+}
+
+/// The lines of `text` that name goroutines.
+fn headers(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|l| l.starts_with("goroutine "))
+        .collect()
+}
+
+#[test]
+fn a_panic_prints_std_s_message_and_then_go_s() {
+    let ended = scenario!([], "panic_with", "str");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\nthread 'main' (",
+            "panicked at tests/bin/scenario/last_words.rs:",
+            "\nboom\nnote: run with `RUST_BACKTRACE=1`",
+            "\npanic: boom\n\ngoroutine 2 [running]:\n",
+            "last_words.rs:",
+            "\ncreated by culprit in goroutine 1\n",
+        ],
+    );
+    assert!(ended.stderr.starts_with("\nthread"), "{ended:#?}");
+    assert!(ended.stderr.ends_with("goroutine 1\n"), "{ended:#?}");
+    assert_eq!(headers(&ended.stderr), ["goroutine 2 [running]:"]);
+}
+
+#[test]
+fn a_dump_shows_the_program_s_own_frames_as_go_does() {
+    let ended = scenario!([], "panic_with", "str");
+    died(&ended);
+    let (_, dump) = ended.stderr.split_once("[running]:\n").expect("a dump");
+    // Pairs of lines: the function, and its place with the distance from its start.
+    let lines: Vec<&str> = dump.lines().collect();
+    let (last, frames) = lines.split_last().expect("a dump has lines");
+    assert_eq!(*last, "created by culprit in goroutine 1");
+    assert!(frames[0].contains("thrower("), "innermost first: {dump}");
+    for pair in frames.chunks(2) {
+        let [function, place] = pair else {
+            panic!("{dump}");
+        };
+        assert!(function.ends_with(')'), "{function}");
+        let (file, offset) = place.split_once(" +0x").expect(place);
+        assert!(file.starts_with('\t') && file.contains(".rs:"), "{place}");
+        let offset = usize::from_str_radix(offset, 16).expect(place);
+        assert!(offset < 1 << 20, "no function is so long: {place}");
+        // Frames of the runtime and of std say nothing about the program.
+        assert!(file.contains("tests/bin/scenario/"), "{place}");
+    }
+    let all = scenario!([("GOTRACEBACK", "system")], "panic_with", "str");
+    assert!(
+        all.stderr.contains("stage1-coop/src/newproc.rs"),
+        "{all:#?}"
+    );
+}
+
+#[test]
+fn a_panic_in_main_is_one_of_goroutine_1() {
+    let ended = scenario!([], "panic_in_main");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &["\npanic: boom\n\ngoroutine 1 [running]:\n"],
+    );
+    assert!(
+        !ended.stderr.contains("created by"),
+        "nobody made it: {ended:#?}"
+    );
+}
+
+#[test]
+fn std_s_backtrace_is_kept() {
+    for level in ["1", "full"] {
+        let ended = scenario!([("RUST_BACKTRACE", level)], "panic_with", "str");
+        died(&ended);
+        in_order(
+            &ended.stderr,
+            &[
+                "boom\nstack backtrace:\n",
+                "thrower",
+                "panic: boom\n\ngoroutine 2 [running]:\n",
+            ],
+        );
+    }
+}
+
+#[test]
+fn every_kind_of_payload_has_its_text() {
+    for (kind, text) in [
+        ("str", "boom"),
+        ("string", "boom 7"),
+        ("number", "(a value that is no text)"),
+        (
+            "index",
+            "index out of bounds: the len is 3 but the index is 7",
+        ),
+    ] {
+        let ended = scenario!([], "panic_with", kind);
+        died(&ended);
+        in_order(
+            &ended.stderr,
+            &[&format!("\npanic: {text}\n\ngoroutine 2 [running]:\n")],
+        );
+    }
+}
+
+#[test]
+fn the_lines_of_a_message_are_indented() {
+    let ended = scenario!([("GOTRACEBACK", "none")], "panic_with", "lines");
+    died(&ended);
+    // No line of it can pass for a part of the dump.
+    let text = "\npanic: one\n\ttwo\n\t\n\tgoroutine 1 [running]:\n";
+    assert!(ended.stderr.ends_with(text), "{ended:#?}");
+}
+
+#[test]
+fn a_long_message_is_printed_whole() {
+    let ended = scenario!([("GOTRACEBACK", "none")], "panic_with", "long");
+    died(&ended);
+    let text = format!("\npanic: {}\n", "x".repeat(100_000));
+    assert!(
+        ended.stderr.ends_with(&text),
+        "{} bytes",
+        ended.stderr.len()
+    );
+}
+
+#[test]
+fn gotraceback_says_how_much_is_printed() {
+    for (level, goroutines) in [
+        ("none", &[][..]),
+        ("0", &[]),
+        ("single", &["goroutine 1 [running]:"]),
+        (
+            "all",
+            &[
+                "goroutine 1 [running]:",
+                "goroutine 2 [running]:",
+                "goroutine 3 [chan receive]:",
+                "goroutine 4 [runnable]:",
+            ],
+        ),
+    ] {
+        let ended = scenario!([("GOTRACEBACK", level)], "panic_beside_others");
+        died(&ended);
+        assert_eq!(headers(&ended.stderr), goroutines, "{level}: {ended:#?}");
+        if level == "none" {
+            assert!(ended.stderr.ends_with("\npanic: boom\n"), "{ended:#?}");
+        }
+        if level == "all" {
+            in_order(
+                &ended.stderr,
+                &[
+                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by spinner in goroutine 1\n",
+                    "goroutine 3 [chan receive]:\n",
+                    "created by waiter in goroutine 1\n",
+                    "goroutine 4 [runnable]:\ncreated by runnable in goroutine 1\n",
+                ],
+            );
+        }
+    }
+    let one = scenario!([("GOTRACEBACK", "1")], "panic_beside_others");
+    assert_eq!(headers(&one.stderr).len(), 4, "1 is all: {one:#?}");
+    let system = scenario!([("GOTRACEBACK", "system")], "panic_beside_others");
+    in_order(&system.stderr, &["goroutine 3 [chan receive]:\n", "gopark"]);
+    let crash = scenario!([("GOTRACEBACK", "crash")], "panic_beside_others");
+    assert_eq!((crash.code, crash.signal), (None, Some(libc::SIGABRT)));
+    assert_eq!(headers(&crash.stderr).len(), 4, "{crash:#?}");
+}
+
+#[test]
+fn of_two_panics_one_speaks() {
+    for _ in 0..5 {
+        let begin = Instant::now();
+        let ended = scenario!([], "two_panics");
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert_eq!(ended.stderr.matches("\npanic: boom\n").count(), 1);
+        assert_eq!(headers(&ended.stderr).len(), 1, "{ended:#?}");
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn a_panic_at_the_end_of_the_stack_has_room_for_its_words() {
+    for level in ["0", "1", "full"] {
+        let ended = scenario!([("RUST_BACKTRACE", level)], "panic_deep_down");
+        died(&ended);
+        in_order(
+            &ended.stderr,
+            &["\nboom\n", "\npanic: boom\n\ngoroutine 2 [running]:\n"],
+        );
+        assert!(
+            ended
+                .stderr
+                .ends_with("created by culprit in goroutine 1\n")
+        );
+    }
+}
+
+#[test]
+fn a_panic_while_panicking_aborts_as_always_in_rust() {
+    let ended = scenario!([], "panic_while_panicking");
+    assert_eq!(ended.signal, Some(libc::SIGABRT), "{ended:#?}");
+    in_order(&ended.stderr, &["\nboom\n", "\nand again\n"]);
+}
+
+#[test]
+fn a_goroutine_that_blocks_while_it_unwinds_stays_on_its_thread() {
+    let ended = scenario!([], "blocked_while_unwinding", "caught");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(ended.stdout, "caught: true, panicking: false\nwrong: 0\n");
+    let ended = scenario!([], "blocked_while_unwinding", "uncaught");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    in_order(&ended.stderr, &["\nboom\n", "\npanic: boom\n\ngoroutine "]);
+}
+
+#[test]
+fn a_goroutine_is_tied_to_its_thread_only_while_it_unwinds() {
+    let ended = scenario!([], "unwound_and_ended");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(
+        ended.stdout,
+        "main on another thread: 0, next ones locked: 0\n"
+    );
+    let ended = scenario!([], "goexit_through_a_yield");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(ended.stdout, "main on another thread: 0\n");
+}
+
+#[test]
+fn the_others_go_on_when_main_calls_goexit() {
+    let ended = scenario!([], "main_goexits");
+    assert_eq!(ended.code, Some(7), "{ended:#?}");
+    assert_eq!(
+        ended.stdout,
+        "what main held is dropped\nthe heir goes on\n"
+    );
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_panic_of_the_third_party_ends_the_program_too() {
+    let ended = scenario!([], "third_party_panics");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &["\nthread 'm1'", "\nboom\n", "\npanic: boom\n"],
+    );
+}
+
+#[test]
+fn a_broken_invariant_dumps_all_goroutines() {
+    let ended = scenario!([], "throw_from_main");
+    died(&ended);
+    assert!(
+        ended
+            .stderr
+            .starts_with("fatal error: something is broken\n\ngoroutine 1 [running]:\n"),
+        "{ended:#?}"
+    );
+    in_order(
+        &ended.stderr,
+        &[
+            "last_words.rs:",
+            "\n\ngoroutine 2 [chan receive]:\n",
+            "created by waiter in goroutine 1\n",
+        ],
+    );
+    let none = scenario!([("GOTRACEBACK", "none")], "throw_from_main");
+    died(&none);
+    assert_eq!(none.stderr, "fatal error: something is broken\n");
+    let crash = scenario!([("GOTRACEBACK", "crash")], "throw_from_main");
+    assert_eq!(crash.signal, Some(libc::SIGABRT), "{crash:#?}");
+}
+
+#[test]
+fn a_broken_invariant_deep_down_has_room_for_its_words() {
+    let ended = scenario!([], "throw_deep_down");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "fatal error: something is broken\n\ngoroutine 2 [running]:\n",
+            "\n\ngoroutine 1 [chan receive]:\n",
+        ],
+    );
+}
+
+#[test]
+fn the_scheduler_throws_what_go_s_throws() {
+    for (name, text) in [
+        ("throw_row", "newstack: not today"),
+        (
+            "illegal_state",
+            "casgstatus: goroutine 1 is running (0x2), expected waiting to become runnable",
+        ),
+        ("holding_locks", "schedule: holding locks"),
+        ("stack_growth_after_fork", "stack growth after fork"),
+        ("split_at_bad_time", "runtime: stack split at bad time"),
+        ("morestack_on_g0", "morestack on g0"),
+    ] {
+        let ended = scenario!([], name);
+        died(&ended);
+        let line = format!("fatal error: {text}\n");
+        assert!(ended.stderr.starts_with(&line), "{ended:#?}");
+        assert_eq!(ended.stderr.matches("fatal error").count(), 1);
+    }
+}
+
+/// `sp=0x... stack=[0x..., 0x...]`, and the rest of the text.
+fn stack_line(text: &str) -> (usize, usize, usize, &str) {
+    let head = "runtime: goroutine stack exceeds 221184-byte limit\nruntime: sp=0x";
+    let rest = text.strip_prefix(head).expect(text);
+    let (numbers, rest) = rest.split_once("]\n").expect(text);
+    let mut n = numbers
+        .split(" stack=[0x")
+        .flat_map(|part| part.split(", 0x"))
+        .map(|n| usize::from_str_radix(n, 16).expect(text));
+    let mut next = || n.next().expect(text);
+    (next(), next(), next(), rest)
+}
+
+#[test]
+fn a_stack_that_cannot_grow_prints_go_s_message() {
+    let ended = scenario!([], "overflow_checked");
+    died(&ended);
+    let (sp, lo, hi, rest) = stack_line(&ended.stderr);
+    assert_eq!(hi - lo, 221_184);
+    assert!(sp <= lo + 928, "{sp:#x} {lo:#x}");
+    assert_eq!(
+        rest,
+        "fatal error: stack overflow\n\ngoroutine 2 [running]:\nculprit(...)\n"
+    );
+}
+
+#[test]
+fn the_guard_page_stops_code_without_checks() {
+    let ended = scenario!([], "overflow_unchecked");
+    died(&ended);
+    let (sp, lo, hi, rest) = stack_line(&ended.stderr);
+    assert!(sp < lo && hi - sp < 256 << 10, "{sp:#x} {lo:#x} {hi:#x}");
+    in_order(
+        rest,
+        &[
+            "fatal error: stack overflow\n\ngoroutine 2 [running]:\nculprit(...)\n",
+            "\tin code without a stack check, at pc=0x",
+            "; the guard page stopped it\n",
+        ],
+    );
+}
+
+#[test]
+fn memory_that_is_not_there_ends_the_program() {
+    for (name, signal, addr) in [
+        (
+            "nil",
+            "SIGSEGV: segmentation violation code=0x1",
+            "addr=0x0 ",
+        ),
+        ("bus", "SIGBUS: bus error code=0x2", "addr=0x"),
+    ] {
+        let ended = scenario!([], name);
+        died(&ended);
+        in_order(
+            &ended.stderr,
+            &[
+                "fatal error: unexpected signal\n[signal ",
+                signal,
+                addr,
+                "pc=0x",
+                "]\n\ngoroutine 2 [running]:\nculprit(...)\n",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_std_thread_s_overflow_is_still_std_s_affair() {
+    let ended = scenario!([], "overflow_of_a_std_thread");
+    assert_eq!(ended.signal, Some(libc::SIGABRT), "{ended:#?}");
+    in_order(
+        &ended.stderr,
+        &["\nthread 'falls'", "has overflowed its stack\n"],
+    );
+}
+
+#[test]
+fn handlers_masks_and_signal_stacks_are_put_back() {
+    for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
+        let ended = tests::scenario_of(env!("CARGO_BIN_EXE_scenario"), &["handlers"], env);
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        let expected: String = (0..3)
+            .map(|n| format!("{n}: changed inside: true\n{n}: as before\n"))
+            .collect();
+        assert_eq!(ended.stdout, expected, "{env:?}");
+    }
+}
+
+#[test]
+fn run_can_be_called_again_and_again() {
+    // One arena for all threads, or malloc's own would look like a leak.
+    let arena = ("MALLOC_ARENA_MAX", "1");
+    for env in [&[arena][..], &[arena, ("SAFEPOINT_SEED", "1")]] {
+        let exe = env!("CARGO_BIN_EXE_scenario");
+        let ended = tests::scenario_of(exe, &["runs", "200"], env);
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        let number = |name: &str| -> usize {
+            let line = ended.stdout.lines().find_map(|l| l.strip_prefix(name));
+            line.and_then(|n| n.parse().ok()).unwrap_or(usize::MAX)
+        };
+        in_order(&ended.stdout, &["sum right: true\n"]);
+        // The main thread and the watcher.
+        assert_eq!(number("threads left: "), 2, "{env:?} {ended:#?}");
+        // Gs, Ms and Ps live for ever, as Go's: some KiB a run.
+        assert!(number("resident KiB a run: ") < 64, "{env:?} {ended:#?}");
+        assert!(
+            number("address space KiB a run: ") < 64,
+            "{env:?} {ended:#?}"
+        );
+    }
+}
+
+#[test]
+fn two_runs_at_once_wait_for_each_other() {
+    let ended = scenario!([], "runs_at_once");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(
+        ended.stdout,
+        "threads that ended well: 2, runs at once: 1\n"
+    );
+}
+
+#[test]
+fn a_run_inside_a_run_is_refused() {
+    for name in ["nested", "nested_in_third_party"] {
+        let ended = scenario!([], name);
+        died(&ended);
+        in_order(
+            &ended.stderr,
+            &["\npanic: Runtime::run: called on a thread of a run that is not over\n"],
+        );
+    }
+}
+
+#[test]
+fn when_main_returns_the_others_are_not_waited_for() {
+    for what in ["parked", "runnable", "hogs"] {
+        let ended = scenario!([], "main_returns", what);
+        assert_eq!(ended.code, Some(0), "{what}: {ended:#?}");
+        assert_eq!(ended.stdout, "main returns\nrun returns\n", "{what}");
+        assert_eq!(ended.stderr, "", "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_stopped_ends_with_the_process_and_one_line() {
+    for (what, who) in [
+        ("loop", "goroutine 2 (endless)"),
+        ("stubborn_third_party", "third party"),
+    ] {
+        let begin = Instant::now();
+        let ended = scenario!([], "main_returns", what);
+        assert!(begin.elapsed() < Duration::from_secs(15), "{what}");
+        assert_eq!(ended.code, Some(0), "{what}: {ended:#?}");
+        assert_eq!(ended.stdout, "main returns\n", "{what}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{what}: {ended:#?}");
+        in_order(&ended.stderr, &["runtime: main has returned, but", who]);
+    }
+}
+
+#[test]
+fn main_may_return_at_any_moment() {
+    let rounds = if long() { "100000" } else { "2000" };
+    let ended = scenario!([], "main_returns_at_random", rounds);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(ended.stderr, "", "a request to leave was lost");
+    assert_eq!(ended.stdout, format!("{rounds} runs have ended\n"));
+}
+
+#[test]
+fn exit_saves_the_trace() {
+    let trace = std::env::temp_dir().join(format!("safepoint-exit-{}.txt", std::process::id()));
+    let name = trace.display().to_string();
+    let ended = scenario!([("SAFEPOINT_TRACE", &name)], "exits");
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let _ = std::fs::remove_file(&trace);
+    assert_eq!(ended.code, Some(7), "{ended:#?}");
+    assert_eq!(ended.stderr, "");
+    in_order(
+        &text,
+        &[
+            "# safepoint trace v1",
+            "GoCreate",
+            "UserLog      the end\n",
+            "# preempt: ",
+        ],
+    );
+}
