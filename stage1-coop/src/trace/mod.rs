@@ -109,6 +109,13 @@ pub fn on() -> bool {
     ON.load(Relaxed)
 }
 
+/// Out of the way: the fast path keeps a load, a test and a jump, and no room on the stack.
+#[cold]
+#[inline(never)]
+fn outlined(f: impl FnOnce()) {
+    f();
+}
+
 /// Records an event of the calling thread's M. In lockstep this is where time passes and
 /// where another thread may get its turn.
 #[cold]
@@ -143,7 +150,9 @@ fn words(text: &'static str) -> (u64, u64) {
 #[inline]
 pub(crate) fn proc_start(pp: &P) {
     if on() {
-        emit(&PROC_START, [pp.id.get() as u64, 0, 0], 0);
+        outlined(|| {
+            emit(&PROC_START, [pp.id.get() as u64, 0, 0], 0);
+        });
     }
 }
 
@@ -151,7 +160,9 @@ pub(crate) fn proc_start(pp: &P) {
 #[inline]
 pub(crate) fn proc_stop(pp: &P) {
     if on() {
-        emit(&PROC_STOP, [pp.id.get() as u64, 0, 0], 0);
+        outlined(|| {
+            emit(&PROC_STOP, [pp.id.get() as u64, 0, 0], 0);
+        });
     }
 }
 
@@ -159,7 +170,9 @@ pub(crate) fn proc_stop(pp: &P) {
 #[inline]
 pub(crate) fn thread_start(mp: &M) {
     if on() {
-        emit(&THREAD_START, [mp.id.get() as u64, 0, 0], 0);
+        outlined(|| {
+            emit(&THREAD_START, [mp.id.get() as u64, 0, 0], 0);
+        });
     }
 }
 
@@ -167,8 +180,10 @@ pub(crate) fn thread_start(mp: &M) {
 #[inline]
 pub(crate) fn go_create(gp: &G) {
     if on() {
-        let (ptr, len) = words(gp.name.get());
-        emit(&GO_CREATE, [gp.goid.get() as u64, ptr, len], 0);
+        outlined(|| {
+            let (ptr, len) = words(gp.name.get());
+            emit(&GO_CREATE, [gp.goid.get() as u64, ptr, len], 0);
+        });
     }
 }
 
@@ -181,6 +196,7 @@ pub(crate) fn go_start(pp: &P, gp: &G, inherit: bool) {
 }
 
 #[cold]
+#[inline(never)]
 fn go_start_on(pp: &P, gp: &G, inherit: bool) {
     let kind = if inherit { &GO_START_NEXT } else { &GO_START };
     emit(kind, [gp.goid.get() as u64, 0, 0], 0);
@@ -202,7 +218,9 @@ fn stamp() -> u64 {
 #[inline]
 pub(crate) fn go_end(_gp: &G) {
     if on() {
-        emit(&GO_END, [0; 3], 0);
+        outlined(|| {
+            emit(&GO_END, [0; 3], 0);
+        });
     }
 }
 
@@ -210,7 +228,9 @@ pub(crate) fn go_end(_gp: &G) {
 #[inline]
 pub(crate) fn go_sched(_gp: &G) {
     if on() {
-        emit(&GO_SCHED, [0; 3], 0);
+        outlined(|| {
+            emit(&GO_SCHED, [0; 3], 0);
+        });
     }
 }
 
@@ -218,8 +238,10 @@ pub(crate) fn go_sched(_gp: &G) {
 #[inline]
 pub fn go_preempt(gp: &G, how: &'static str) {
     if on() {
-        let (ptr, len) = words(how);
-        emit(&GO_PREEMPT, [ptr, len, 0], gp.preempt_flow.load(Relaxed));
+        outlined(|| {
+            let (ptr, len) = words(how);
+            emit(&GO_PREEMPT, [ptr, len, 0], gp.preempt_flow.load(Relaxed));
+        });
     }
 }
 
@@ -227,8 +249,10 @@ pub fn go_preempt(gp: &G, how: &'static str) {
 #[inline]
 pub(crate) fn poll_hit(gp: &G, why: &'static str) {
     if on() {
-        let (ptr, len) = words(why);
-        emit(&POLL_HIT, [ptr, len, 0], gp.preempt_flow.load(Relaxed));
+        outlined(|| {
+            let (ptr, len) = words(why);
+            emit(&POLL_HIT, [ptr, len, 0], gp.preempt_flow.load(Relaxed));
+        });
     }
 }
 
@@ -236,12 +260,14 @@ pub(crate) fn poll_hit(gp: &G, why: &'static str) {
 #[inline]
 pub(crate) fn preempt_requested(pp: &P, gp: &G, flow: u32) {
     if on() {
-        let ran = stamp().saturating_sub(pp.slice_start.load(Relaxed));
-        emit(
-            &PREEMPT,
-            [pp.id.get() as u64, gp.goid.get() as u64, ran],
-            flow,
-        );
+        outlined(|| {
+            let ran = stamp().saturating_sub(pp.slice_start.load(Relaxed));
+            emit(
+                &PREEMPT,
+                [pp.id.get() as u64, gp.goid.get() as u64, ran],
+                flow,
+            );
+        });
     }
 }
 
@@ -249,8 +275,10 @@ pub(crate) fn preempt_requested(pp: &P, gp: &G, flow: u32) {
 #[inline]
 pub(crate) fn go_block(_gp: &G, reason: WaitReason) {
     if on() {
-        let (ptr, len) = words(reason.name());
-        emit(&GO_BLOCK, [ptr, len, 0], 0);
+        outlined(|| {
+            let (ptr, len) = words(reason.name());
+            emit(&GO_BLOCK, [ptr, len, 0], 0);
+        });
     }
 }
 
@@ -258,7 +286,9 @@ pub(crate) fn go_block(_gp: &G, reason: WaitReason) {
 #[inline]
 pub(crate) fn go_unblock(gp: &G) {
     if on() {
-        emit(&GO_UNBLOCK, [gp.goid.get() as u64, 0, 0], 0);
+        outlined(|| {
+            emit(&GO_UNBLOCK, [gp.goid.get() as u64, 0, 0], 0);
+        });
     }
 }
 
@@ -266,7 +296,9 @@ pub(crate) fn go_unblock(gp: &G) {
 #[inline]
 pub(crate) fn stack_grow(_gp: &G, size: usize) {
     if on() {
-        emit(&STACK_GROW, [size as u64 / 1024, 0, 0], 0);
+        outlined(|| {
+            emit(&STACK_GROW, [size as u64 / 1024, 0, 0], 0);
+        });
     }
 }
 
@@ -274,7 +306,9 @@ pub(crate) fn stack_grow(_gp: &G, size: usize) {
 #[inline]
 pub(crate) fn steal(_pp: &P, victim: &P, n: u32) {
     if on() {
-        emit(&STEAL, [victim.id.get() as u64, u64::from(n), 0], 0);
+        outlined(|| {
+            emit(&STEAL, [victim.id.get() as u64, u64::from(n), 0], 0);
+        });
     }
 }
 
@@ -282,7 +316,9 @@ pub(crate) fn steal(_pp: &P, victim: &P, n: u32) {
 /// ever. Go's `trace.Log`.
 pub fn user_log(text: &'static str) {
     if on() {
-        let (ptr, len) = words(text);
-        emit(&USER_LOG, [ptr, len, 0], 0);
+        outlined(|| {
+            let (ptr, len) = words(text);
+            emit(&USER_LOG, [ptr, len, 0], 0);
+        });
     }
 }
