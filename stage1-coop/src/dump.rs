@@ -13,8 +13,10 @@ use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::*;
 
-/// Frames that are printed at most.
-const MAX_FRAMES: usize = 100;
+/// Frames that are followed at most: a whole stack of the smallest ones.
+const MAX_FRAMES: usize = 1 << 14;
+/// Frames that are printed at each end of a deep stack. Go's number.
+const SHOWN: usize = 50;
 
 /// Where the last panic of each goroutine began, by its number.
 static PANICS: Mutex<Option<HashMap<usize, Vec<usize>>>> = Mutex::new(None);
@@ -103,13 +105,25 @@ pub(crate) fn others() {
         if status == GRUNNING {
             eprintln!("\tgoroutine running on other thread; stack unavailable");
         } else if gp.stack.lo.get() != 0 {
-            let (lo, hi) = bounds(gp);
-            let mut pcs = vec![gp.sched.pc.get()];
-            pcs.extend(walk(gp.sched.bp.get(), lo, hi));
-            frames(&pcs);
+            frames(&switched_out(gp));
         }
         created_by(gp);
     }
+}
+
+/// The return addresses of a goroutine that does not run: from where the switch left it.
+fn switched_out(gp: &G) -> Vec<usize> {
+    let (lo, hi) = bounds(gp);
+    let mut pcs = vec![gp.sched.pc.get()];
+    pcs.extend(walk(gp.sched.bp.get(), lo, hi));
+    pcs
+}
+
+/// Prints a goroutine whose check brought us to `g0`.
+pub(crate) fn at_its_check(gp: &'static G) {
+    eprintln!("\n{}:", header(gp, "running"));
+    frames(&switched_out(gp));
+    created_by(gp);
 }
 
 fn header(gp: &G, state: &str) -> String {
@@ -128,20 +142,30 @@ fn created_by(gp: &G) {
     }
 }
 
-/// Prints return addresses as Go does, without the runtime's own frames unless asked.
+/// Prints return addresses as Go does, without the runtime's own frames unless asked. Of a
+/// deep stack both ends.
 fn frames(pcs: &[usize]) {
+    if pcs.len() <= 2 * SHOWN {
+        return print_frames(pcs);
+    }
+    print_frames(&pcs[..SHOWN]);
+    eprintln!("...{} frames elided...", pcs.len() - 2 * SHOWN);
+    print_frames(&pcs[pcs.len() - SHOWN..]);
+}
+
+fn print_frames(pcs: &[usize]) {
     for &pc in pcs {
         // The call, not the instruction after it.
         backtrace::resolve((pc - 1) as *mut c_void, |symbol| {
             let name = symbol
                 .name()
                 .map_or_else(|| "?".to_owned(), |n| format!("{n:#}"));
-            if traceback() < Traceback::System && internal(&name) {
-                return;
-            }
             let file = symbol
                 .filename()
                 .map_or_else(|| "?".to_owned(), |f| f.display().to_string());
+            if traceback() < Traceback::System && internal(&name, &file) {
+                return;
+            }
             // An inlined frame has no address of its own.
             let offset = match symbol.addr() {
                 Some(a) if pc.wrapping_sub(a as usize) < 1 << 24 => {
@@ -155,8 +179,10 @@ fn frames(pcs: &[usize]) {
     }
 }
 
-/// Frames that say nothing about the program: the runtime's, and std's way to a closure.
-fn internal(name: &str) -> bool {
+/// Frames that say nothing about the program: the runtime's own, and std's. Inlined frames
+/// have short names, so the file decides first.
+fn internal(name: &str, file: &str) -> bool {
+    const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
     const PREFIXES: &[&str] = &[
         "stage1_coop::",
         "<stage1_coop::",
@@ -169,7 +195,10 @@ fn internal(name: &str) -> bool {
         "__rust",
         "rust_begin_unwind",
         "rust_panic",
-        "gostart",
     ];
-    PREFIXES.iter().any(|p| name.starts_with(p))
+    file.starts_with(OURS)
+        || file.contains("/library/std/")
+        || file.contains("/library/core/")
+        || file.contains("/library/alloc/")
+        || PREFIXES.iter().any(|p| name.starts_with(p))
 }

@@ -15,6 +15,9 @@ use std::fmt::Write;
 pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
     crate::panics::begin_dying();
     eprint!("{}", overflow_text(gp, sp, limit));
+    if crate::config::traceback() > crate::config::Traceback::None {
+        crate::dump::at_its_check(gp);
+    }
     trace::finish();
     os::exit_now(2)
 }
@@ -24,9 +27,7 @@ fn overflow_text(gp: &G, sp: usize, limit: usize) -> Line {
     let (lo, hi) = (gp.stack.lo.get(), gp.stack.hi.get());
     let _ = write!(
         line,
-        "runtime: goroutine stack exceeds {limit}-byte limit\nruntime: sp={sp:#x} stack=[{lo:#x}, {hi:#x}]\nfatal error: stack overflow\n\ngoroutine {} [running]:\n{}(...)\n",
-        gp.goid.get(),
-        gp.name.get(),
+        "runtime: goroutine stack exceeds {limit}-byte limit\nruntime: sp={sp:#x} stack=[{lo:#x}, {hi:#x}]\nfatal error: stack overflow\n",
     );
     line
 }
@@ -38,9 +39,11 @@ pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc
     let mut line;
     if stack::guard_page_of(gp, addr) {
         line = overflow_text(gp, sp, stack::STACK_MAX);
-        let _ = writeln!(
+        let _ = write!(
             line,
-            "\tin code without a stack check, at pc={pc:#x}; the guard page stopped it"
+            "\ngoroutine {} [running]:\n{}(...)\n\tin code without a stack check, at pc={pc:#x}; the guard page stopped it\n",
+            gp.goid.get(),
+            gp.name.get(),
         );
     } else {
         line = Line::new();
