@@ -1,6 +1,9 @@
 //! chanping: two channels without a buffer, a round trip of one number; nanoseconds per
 //! round trip. A round is 5,000 trips; 1,000 rounds after one that is thrown away.
 
+#[path = "measure/scale.rs"]
+mod scale;
+
 use stage1_coop::{Chan, Runtime, STAGE, go};
 use std::sync::mpsc;
 use tests::bench::{emit, now, procs};
@@ -9,6 +12,7 @@ const ROUNDS: usize = 1001;
 const PER: usize = 5000;
 
 fn main() {
+    let [rounds, per] = scale::scale([ROUNDS, PER]);
     let (tx, rx) = mpsc::channel();
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
@@ -20,13 +24,13 @@ fn main() {
                     to.send(v + 1);
                 }
             });
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds {
                 let t = now();
-                for i in 0..PER {
+                for i in 0..per {
                     ping.send(i);
                     assert_eq!(pong.recv(), Some(i + 1), "wrong echo");
                 }
-                let _ = tx.send((now() - t) as f64 / PER as f64);
+                let _ = tx.send((now() - t) as f64 / per as f64);
             }
         });
     }

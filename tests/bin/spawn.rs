@@ -1,6 +1,9 @@
 //! spawn: making, running and ending a goroutine that only says that it is done; in batches
 //! of 1,000 and one at a time.
 
+#[path = "measure/scale.rs"]
+mod scale;
+
 use stage1_coop::{Runtime, STAGE, WaitGroup, go};
 use std::sync::mpsc;
 use tests::bench::{emit, now, procs};
@@ -20,12 +23,13 @@ fn round(batches: usize, batch: usize) -> f64 {
 }
 
 fn main() {
+    let [batched, single, per] = scale::scale([3001, 1001, 1000]);
     let (tx, rx) = mpsc::channel();
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
         Runtime::new(&STAGE).procs(procs()).run(move || {
-            let a: Vec<f64> = (0..3001).map(|_| round(1, 1000)).collect();
-            let b: Vec<f64> = (0..1001).map(|_| round(1000, 1)).collect();
+            let a: Vec<f64> = (0..batched).map(|_| round(1, 1000)).collect();
+            let b: Vec<f64> = (0..single).map(|_| round(per, 1)).collect();
             let _ = tx.send((a, b));
         });
     }

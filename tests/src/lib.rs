@@ -1,9 +1,13 @@
-//! What the tests of this workspace share: running an example as a child process, with a
-//! time limit, in a clean environment.
+//! What the tests of this workspace share: running an example or a scenario as a child
+//! process, and running the runtime in this process; both with a time limit, in a clean
+//! environment.
 
 pub mod bench;
+pub mod trace_of;
 
+use stage1_coop::{Runtime, rt};
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -760,7 +760,7 @@ fn dies_of(words: &str, message: &str) {
             "panicked at tests/bin/scenario/chan.rs:",
             &format!("\n{message}\n"),
             &format!("\npanic: {message}\n\ngoroutine 2 [running]:\n"),
-            "created by culprit in goroutine 1\n",
+            "created by main in goroutine 1\n",
         ],
     );
     assert!(
@@ -812,7 +812,7 @@ fn a_dump_says_what_each_goroutine_waits_for() {
             "\n\ngoroutine 5 [select (no cases)]:\n",
             "\n\ngoroutine 6 [sync.WaitGroup.Wait]:\n",
             "\n\ngoroutine 7 [sync.Mutex.Lock]:\n",
-            "created by locks in goroutine 1\n",
+            "created by main in goroutine 1\n",
         ],
     );
 }

@@ -34,7 +34,7 @@ fn a_panic_prints_std_s_message_and_then_go_s() {
             "\nboom\nnote: run with `RUST_BACKTRACE=1`",
             "\npanic: boom\n\ngoroutine 2 [running]:\n",
             "last_words.rs:",
-            "\ncreated by culprit in goroutine 1\n",
+            "\ncreated by main in goroutine 1\n",
         ],
     );
     assert!(ended.stderr.starts_with("\nthread"), "{ended:#?}");
@@ -47,17 +47,18 @@ fn a_dump_shows_the_program_s_own_frames_as_go_does() {
     let ended = scenario!([], "panic_with", "str");
     died(&ended);
     let (_, dump) = ended.stderr.split_once("[running]:\n").expect("a dump");
-    // Pairs of lines: the function, and its place with the distance from its start.
+    // Pairs of lines: the function, and its place; with the distance from its start unless
+    // it was inlined.
     let lines: Vec<&str> = dump.lines().collect();
     let (last, frames) = lines.split_last().expect("a dump has lines");
-    assert_eq!(*last, "created by culprit in goroutine 1");
+    assert_eq!(*last, "created by main in goroutine 1");
     assert!(frames[0].contains("thrower("), "innermost first: {dump}");
     for pair in frames.chunks(2) {
         let [function, place] = pair else {
             panic!("{dump}");
         };
         assert!(function.ends_with(')'), "{function}");
-        let (file, offset) = place.split_once(" +0x").expect(place);
+        let (file, offset) = place.split_once(" +0x").unwrap_or((place, "0"));
         assert!(file.starts_with('\t') && file.contains(".rs:"), "{place}");
         let offset = usize::from_str_radix(offset, 16).expect(place);
         assert!(offset < 1 << 20, "no function is so long: {place}");
@@ -168,10 +169,10 @@ fn gotraceback_says_how_much_is_printed() {
             in_order(
                 &ended.stderr,
                 &[
-                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by spinner in goroutine 1\n",
+                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1\n",
                     "goroutine 3 [chan receive]:\n",
-                    "created by waiter in goroutine 1\n",
-                    "goroutine 4 [runnable]:\ncreated by runnable in goroutine 1\n",
+                    "created by main in goroutine 1\n",
+                    "goroutine 4 [runnable]:\ncreated by main in goroutine 1\n",
                 ],
             );
         }
@@ -191,8 +192,9 @@ fn of_two_panics_one_speaks() {
         let begin = Instant::now();
         let ended = scenario!([], "two_panics");
         assert_eq!(ended.code, Some(2), "{ended:#?}");
-        assert_eq!(ended.stderr.matches("\npanic: boom\n").count(), 1);
-        assert_eq!(headers(&ended.stderr).len(), 1, "{ended:#?}");
+        // std's message of the other one may come between the words, but not within them.
+        assert_eq!(ended.stderr.matches("panic: ").count(), 1, "{ended:#?}");
+        assert_eq!(ended.stderr.matches(" [running]").count(), 1, "{ended:#?}");
         assert!(begin.elapsed() < Duration::from_secs(20));
     }
 }
@@ -206,11 +208,7 @@ fn a_panic_at_the_end_of_the_stack_has_room_for_its_words() {
             &ended.stderr,
             &["\nboom\n", "\npanic: boom\n\ngoroutine 2 [running]:\n"],
         );
-        assert!(
-            ended
-                .stderr
-                .ends_with("created by culprit in goroutine 1\n")
-        );
+        assert!(ended.stderr.ends_with("created by main in goroutine 1\n"));
     }
 }
 
@@ -280,7 +278,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
         &[
             "last_words.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
-            "created by waiter in goroutine 1\n",
+            "created by main in goroutine 1\n",
         ],
     );
     let none = scenario!([("GOTRACEBACK", "none")], "throw_from_main");
@@ -301,6 +299,24 @@ fn a_broken_invariant_deep_down_has_room_for_its_words() {
             "\n\ngoroutine 1 [chan receive]:\n",
         ],
     );
+}
+
+#[test]
+fn a_foreign_thread_may_throw_in_either_world() {
+    for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
+        let exe = env!("CARGO_BIN_EXE_scenario");
+        let ended = tests::scenario_of(exe, &["throw_from_a_foreign_thread"], env);
+        died(&ended);
+        assert!(
+            ended
+                .stderr
+                .starts_with("fatal error: something is broken\n")
+        );
+        in_order(
+            &ended.stderr,
+            &["\ngoroutine 1 [", "\ngoroutine 2 [chan receive]:\n"],
+        );
+    }
 }
 
 #[test]
@@ -344,10 +360,19 @@ fn a_stack_that_cannot_grow_prints_go_s_message() {
     let (sp, lo, hi, rest) = stack_line(&ended.stderr);
     assert_eq!(hi - lo, 221_184);
     assert!(sp <= lo + 928, "{sp:#x} {lo:#x}");
-    assert_eq!(
+    in_order(
         rest,
-        "fatal error: stack overflow\n\ngoroutine 2 [running]:\nculprit(...)\n"
+        &[
+            "fatal error: stack overflow\n\ngoroutine 2 [running]:\n",
+            "dive(...)\n\t",
+            "last_words.rs:",
+            " frames elided...\n",
+            "created by main in goroutine 1\n",
+        ],
     );
+    let none = scenario!([("GOTRACEBACK", "none")], "overflow_checked");
+    died(&none);
+    assert_eq!(stack_line(&none.stderr).3, "fatal error: stack overflow\n");
 }
 
 #[test]
@@ -473,7 +498,7 @@ fn when_main_returns_the_others_are_not_waited_for() {
 fn what_cannot_be_stopped_ends_with_the_process_and_one_line() {
     for (what, who) in [
         ("loop", "goroutine 2 (endless)"),
-        ("stubborn_third_party", "third party"),
+        ("stubborn_third_party", "a thread without a processor"),
     ] {
         let begin = Instant::now();
         let ended = scenario!([], "main_returns", what);

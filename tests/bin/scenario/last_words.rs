@@ -1,0 +1,728 @@
+//! Programs that end badly, and some that end well although it is not easy.
+
+use crate::{forever, run, start};
+use stage1_coop::*;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::time::{Duration, Instant};
+use tests::{gettid, memory, threads};
+
+crate::scenarios!(
+    panic_with,
+    panic_in_main,
+    panic_beside_others,
+    two_panics,
+    panic_deep_down,
+    panic_while_panicking,
+    blocked_while_unwinding,
+    unwound_and_ended,
+    goexit_through_a_yield,
+    main_goexits,
+    third_party_panics,
+    throw_row,
+    throw_from_main,
+    throw_deep_down,
+    throw_from_a_foreign_thread,
+    illegal_state,
+    holding_locks,
+    stack_growth_after_fork,
+    split_at_bad_time,
+    morestack_on_g0,
+    overflow_checked,
+    overflow_unchecked,
+    nil,
+    bus,
+    overflow_of_a_std_thread,
+    handlers,
+    runs,
+    runs_at_once,
+    nested,
+    nested_in_third_party,
+    main_returns,
+    main_returns_at_random,
+    exits,
+);
+
+/// Goroutine 2 of the runs below.
+fn culprit(f: impl FnOnce() + Send + 'static) {
+    run(1, || {
+        go("culprit", f);
+        forever();
+    });
+}
+
+#[inline(never)]
+fn thrower(kind: &str) {
+    match kind {
+        "str" => panic!("boom"),
+        "string" => panic!("boom {}", black_box(7)),
+        "lines" => panic!("one\ntwo\n\ngoroutine 1 [running]:"),
+        "number" => std::panic::panic_any(42),
+        "index" => {
+            black_box([1, 2, 3][black_box(7)]);
+        }
+        _ => panic!("{}", "x".repeat(100_000)),
+    }
+}
+
+fn panic_with(arguments: &[String]) {
+    let kind = arguments[0].clone();
+    culprit(move || {
+        thrower(&kind);
+        println!("goes on");
+    });
+}
+
+fn panic_in_main(_: &[String]) {
+    run(2, || thrower("str"));
+}
+
+#[gofunc]
+fn step() {}
+
+/// One goroutine runs on another thread, one waits, one could run; and one panics.
+fn panic_beside_others(_: &[String]) {
+    static RUNS: AtomicBool = AtomicBool::new(false);
+    run(2, || {
+        go("spinner", || {
+            RUNS.store(true, SeqCst);
+            loop {
+                black_box(());
+            }
+        });
+        while !RUNS.load(SeqCst) {
+            gosched();
+        }
+        go("waiter", forever);
+        gosched();
+        go("runnable", || {});
+        thrower("str");
+    });
+}
+
+/// Two at the same moment, on two threads: one of them speaks.
+fn two_panics(_: &[String]) {
+    static READY: AtomicUsize = AtomicUsize::new(0);
+    fn both() {
+        READY.fetch_add(1, SeqCst);
+        while READY.load(SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+        thrower("str");
+    }
+    run(2, || {
+        go("other", both);
+        both();
+    });
+}
+
+#[gofunc]
+fn dive(levels: u64, f: fn()) {
+    if levels == 0 {
+        f();
+    } else {
+        with_frame(1024, || dive(levels - 1, f));
+        black_box(levels);
+    }
+}
+
+/// Levels of `dive` that just fit.
+const DEEP: u64 = 210;
+
+fn panic_deep_down(_: &[String]) {
+    culprit(|| dive(DEEP, || thrower("str")));
+}
+
+fn panic_while_panicking(_: &[String]) {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("and again");
+        }
+    }
+    culprit(|| {
+        let _bomb = Bomb;
+        thrower("str");
+    });
+}
+
+/// A destructor blocks while its goroutine unwinds; other goroutines look meanwhile, on all
+/// threads, whether *they* are taken for panicking.
+fn blocked_while_unwinding(arguments: &[String]) {
+    static WRONG: AtomicUsize = AtomicUsize::new(0);
+    static OVER: AtomicBool = AtomicBool::new(false);
+    struct Waits(Chan<()>, Chan<()>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let tid = gettid();
+            for _ in 0..50 {
+                self.0.send(());
+                self.1.recv();
+                gosched();
+                let right = std::thread::panicking() && gettid() == tid;
+                WRONG.fetch_add(usize::from(!right), SeqCst);
+            }
+        }
+    }
+    let caught = arguments[0] == "caught";
+    fn raise_the_flag(me: &mut ThirdParty) {
+        while me.sleep(Duration::from_millis(1)) {
+            me.raise_the_flag();
+        }
+    }
+    let runtime = Runtime::new(&STAGE).procs(4).third_party(raise_the_flag);
+    start(runtime, move || {
+        let all = WaitGroup::new();
+        for _ in 0..6 {
+            all.add(1);
+            let all = all.clone();
+            go("onlooker", move || {
+                while !OVER.load(SeqCst) {
+                    for _ in 0..100 {
+                        step();
+                        WRONG.fetch_add(usize::from(std::thread::panicking()), SeqCst);
+                    }
+                    gosched();
+                }
+                all.done();
+            });
+        }
+        let (there, back) = (Chan::new(0), Chan::new(0));
+        let (from, to) = (there.clone(), back.clone());
+        go("partner", move || {
+            while from.recv().is_some() {
+                to.send(());
+            }
+        });
+        let waits = Waits(there.clone(), back);
+        let unwinds = move || {
+            let _waits = waits;
+            thrower("str");
+        };
+        if caught {
+            all.add(1);
+            let a = all.clone();
+            go("unwinds", move || {
+                let caught = catch_unwind(AssertUnwindSafe(unwinds)).is_err();
+                gosched();
+                println!("caught: {caught}, panicking: {}", std::thread::panicking());
+                OVER.store(true, SeqCst);
+                there.close();
+                a.done();
+            });
+            all.wait();
+            println!("wrong: {}", WRONG.load(SeqCst));
+        } else {
+            go("culprit", unwinds);
+            forever();
+        }
+    });
+}
+
+/// Goroutines that unwind through a yield, catch it and end: they were tied to their thread
+/// only while they unwound, so the thread does not end with them, and the next ones, which
+/// use the same Gs again, are as free as any.
+fn unwound_and_ended(_: &[String]) {
+    struct Yields;
+    impl Drop for Yields {
+        fn drop(&mut self) {
+            gosched();
+        }
+    }
+    run(1, || {
+        let (tid, mut others, mut locked) = (gettid(), 0, 0);
+        for _ in 0..20 {
+            let result = Chan::new(2);
+            let (a, b) = (result.clone(), result.clone());
+            go("unwinds", move || {
+                let caught = catch_unwind(AssertUnwindSafe(|| {
+                    let _yields = Yields;
+                    std::panic::resume_unwind(Box::new(()));
+                }));
+                a.send(caught.is_err() && rt::getg().lockedm.get().is_some());
+            });
+            result.recv();
+            go("next", move || {
+                gosched();
+                b.send(rt::getg().lockedm.get().is_some());
+            });
+            locked += usize::from(result.recv() == Some(true));
+            others += usize::from(gettid() != tid);
+        }
+        println!("main on another thread: {others}, next ones locked: {locked}");
+    });
+}
+
+/// The same with `goexit`, which unwinds too.
+fn goexit_through_a_yield(_: &[String]) {
+    struct Yields;
+    impl Drop for Yields {
+        fn drop(&mut self) {
+            gosched();
+        }
+    }
+    run(1, || {
+        let (tid, mut others) = (gettid(), 0);
+        for _ in 0..20 {
+            go("goexits", || {
+                let _yields = Yields;
+                goexit();
+            });
+            for _ in 0..4 {
+                gosched();
+            }
+            others += usize::from(gettid() != tid);
+        }
+        println!("main on another thread: {others}");
+    });
+}
+
+/// The others go on without main, as in Go.
+fn main_goexits(_: &[String]) {
+    struct Dropped;
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            println!("what main held is dropped");
+        }
+    }
+    run(2, || {
+        let _dropped = Dropped;
+        go("heir", || {
+            std::thread::sleep(Duration::from_millis(50));
+            println!("the heir goes on");
+            exit(7);
+        });
+        goexit();
+    });
+}
+
+fn third_party_panics(_: &[String]) {
+    let runtime = Runtime::new(&STAGE)
+        .procs(1)
+        .third_party(|_| thrower("str"));
+    start(runtime, || {
+        std::thread::sleep(Duration::from_millis(200));
+        forever();
+    });
+}
+
+/// A stage whose row breaks an invariant: it says that there is nothing to run next, while
+/// the goroutine still counts as running.
+fn throw_row(_: &[String]) {
+    const BROKEN: Stage = Stage {
+        name: "broken",
+        newstack: |_| rt::throw("newstack: not today"),
+        ..STAGE
+    };
+    start(Runtime::new(&BROKEN).procs(1), || {
+        go("waiter", forever);
+        gosched();
+        ask_myself();
+        step();
+    });
+}
+
+/// What a third party does to a goroutine, done by itself.
+fn ask_myself() {
+    let gp = rt::getg();
+    gp.preempt.store(true, Relaxed);
+    gp.stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+}
+
+fn throw_from_main(_: &[String]) {
+    run(1, || {
+        go("waiter", forever);
+        gosched();
+        rt::throw("something is broken");
+    });
+}
+
+fn throw_deep_down(_: &[String]) {
+    culprit(|| dive(DEEP, || rt::throw("something is broken")));
+}
+
+/// A thread that the runtime does not know gives up the whole program.
+fn throw_from_a_foreign_thread(_: &[String]) {
+    run(2, || {
+        go("waiter", forever);
+        gosched();
+        let _ = std::thread::spawn(|| rt::throw("something is broken")).join();
+    });
+}
+
+fn illegal_state(_: &[String]) {
+    run(1, || {
+        rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(rt::getg())
+    });
+}
+
+fn holding_locks(_: &[String]) {
+    run(1, || {
+        let _section = acquirem();
+        gosched();
+    });
+}
+
+fn stack_growth_after_fork(_: &[String]) {
+    run(1, || {
+        rt::getg().stackguard0.store(rt::STACK_FORK, Relaxed);
+        step();
+    });
+}
+
+fn split_at_bad_time(_: &[String]) {
+    run(1, || {
+        rt::getg().throwsplit.store(true, Relaxed);
+        ask_myself();
+        step();
+    });
+}
+
+fn morestack_on_g0(_: &[String]) {
+    run(1, || {
+        rt::systemstack(|| {
+            rt::getg().stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+            step();
+        });
+    });
+}
+
+fn overflow_checked(_: &[String]) {
+    culprit(|| dive(u64::MAX, || {}));
+}
+
+/// No check anywhere: only the guard page can end it.
+#[inline(never)]
+#[allow(unconditional_recursion)]
+fn fall(n: u64) -> u64 {
+    let here = black_box([n; 64]);
+    fall(n + 1) + here[black_box(3)]
+}
+
+fn overflow_unchecked(_: &[String]) {
+    culprit(|| {
+        black_box(fall(0));
+    });
+}
+
+/// Loads from `address`. In assembly, because the compiler knows what a null pointer is.
+fn load(address: usize) -> u8 {
+    let byte: u8;
+    // SAFETY: none: the load faults, which is what the caller wants to see.
+    unsafe { std::arch::asm!("mov {}, [{}]", out(reg_byte) byte, in(reg) address) };
+    byte
+}
+
+fn nil(_: &[String]) {
+    culprit(|| {
+        black_box(load(0));
+    });
+}
+
+/// A page of a file that has no such page.
+fn bus(_: &[String]) {
+    culprit(|| {
+        // SAFETY: a fresh mapping of a fresh, empty file; nobody else knows it.
+        let page = unsafe {
+            let file = libc::memfd_create(c"empty".as_ptr(), 0);
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file,
+                0,
+            )
+        };
+        black_box(load(page as usize));
+    });
+}
+
+/// Beside the runtime: std's own handler knows std's own threads.
+fn overflow_of_a_std_thread(_: &[String]) {
+    run(1, || {
+        let falls = std::thread::Builder::new()
+            .name("falls".into())
+            .spawn(|| black_box(fall(0)));
+        let _ = falls.map(|t| t.join());
+    });
+}
+
+/// What a run must leave as it was: handlers, mask and signal stack.
+fn signals() -> String {
+    let mut out = String::new();
+    // SAFETY: zeroed structures are valid values of their types, the calls only fill them.
+    unsafe {
+        for signal in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGINT,
+            libc::SIGTRAP,
+            libc::SIGVTALRM,
+            libc::SIGURG,
+            libc::SIGQUIT,
+        ] {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            let mask: Vec<i32> = (1..65)
+                .map(|s| libc::sigismember(&action.sa_mask, s))
+                .collect();
+            // libc adds this flag whenever a handler is set, whatever it is.
+            const SA_RESTORER: i32 = 0x0400_0000;
+            let flags = action.sa_flags & !SA_RESTORER;
+            out += &format!("{signal}: {:#x} {flags:#x} {mask:?}\n", action.sa_sigaction);
+        }
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+        let blocked: Vec<i32> = (1..65)
+            .filter(|&s| libc::sigismember(&mask, s) == 1)
+            .collect();
+        let mut stack: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(std::ptr::null(), &mut stack);
+        out += &format!(
+            "blocked {blocked:?}\nstack {:?} {} {:#x}\n",
+            stack.ss_sp, stack.ss_size, stack.ss_flags
+        );
+    }
+    out
+}
+
+fn handlers(_: &[String]) {
+    // A mask that is not the usual one: it must come back, and be that of every M.
+    // SAFETY: a zeroed set is valid, and blocking a signal of our own thread harms nobody.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, libc::SIGUSR2);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+    for round in 0..3 {
+        let before = signals();
+        let inside = Arc::new(std::sync::Mutex::new(String::new()));
+        let put = inside.clone();
+        let runtime = Runtime::new(&STAGE)
+            .procs(2)
+            .third_party(|me| while me.sleep(Duration::from_millis(1)) {});
+        start(runtime, move || {
+            for _ in 0..10 {
+                go("worker", || {
+                    spin(1_000_000);
+                });
+            }
+            gosched();
+            spin(1_000_000);
+            *put.lock().expect("no panic while it is held") = signals();
+        });
+        let after = signals();
+        println!(
+            "{round}: changed inside: {}",
+            *inside.lock().expect("as above") != before
+        );
+        if before == after {
+            println!("{round}: as before");
+        } else {
+            println!("{round}: before\n{before}after\n{after}");
+        }
+    }
+}
+
+/// Many runs, one after the other.
+fn runs(arguments: &[String]) {
+    let rounds: usize = arguments[0].parse().unwrap_or(0);
+    let mut at_20 = (0, 0);
+    let mut sum = 0;
+    let total = Arc::new(AtomicUsize::new(0));
+    for round in 0..rounds {
+        let total = total.clone();
+        let runtime = Runtime::new(&STAGE).procs(1 + round % 4).third_party(|me| {
+            while me.sleep(Duration::from_millis(1)) {
+                me.raise_the_flag();
+            }
+        });
+        start(runtime, move || {
+            let c = Chan::new(round % 3);
+            let all = WaitGroup::new();
+            for n in 0..10 {
+                all.add(1);
+                let (c, all) = (c.clone(), all.clone());
+                go("sender", move || {
+                    c.send(n);
+                    if n == 3 {
+                        lock_os_thread();
+                    }
+                    all.done();
+                });
+            }
+            for _ in 0..10 {
+                total.fetch_add(c.recv().unwrap_or(0), SeqCst);
+            }
+            all.wait();
+        });
+        sum += 45;
+        if round == 20 {
+            at_20 = memory();
+        }
+    }
+    let end = memory();
+    println!("sum right: {}", total.load(SeqCst) == sum);
+    println!("threads left: {}", threads().len());
+    println!(
+        "resident KiB a run: {}",
+        end.0.saturating_sub(at_20.0) / rounds
+    );
+    println!(
+        "address space KiB a run: {}",
+        end.1.saturating_sub(at_20.1) / rounds
+    );
+}
+
+/// Two threads that run the runtime: one waits for the other.
+fn runs_at_once(_: &[String]) {
+    static INSIDE: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            std::thread::spawn(|| {
+                for _ in 0..20 {
+                    run(2, || {
+                        MOST.fetch_max(INSIDE.fetch_add(1, SeqCst) + 1, SeqCst);
+                        go("worker", || {});
+                        std::thread::sleep(Duration::from_millis(1));
+                        INSIDE.fetch_sub(1, SeqCst);
+                    });
+                }
+            })
+        })
+        .collect();
+    let ended = threads.into_iter().filter_map(|t| t.join().ok()).count();
+    println!(
+        "threads that ended well: {ended}, runs at once: {}",
+        MOST.load(SeqCst)
+    );
+}
+
+fn nested(_: &[String]) {
+    run(1, || run(1, || println!("inside")));
+}
+
+fn nested_in_third_party(_: &[String]) {
+    let runtime = Runtime::new(&STAGE)
+        .procs(1)
+        .third_party(|_| run(1, || println!("inside")));
+    start(runtime, forever);
+}
+
+/// Main returns while others are in every state that there is.
+fn main_returns(arguments: &[String]) {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let begin = Instant::now();
+    let what = arguments[0].clone();
+    let third: fn(&mut ThirdParty) = if what == "stubborn_third_party" {
+        |_| std::thread::sleep(Duration::from_secs(20))
+    } else {
+        |me| while me.sleep(Duration::from_millis(1)) {}
+    };
+    start(
+        Runtime::new(&STAGE).procs(3).third_party(third),
+        move || {
+            match what.as_str() {
+                "parked" => {
+                    for _ in 0..10 {
+                        go("waiter", forever);
+                        go("locked", || {
+                            lock_os_thread();
+                            forever();
+                        });
+                    }
+                    for _ in 0..20 {
+                        gosched();
+                    }
+                }
+                "runnable" => {
+                    for _ in 0..1000 {
+                        go("never", || {});
+                    }
+                }
+                "hogs" => {
+                    for _ in 0..2 {
+                        go("hog", || {
+                            RUNS.fetch_add(1, SeqCst);
+                            loop {
+                                step();
+                            }
+                        });
+                    }
+                    while RUNS.load(SeqCst) < 2 {
+                        gosched();
+                    }
+                }
+                "loop" => {
+                    go("endless", || {
+                        RUNS.fetch_add(1, SeqCst);
+                        loop {
+                            black_box(());
+                        }
+                    });
+                    while RUNS.load(SeqCst) < 1 {
+                        gosched();
+                    }
+                }
+                _ => {}
+            }
+            println!("main returns");
+        },
+    );
+    println!("run returns");
+    if begin.elapsed() > Duration::from_secs(20) {
+        println!("late");
+    }
+}
+
+/// Main returns at a moment when others may be anywhere, between two goroutines too. All of
+/// them come to a check, so every run must end, quickly and without a word.
+fn main_returns_at_random(arguments: &[String]) {
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+    #[gofunc]
+    fn hog() {
+        loop {
+            step();
+        }
+    }
+    let rounds: usize = arguments[0].parse().unwrap_or(0);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        GO_ON.store(false, SeqCst);
+        run(4, || {
+            for _ in 0..3 {
+                go("hog", || {
+                    while !GO_ON.load(Relaxed) {
+                        gosched();
+                    }
+                    hog();
+                });
+            }
+            for _ in 0..20 {
+                gosched();
+            }
+            GO_ON.store(true, SeqCst);
+        });
+        slowest = slowest.max(begin.elapsed());
+    }
+    println!("{rounds} runs have ended");
+    if slowest > Duration::from_millis(900) {
+        println!("one took {slowest:?}");
+    }
+}
+
+/// Ends the process from a goroutine: the trace must be there.
+fn exits(_: &[String]) {
+    run(2, || {
+        go("exits", || {
+            user_log("the end");
+            exit(7);
+        });
+        forever();
+    });
+}

@@ -1,0 +1,3 @@
+module safepoint/rows
+
+go 1.23
