@@ -81,6 +81,10 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
             )
         })?),
     };
+    if seed.is_some() {
+        // Before the trace's file is opened, which empties it.
+        safepoint_lockstep::possible()?;
+    }
     SEEDED.store(seed.is_some(), Relaxed);
     SEED.store(seed.unwrap_or(0), Relaxed);
     godebug(keys)?;

@@ -59,10 +59,22 @@ pub(crate) fn remember_here(goid: usize) {
     unsafe {
         std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags))
     };
-    let (lo, hi) = bounds(getg());
+    let gp = getg();
+    let (lo, hi) = bounds(gp);
     let pcs = walk(bp, lo, hi);
     if let Ok(mut panics) = PANICS.lock() {
         panics.get_or_insert_default().insert(goid, pcs);
+        gp.panicked.store(true, Relaxed);
+    }
+}
+
+/// The goroutine has ended, so its panic was caught.
+pub(crate) fn forget(gp: &G) {
+    gp.panicked.store(false, Relaxed);
+    if let Ok(mut panics) = PANICS.lock()
+        && let Some(panics) = panics.as_mut()
+    {
+        panics.remove(&gp.goid.get());
     }
 }
 

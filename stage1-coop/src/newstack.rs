@@ -7,7 +7,7 @@
 use crate::arch::{getm, mcall};
 use crate::casgstatus::casgstatus;
 use crate::panics::throw;
-use crate::preempt::why_not_preempt_m;
+use crate::preempt::{UNWINDING, why_not_preempt_m};
 use crate::runtime2::*;
 use crate::stack;
 use crate::{os, trace};
@@ -19,10 +19,18 @@ pub(crate) extern "C" fn morestack_entry(sp: usize) {
     if !crate::arch::on_goroutine() {
         throw("morestack on g0");
     }
-    crate::arch::getg().param.set(sp);
-    // SAFETY: we are on a goroutine, called from its own code or from code that it called
-    // through `morestack`, which keeps nothing tied to the thread.
-    unsafe { mcall(newstack_m) }
+    let gp = crate::arch::getg();
+    loop {
+        gp.param.set(sp);
+        // SAFETY: we are on a goroutine, called from its own code or from code that it
+        // called through `morestack`, which keeps nothing tied to the thread.
+        unsafe { mcall(newstack_m) }
+        // Go runs the check once more. The request may have hidden that the stack is too
+        // small besides.
+        if sp > gp.stack.lo.get() + stack::STACK_GUARD {
+            return;
+        }
+    }
 }
 
 fn newstack_m(gp: &'static G) -> Option<&'static G> {
@@ -49,10 +57,18 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
     // first would say "stack" and the second "preempt".
     let preempt = gp.stackguard0.load(Relaxed) == STACK_PREEMPT;
     if preempt && let Some(why) = why_not_preempt_m(mp) {
-        // Let the goroutine run on. gp.preempt stays set: whoever ends the reason for the
-        // refusal raises the flag again.
-        gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
         trace::poll_hit(gp, why);
+        if gp.param.get() <= gp.stack.lo.get() + stack::STACK_GUARD {
+            grow(gp);
+        }
+        // Let the goroutine run on. gp.preempt stays set: whoever ends the reason for the
+        // refusal raises the flag again. Nobody says when an unwinding ends, so there the
+        // flag stays up and each check asks anew.
+        if why != UNWINDING {
+            gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
+        } else {
+            gp.stackguard0.store(STACK_PREEMPT, Relaxed);
+        }
         return Some(gp);
     }
 
@@ -71,8 +87,12 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
         // The request was withdrawn before we looked, or the check only ticked a clock.
         return Some(gp);
     }
-    casgstatus::<GRUNNING, GCOPYSTACK>(gp);
-    stack::grow(gp, sp);
-    casgstatus::<GCOPYSTACK, GRUNNING>(gp);
+    grow(gp);
     Some(gp)
+}
+
+fn grow(gp: &'static G) {
+    casgstatus::<GRUNNING, GCOPYSTACK>(gp);
+    stack::grow(gp, gp.param.get());
+    casgstatus::<GCOPYSTACK, GRUNNING>(gp);
 }

@@ -151,6 +151,9 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
     gp.lockedm.set(None);
     gp.preempt.store(false, Relaxed);
     gp.unwinding.store(false, Relaxed);
+    if gp.panicked.load(Relaxed) {
+        crate::dump::forget(gp);
+    }
     gp.waitreason.store(0, Relaxed);
     gfput(pp, gp);
     if locked {

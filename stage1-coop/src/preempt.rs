@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering::*};
 /// Number of the last request, for the trace.
 static FLOW: AtomicU32 = AtomicU32::new(0);
 
+/// The reason of a goroutine that unwinds.
+pub(crate) const UNWINDING: &str = "unwinding";
+
 /// Why an M cannot be preempted now, or `None`. Go's `canPreemptM`, with one condition more:
 /// std counts panics per thread, so a goroutine that unwinds must stay on its own.
 pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
@@ -30,7 +33,7 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
     {
         Some("p-not-running")
     } else if std::thread::panicking() {
-        Some("unwinding")
+        Some(UNWINDING)
     } else {
         None
     }

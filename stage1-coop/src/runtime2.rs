@@ -137,6 +137,8 @@ pub struct G {
     pub throwsplit: AtomicBool,
     /// Why it waits, an index into the stage's reasons. *owner*
     pub waitreason: AtomicU8,
+    /// Where its last panic began is remembered. *owner*
+    pub panicked: AtomicBool,
     /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
     pub unwinding: AtomicBool,
     /// One of the states above. Changed only by `casgstatus`.
@@ -189,6 +191,7 @@ impl G {
             preempt: AtomicBool::new(false),
             throwsplit: AtomicBool::new(false),
             waitreason: AtomicU8::new(0),
+            panicked: AtomicBool::new(false),
             unwinding: AtomicBool::new(false),
             atomicstatus: AtomicU32::new(GIDLE),
             goid: Word::new(0),

@@ -245,6 +245,7 @@ impl WaitGroup {
     /// # Panics
     /// If more are done than were added: Go's `sync: negative WaitGroup counter`.
     #[inline(never)]
+    #[track_caller]
     pub fn done(&self) {
         let before = self.shared.count.fetch_sub(1, AcqRel);
         assert!(before != 0, "sync: negative WaitGroup counter");

@@ -118,11 +118,11 @@ pub(crate) fn config() -> Config {
     unsafe { (*CONFIG.0.get()).expect("the laboratory runs") }
 }
 
-/// The calling thread becomes actor 0 and holds the baton.
+/// Whether this process can run in lockstep.
 ///
 /// # Errors
 /// One line, when a debugger traces the process: it would take the `int3` of the clock.
-pub fn start(config: Config) -> Result<(), String> {
+pub fn possible() -> Result<(), String> {
     if let Some(name) = sys::tracer()
         && name != "strace"
     {
@@ -130,6 +130,15 @@ pub fn start(config: Config) -> Result<(), String> {
             "lockstep needs the int3 instruction, which {name} takes for itself; run without SAFEPOINT_SEED or without {name}"
         ));
     }
+    Ok(())
+}
+
+/// The calling thread becomes actor 0 and holds the baton.
+///
+/// # Errors
+/// Those of [`possible`].
+pub fn start(config: Config) -> Result<(), String> {
+    possible()?;
     // SAFETY: ON is false, so nobody reads the cell.
     unsafe { *CONFIG.0.get() = Some(config) };
     for actor in &ACTORS[..COUNT.swap(0, Relaxed)] {

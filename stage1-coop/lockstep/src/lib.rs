@@ -23,8 +23,8 @@ mod watchdog;
 
 pub use baton::{
     ActorId, Portable, advance, block, block_until, check, clock_read, enabled, enter, event,
-    hold_events, leave, not_portable, now, osyield, pass, portable, register, release_events,
-    sleep, start, stop, unblock, unregister,
+    hold_events, leave, not_portable, now, osyield, pass, portable, possible, register,
+    release_events, sleep, start, stop, unblock, unregister,
 };
 pub use trap::{SPIN_CHUNK, me, spin};
 

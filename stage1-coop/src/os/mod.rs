@@ -18,9 +18,15 @@ pub(crate) use thread::{newosproc, this_thread_id};
 use safepoint_lockstep as lab;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
+/// Whether the calling thread runs on the laboratory's clock. A thread that the runtime did
+/// not make keeps the machine's, even in lockstep.
+fn in_lockstep() -> bool {
+    lab::enabled() && lab::me().is_some()
+}
+
 /// Nanoseconds of the run's clock: monotonic, or virtual. Go's `nanotime`.
 pub fn nanotime() -> u64 {
-    if lab::enabled() {
+    if in_lockstep() {
         return lab::clock_read();
     }
     monotonic()
@@ -35,7 +41,7 @@ pub(crate) fn monotonic() -> u64 {
 
 /// Sleeps for microseconds without giving up the P. Go's `usleep`.
 pub fn usleep(us: u64) {
-    if lab::enabled() {
+    if in_lockstep() {
         return lab::sleep(us * 1_000);
     }
     std::thread::sleep(std::time::Duration::from_micros(us));
@@ -43,7 +49,7 @@ pub fn usleep(us: u64) {
 
 /// Lets other threads run. Go's `osyield`.
 pub fn osyield() {
-    if lab::enabled() {
+    if in_lockstep() {
         return lab::osyield();
     }
     std::thread::yield_now();
@@ -51,7 +57,7 @@ pub fn osyield() {
 
 /// Waits for a few dozen cycles. Go's `procyield`.
 pub fn procyield(turns: u32) {
-    if lab::enabled() {
+    if in_lockstep() {
         lab::advance(u64::from(turns) * 10);
         return lab::pass();
     }

@@ -50,7 +50,7 @@ impl Table {
                     continue;
                 }
                 let of_row = || pairs.iter().filter(|p| p.row == pair.row);
-                // What one side cannot say by itself is the same with two Ps.
+                // Counted with one P: with two, whoever looks for work adds to it.
                 let locked = (pair.row.procs == 1)
                     .then(|| locked.per_operation(&line.bench, &line.metric))
                     .flatten();
