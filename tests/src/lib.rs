@@ -3,13 +3,13 @@
 //! environment.
 
 pub mod bench;
-pub mod trace_of;
 
 use stage1_coop::{Runtime, rt};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant, SystemTime};
@@ -234,8 +234,13 @@ pub unsafe fn within<R: Send + 'static>(
     for name in SWITCHES {
         assert!(std::env::var_os(name).is_none(), "unset {name} for tests");
     }
+    REGISTERED.call_once(|| {
+        // SAFETY: the function is there for the whole life of the process.
+        unsafe { libc::atexit(ended_inside) };
+    });
     let result = Arc::new(Mutex::new(None));
     let put = result.clone();
+    INSIDE.fetch_add(1, SeqCst);
     watched(limit, || {
         // SAFETY: the caller's promise; the lock is held for one store.
         unsafe {
@@ -245,8 +250,23 @@ pub unsafe fn within<R: Send + 'static>(
             })
         };
     });
+    INSIDE.fetch_sub(1, SeqCst);
     let mut result = result.lock().expect("no panic while it is held");
     result.take().expect("main has returned")
+}
+
+static REGISTERED: Once = Once::new();
+/// Calls of [`within`] that have not come back.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// A run that cannot stop a goroutine ends the process with status 0. For a test that is no
+/// success.
+extern "C" fn ended_inside() {
+    if INSIDE.load(SeqCst) > 0 {
+        eprintln!("the process has ended in the middle of a test's run");
+        // SAFETY: `_exit` takes no pointer and does not return.
+        unsafe { libc::_exit(101) }
+    }
 }
 
 /// Runs the scenario `words[0]` of the helper program `exe` with the rest as its arguments.

@@ -738,6 +738,80 @@ fn a_wait_group_lets_all_go_at_once() {
     assert_eq!((early, woken), (0, 5));
 }
 
+/// Whoever has been woken may use the group for the next round, while the last `done` of the
+/// round before is still on its way out. That `done` must not wake the new round.
+#[test]
+fn a_wait_group_may_be_used_again_while_the_last_done_returns() {
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static RELEASED: AtomicBool = AtomicBool::new(false);
+    static NEXT_ROUND: AtomicBool = AtomicBool::new(false);
+    static OVER: AtomicBool = AtomicBool::new(false);
+    fn until(flag: &AtomicBool) {
+        while !flag.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // Holds `done` between waking the waiter and what it does next: the ring is full then,
+    // so this row is called. Nobody else can run until it is.
+    fn hold(pp: &'static rt::P, batch: &[&'static rt::G]) {
+        rt::runqputslow(pp, batch);
+        if ARMED.swap(false, SeqCst) {
+            RELEASED.store(true, SeqCst);
+            until(&NEXT_ROUND);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    const HOLDING: Stage = Stage {
+        name: "holding",
+        runqputslow: hold,
+        ..STAGE
+    };
+    let runtime = Runtime::new(&HOLDING).procs(2);
+    // SAFETY: as in `on`.
+    let rounds = unsafe {
+        within(LIMIT, runtime, || {
+            static BUSY: AtomicBool = AtomicBool::new(false);
+            go("keeps the other P", || {
+                BUSY.store(true, SeqCst);
+                until(&RELEASED);
+            });
+            while !BUSY.load(SeqCst) {
+                gosched();
+            }
+            let group = WaitGroup::new();
+            group.add(1);
+            let first = group.clone();
+            go("first round", move || {
+                // Runnext and the whole ring.
+                for _ in 0..=rt::RUNQ_SIZE {
+                    go("filler", || {});
+                }
+                ARMED.store(true, SeqCst);
+                first.done();
+                // Were the waiter awake now, it would run here.
+                for _ in 0..3 {
+                    gosched();
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                OVER.store(true, SeqCst);
+            });
+            group.wait();
+            let held = RELEASED.load(SeqCst);
+            group.add(1);
+            let second = group.clone();
+            go("second round", move || {
+                until(&OVER);
+                second.done();
+            });
+            NEXT_ROUND.store(true, SeqCst);
+            group.wait();
+            (held, OVER.swap(true, SeqCst))
+        })
+    };
+    assert!(rounds.0, "the row was not called: this test shows nothing");
+    assert!(rounds.1, "the second wait has returned without its done");
+}
+
 /// Off a goroutine there is nobody to park: what would have to wait is refused, and so is
 /// what would have to wake somebody, *before* anything has changed hands.
 #[test]

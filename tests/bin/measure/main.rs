@@ -87,22 +87,27 @@ fn run(args: &Args) -> Result<ExitCode> {
         .collect();
     let mut names: Vec<&str> = chosen.iter().map(|row| row.program).collect();
     names.dedup();
-    let ours = programs::build_ours(&names)?;
     if args.locked {
-        return locked::run(&ours, &out);
+        return locked::run(&programs::build_ours(&names)?, &out);
     }
     if probe::two_cpus().is_none() {
         eprintln!("measure: skipped: rows with two Ps; this machine has one CPU");
         chosen.retain(|row| row.procs == 1);
     }
-    let go = match programs::toolchain(&args.go)? {
-        Toolchain::At(env) => Some(programs::build_go(&names, env)?),
+    let env = match programs::toolchain(&args.go)? {
+        Toolchain::At(env) => Some(env),
         Toolchain::Off => None,
-        Toolchain::Missing(why) => {
+        Toolchain::Missing(why) if args.go == Go::Auto => {
             eprintln!("measure: without Go's side: {why}");
             None
         }
+        Toolchain::Missing(why) => {
+            eprintln!("measure: {why}");
+            return Ok(ExitCode::from(2));
+        }
     };
+    let ours = programs::build_ours(&names)?;
+    let go = env.map(|env| programs::build_go(&names, env)).transpose()?;
     measure(args, &chosen, &ours, go.as_ref(), &out)
 }
 

@@ -128,11 +128,11 @@ pub fn toolchain(wanted: &Go) -> Result<Toolchain> {
         .context("tests/go/setup-go.sh cannot be started")?;
     let complaint = String::from_utf8_lossy(&said.stderr);
     let complaint = complaint.lines().last().unwrap_or("it says nothing");
-    match (said.status.code(), wanted) {
-        (Some(0), _) => Ok(Toolchain::At(exports(&String::from_utf8_lossy(
+    match said.status.code() {
+        Some(0) => Ok(Toolchain::At(exports(&String::from_utf8_lossy(
             &said.stdout,
         ))?)),
-        (Some(3), Go::Auto) => Ok(Toolchain::Missing(complaint.to_owned())),
+        Some(3) => Ok(Toolchain::Missing(complaint.to_owned())),
         _ => bail!("{complaint}"),
     }
 }
