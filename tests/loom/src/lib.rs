@@ -5,8 +5,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release -p loom-models --target-dir target/loom
 //! ```
 //!
-//! [`ring`] is the very file of the runtime, with four slots and loom's words beneath it.
-//! [`note`] and [`wake`] are models of a protocol that in the runtime is spread over several
+//! `ring` is the very file of the runtime, with four slots and loom's words beneath it.
+//! `note` and `wake` are models of a protocol that in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
 #![cfg(loom)]
