@@ -33,13 +33,51 @@ fn walk(mut bp: usize, lo: usize, hi: usize) -> Vec<usize> {
         if pc == 0 {
             break;
         }
-        pcs.push(pc);
+        if calls_morestack(pcs.last().copied()) && bp + 24 <= hi && !has_frame(pc) {
+            // `bp` is morestack's frame, and `pc` the function whose check brought us
+            // there. It has not linked a frame of its own yet: its return address is all
+            // that it has on the stack.
+            // SAFETY: as above.
+            let caller = unsafe { *((bp + 16) as *const usize) };
+            pcs.extend([pc, caller]);
+        } else {
+            pcs.push(pc);
+        }
         if next <= bp {
             break;
         }
         bp = next;
     }
     pcs
+}
+
+/// Whether a return address lies in `morestack`, which makes one call.
+fn calls_morestack(pc: Option<usize>) -> bool {
+    let morestack = crate::arch::morestack as *const () as usize;
+    pc.is_some_and(|pc| pc.wrapping_sub(morestack) < MORESTACK_SIZE)
+}
+
+/// More bytes than `morestack` has.
+const MORESTACK_SIZE: usize = 512;
+
+/// Whether the function around `pc`, which looks at its guard, linked a frame before that:
+/// then it begins with `push rbp` and `mov rbp, rsp`.
+fn has_frame(pc: usize) -> bool {
+    entry(pc).is_none_or(|entry| {
+        // SAFETY: the entry of a function of this program, which is longer than four bytes:
+        // its guard check alone is.
+        unsafe { *(entry as *const [u8; 4]) == [0x55, 0x48, 0x89, 0xe5] }
+    })
+}
+
+/// Where the function around `pc` begins: what the tables for unwinding say.
+fn entry(pc: usize) -> Option<usize> {
+    unsafe extern "C" {
+        fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
+    }
+    // SAFETY: a search in read-only tables; any address may be asked for.
+    let entry = unsafe { _Unwind_FindEnclosingFunction(pc as *mut c_void) } as usize;
+    (entry != 0 && entry < pc).then_some(entry)
 }
 
 /// The bounds within which a goroutine's frame pointers may lie: its whole slot, because
@@ -178,13 +216,7 @@ fn print_frames(pcs: &[usize]) {
             if traceback() < Traceback::System && internal(&name, &file) {
                 return;
             }
-            // An inlined frame has no address of its own.
-            let offset = match symbol.addr() {
-                Some(a) if pc.wrapping_sub(a as usize) < 1 << 24 => {
-                    format!(" +{:#x}", pc.wrapping_sub(a as usize))
-                }
-                _ => String::new(),
-            };
+            let offset = entry(pc).map_or_else(String::new, |e| format!(" +{:#x}", pc - e));
             eprintln!("{name}(...)");
             eprintln!("\t{file}:{}{offset}", symbol.lineno().unwrap_or(0));
         });

@@ -289,6 +289,22 @@ fn a_broken_invariant_dumps_all_goroutines() {
 }
 
 #[test]
+fn a_goroutine_stopped_at_its_check_shows_every_frame() {
+    let ended = scenario!([], "throw_beside_a_preempted_one");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\n\ngoroutine 2 [runnable]:\n",
+            "\ninnermost(...)\n",
+            "\nthe_one_between(...)\n",
+            "\noutermost(...)\n",
+            "created by main in goroutine 1\n",
+        ],
+    );
+}
+
+#[test]
 fn a_broken_invariant_deep_down_has_room_for_its_words() {
     let ended = scenario!([], "throw_deep_down");
     died(&ended);

@@ -1,4 +1,4 @@
-//! `morestack`: what the guard check calls when it fails.
+//! `morestack`: where the guard check goes when it fails.
 //!
 //! The check stands at the start of a function, but the compiler may have kept anything in
 //! any register across it, so everything is saved: the general registers by hand, the
@@ -42,11 +42,15 @@ unsafe fn xcr0() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
-/// The slow path of the guard check. Called with every register live; returns with every
+/// The slow path of the guard check. Entered with every register live; goes back with every
 /// register as it was (flags excepted), perhaps much later and on another thread.
 ///
+/// The check comes by a jump, with the address to go back to on the stack, so the way back
+/// is a jump too: a `ret` without a `call` would make the processor's return predictor wrong
+/// about every return that follows.
+///
 /// # Safety
-/// Only the check may call this: on a goroutine's stack, by a plain `call`.
+/// Only the check may enter here, on a goroutine's stack.
 #[unsafe(naked)]
 pub unsafe extern "C" fn morestack() {
     naked_asm!(
@@ -72,7 +76,7 @@ pub unsafe extern "C" fn morestack() {
         "mov [rsp+512], rdx", "mov [rsp+520], rdx", "mov [rsp+528], rdx", "mov [rsp+536], rdx",
         "mov [rsp+544], rdx", "mov [rsp+552], rdx", "mov [rsp+560], rdx", "mov [rsp+568], rdx",
         "xsavec64 [rsp]",
-        "lea rdi, [rbp + 16]", // the caller's stack pointer at the call
+        "lea rdi, [rbp + 16]", // the stack pointer that was compared
         "call {newstack}",
         "xor edx, edx",
         "mov rax, [rip + {mask}]",
@@ -89,7 +93,10 @@ pub unsafe extern "C" fn morestack() {
         "pop rdi", "pop rsi", "pop rbx", "pop rdx", "pop rcx", "pop rax",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
-        "ret",
+        "lea rsp, [rsp + 8]",
+        ".cfi_def_cfa_offset 0",
+        // Still there: whatever interrupts us here leaves 128 bytes below rsp alone.
+        "jmp qword ptr [rsp - 8]",
         ".cfi_endproc",
         size = sym XSAVE_SIZE,
         mask = sym XSAVE_MASK,

@@ -24,6 +24,7 @@ crate::scenarios!(
     throw_row,
     throw_from_main,
     throw_deep_down,
+    throw_beside_a_preempted_one,
     throw_from_a_foreign_thread,
     illegal_state,
     holding_locks,
@@ -341,6 +342,44 @@ fn throw_from_main(_: &[String]) {
 
 fn throw_deep_down(_: &[String]) {
     culprit(|| dive(DEEP, || rt::throw("something is broken")));
+}
+
+/// Looks at its guard before it has a frame.
+#[gofunc]
+fn innermost(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    black_box(spin(n))
+}
+
+#[inline(never)]
+fn the_one_between(n: u64) -> u64 {
+    black_box(innermost(black_box(n))) ^ 1
+}
+
+#[inline(never)]
+fn outermost() {
+    loop {
+        black_box(the_one_between(1));
+    }
+}
+
+/// Goroutine 2 is preempted at a check, and then `main` gives up.
+fn throw_beside_a_preempted_one(_: &[String]) {
+    let runtime = Runtime::new(&STAGE).procs(1).third_party(|me| {
+        while me.sleep(Duration::from_millis(5)) {
+            me.raise_the_flag();
+        }
+    });
+    // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
+    unsafe {
+        runtime.run(|| {
+            go("hog", outermost);
+            gosched();
+            rt::throw("something is broken");
+        });
+    }
 }
 
 /// A thread that the runtime does not know gives up the whole program.
