@@ -58,7 +58,7 @@ impl Sudog {
     /// touches its G, which it must touch anyway, and not its stack.
     fn in_g(elem: *mut u8) -> *mut Sudog {
         const { assert!(size_of::<Sudog>() <= ENTRY_WORDS * size_of::<usize>()) };
-        let sg = getg().entry.data.get().cast::<Sudog>();
+        let sg = getg().entry.0.get().cast::<Sudog>();
         // SAFETY: the room is ours while we run, large enough, and aligned to words; the
         // closure was read out of it before it was called.
         unsafe { sg.write(Sudog::new(elem)) };
@@ -341,7 +341,10 @@ unsafe fn wake(sg: *mut Sudog) -> &'static G {
     // SAFETY: the owner sleeps, so the sudog is there.
     unsafe {
         let gp = (*sg).g;
-        gp.param.set(sg as usize);
+        // Which of several it was. Who waits for one channel knows.
+        if !(*sg).select.is_null() {
+            gp.param.set(sg as usize);
+        }
         gp
     }
 }

@@ -35,7 +35,7 @@ pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option
         if let Some(gp) = pop(sched) {
             // A goroutine that has waited for long is in nobody's cache, and neither is
             // its stack: ask for it now, before its turn comes.
-            crate::arch::prefetch(gp.sched.sp.get());
+            crate::arch::prefetch_stack(gp);
             // Whoever asks for more than one has an empty local queue, so half a ring fits.
             pp.runq.put(gp, false, |_| {
                 crate::panics::throw("globrunqget: local queue overflows")

@@ -4,13 +4,15 @@
 //! A new goroutine is a G with a closure in it and no stack: the stack is bound when it
 //! first runs, so a thousand that run one after the other share one.
 
-use crate::arch::{getg, getm, mcall, on_goroutine};
+use crate::arch::{getg, getm, mcall, on_goroutine, prefetch_g};
 use crate::casgstatus::casgstatus;
+use crate::os::Lock;
 use crate::panics::throw;
 use crate::park::{goexit0, runqput};
 use crate::proc::wakep;
 use crate::runtime2::*;
 use crate::trace;
+use crate::word::Link;
 use std::mem::{MaybeUninit, align_of, size_of};
 use std::sync::atomic::Ordering::*;
 
@@ -52,7 +54,7 @@ unsafe fn shim_boxed<F: FnOnce()>(data: *mut u8) {
 }
 
 pub(crate) fn store_entry<F: FnOnce() + Send + 'static>(gp: &'static G, f: F) {
-    let data: *mut [MaybeUninit<usize>; ENTRY_WORDS] = gp.entry.data.get();
+    let data: *mut [MaybeUninit<usize>; ENTRY_WORDS] = gp.entry.0.get();
     let fits = size_of::<F>() <= ENTRY_WORDS * size_of::<usize>()
         && align_of::<F>() <= align_of::<usize>();
     let call: unsafe fn(*mut u8);
@@ -67,7 +69,7 @@ pub(crate) fn store_entry<F: FnOnce() + Send + 'static>(gp: &'static G, f: F) {
             call = shim_boxed::<F>;
         }
     }
-    gp.entry.call.set(call as usize);
+    gp.entry_call.set(call as usize);
 }
 
 /// A G in state `GDEAD` with a number and a name: from a free list, or new. Go's
@@ -114,22 +116,37 @@ fn malg() -> &'static G {
 const GFREE_MAX: usize = 64;
 const GFREE_KEEP: usize = 32;
 
+/// Dead Gs for any P. Its own lock, as Go's `sched.gFree`: walking a list that is in nobody's
+/// cache takes a while, and nobody should wait for that with work to do.
+struct Gfree {
+    lock: Lock,
+    head: Link<G>,
+}
+static GFREE: Gfree = Gfree {
+    lock: Lock::new(),
+    head: Link::none(),
+};
+
 /// Takes a dead G for `pp`. Go's `gfget`.
 fn gfget(pp: &'static P) -> Option<&'static G> {
     if pp.gfree.get().is_none() {
-        let mut sched = SCHED.lock();
+        let _held = GFREE.lock.lock();
         while pp.gfree_n.get() < GFREE_KEEP
-            && let Some(gp) = sched.gfree
+            && let Some(gp) = GFREE.head.get()
         {
-            sched.gfree = gp.schedlink.get();
-            sched.gfree_n -= 1;
+            GFREE.head.set(gp.schedlink.get());
             gp.schedlink.set(pp.gfree.get());
             pp.gfree.set(Some(gp));
             pp.gfree_n.bump();
         }
     }
     let gp = pp.gfree.get()?;
-    pp.gfree.set(gp.schedlink.get());
+    let next = gp.schedlink.get();
+    pp.gfree.set(next);
+    if let Some(next) = next {
+        // Its turn may be soon.
+        prefetch_g(next);
+    }
     pp.gfree_n.set(pp.gfree_n.get() - 1);
     gp.schedlink.set(None);
     Some(gp)
@@ -148,15 +165,14 @@ pub(crate) fn gfput(pp: &'static P, gp: &'static G) {
 /// Gives dead Gs of `pp` to everybody until `keep` are left. Go's `gfpurge`, for 0.
 #[cold]
 pub(crate) fn gfspill(pp: &'static P, keep: usize) {
-    let mut sched = SCHED.lock();
+    let _held = GFREE.lock.lock();
     while pp.gfree_n.get() > keep
         && let Some(gp) = pp.gfree.get()
     {
         pp.gfree.set(gp.schedlink.get());
         pp.gfree_n.set(pp.gfree_n.get() - 1);
-        gp.schedlink.set(sched.gfree);
-        sched.gfree = Some(gp);
-        sched.gfree_n += 1;
+        gp.schedlink.set(GFREE.head.get());
+        GFREE.head.set(Some(gp));
     }
 }
 
@@ -168,9 +184,9 @@ pub(crate) extern "C" fn goentry() -> ! {
         // SAFETY: the word was written by `store_entry` from a function of this type, and
         // the data with it; both belong to this goroutine, and this runs once.
         unsafe {
-            let call: unsafe fn(*mut u8) = std::mem::transmute(gp.entry.call.get());
-            gp.entry.call.set(0);
-            call(gp.entry.data.get().cast());
+            let call: unsafe fn(*mut u8) = std::mem::transmute(gp.entry_call.get());
+            gp.entry_call.set(0);
+            call(gp.entry.0.get().cast());
         }
     });
     if let Err(payload) = result

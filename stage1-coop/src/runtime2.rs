@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::trace::Buffer;
 use crate::word::{Link, Text, Word};
 use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*,
@@ -109,16 +109,13 @@ pub const ENTRY_WORDS: usize = 6;
 /// Words that later stages keep in each G, M and P, by their own layout.
 pub const EXT_WORDS: usize = 4;
 
-/// The closure that a goroutine runs: a function that knows its type, and its bytes.
-pub struct Entry {
-    /// `unsafe fn(*mut u8)` that reads the closure out of `data` and calls it; 0 once done.
-    pub call: Word,
-    /// The closure. *owner* (written before the G is first queued, read on its own stack)
-    pub data: UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>,
-}
+/// The bytes of the closure that a goroutine runs. *owner* (written before the G is first
+/// queued, read on its own stack)
+pub struct Entry(pub UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>);
 
 /// A goroutine. The first fields stand where Go has them: the prologue reads
-/// `stackguard0` at offset 16.
+/// `stackguard0` at offset 16. The others stand by cache line. A goroutine that has waited
+/// for long is in nobody's cache, and being woken should fetch two lines and not four.
 #[repr(C, align(64))]
 pub struct G {
     /// Bounds of the stack; 0 while no stack is bound.
@@ -133,8 +130,6 @@ pub struct G {
     /// Asked to yield. Survives a refusal, and `execute` clears it. *owner* and *anybody*,
     /// relaxed.
     pub preempt: AtomicBool,
-    /// A stack check must not happen now. *owner*
-    pub throwsplit: AtomicBool,
     /// Why it waits, an index into the stage's reasons. *owner*
     pub waitreason: AtomicU8,
     /// Where its last panic began is remembered. *owner*
@@ -143,34 +138,50 @@ pub struct G {
     pub unwinding: AtomicBool,
     /// One of the states above. Changed only by `casgstatus`.
     pub atomicstatus: AtomicU32,
-    /// Number of the goroutine, from 1, never reused within a run. *owner*
-    pub goid: Word,
+    // The second cache line: waiting and being woken.
     /// Next in the queue or list it stands in. Whoever owns the list.
     pub schedlink: Link<G>,
-    /// Set by who wakes it, read when it goes on. Ordered by the run queue.
-    pub param: Word,
-    /// The closure.
-    pub entry: Entry,
-    /// Name in traces and dumps. *owner*
-    pub name: Text,
     /// The M it is locked to. *owner*
     pub lockedm: Link<M>,
-    /// Stack slot plus one, 0 for none. *owner*
-    pub slot: AtomicU32,
-    /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
-    pub ruler: Word,
-    /// The trace's number of the last request to preempt it. *anybody*, relaxed.
-    pub preempt_flow: AtomicU32,
+    /// The closure's bytes; once it runs, the room of what it waits with.
+    pub entry: Entry,
+    // The third: being made, and ending.
+    /// `unsafe fn(*mut u8)` that reads the closure out of `entry` and calls it; 0 once done.
+    pub entry_call: Word,
+    /// Number of the goroutine, from 1, never reused within a run. *owner*
+    pub goid: Word,
+    /// Name in traces and dumps. *owner*
+    pub name: Text,
     /// The goroutine that created it, and its name. *owner*
     pub parentgoid: Word,
     /// See `parentgoid`.
     pub parentname: Text,
+    /// Stack slot plus one, 0 for none. *owner*
+    pub slot: AtomicU32,
+    /// The trace's number of the last request to preempt it. *anybody*, relaxed.
+    pub preempt_flow: AtomicU32,
+    // The fourth: what is rarely needed.
+    /// A stack check must not happen now. *owner*
+    pub throwsplit: AtomicBool,
+    /// Set by who wakes it, read when it goes on. Ordered by the run queue.
+    pub param: Word,
+    /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
+    pub ruler: Word,
     /// For later stages.
     pub ext: [Word; EXT_WORDS],
 }
 
-// SAFETY: every field but `entry.data` is atomic. `entry.data` is written by the creator
-// before the G is published through a run queue and read once, by the goroutine itself.
+const _: () = {
+    assert!(offset_of!(G, atomicstatus) < 64);
+    assert!(offset_of!(G, schedlink) == 64);
+    assert!(offset_of!(G, entry_call) == 128);
+    assert!(offset_of!(G, throwsplit) == 192);
+    assert!(size_of::<G>() == 256);
+};
+
+// SAFETY: every field but `entry` is atomic. `entry` is written by the creator before the G
+// is published through a run queue; after that the goroutine itself reads the closure out of
+// it, once, and then keeps there what its channel's lock protects.
 unsafe impl Sync for G {}
 
 impl G {
@@ -189,25 +200,23 @@ impl G {
                 bp: Word::new(0),
             },
             preempt: AtomicBool::new(false),
-            throwsplit: AtomicBool::new(false),
             waitreason: AtomicU8::new(0),
             panicked: AtomicBool::new(false),
             unwinding: AtomicBool::new(false),
             atomicstatus: AtomicU32::new(GIDLE),
-            goid: Word::new(0),
             schedlink: Link::none(),
-            param: Word::new(0),
-            entry: Entry {
-                call: Word::new(0),
-                data: UnsafeCell::new([MaybeUninit::uninit(); ENTRY_WORDS]),
-            },
-            name: Text::new(),
             lockedm: Link::none(),
-            slot: AtomicU32::new(0),
-            ruler: Word::new(0),
-            preempt_flow: AtomicU32::new(0),
+            entry: Entry(UnsafeCell::new([MaybeUninit::uninit(); ENTRY_WORDS])),
+            entry_call: Word::new(0),
+            goid: Word::new(0),
+            name: Text::new(),
             parentgoid: Word::new(0),
             parentname: Text::new(),
+            slot: AtomicU32::new(0),
+            preempt_flow: AtomicU32::new(0),
+            throwsplit: AtomicBool::new(false),
+            param: Word::new(0),
+            ruler: Word::new(0),
             ext: [const { Word::new(0) }; EXT_WORDS],
         }
     }
@@ -407,10 +416,6 @@ pub struct SchedInner {
     pub runqhead: Option<&'static G>,
     /// See `runqhead`.
     pub runqtail: Option<&'static G>,
-    /// Dead Gs for any P.
-    pub gfree: Option<&'static G>,
-    /// How many.
-    pub gfree_n: usize,
     /// Every G that was ever made.
     pub allgs: Vec<&'static G>,
 }
@@ -425,8 +430,6 @@ pub static SCHED: Sched = Sched {
         pidle: None,
         runqhead: None,
         runqtail: None,
-        gfree: None,
-        gfree_n: 0,
         allgs: Vec::new(),
     }),
     npidle: AtomicU32::new(0),

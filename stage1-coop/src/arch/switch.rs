@@ -208,14 +208,23 @@ pub(crate) fn gostart_pc() -> usize {
     gostart as *const () as usize
 }
 
-/// Asks the processor for the top of a stack that will be needed soon. It may be any address.
+/// Asks the processor for the top of a stack that will be needed soon.
 #[inline(always)]
-pub(crate) fn prefetch(sp: usize) {
+pub(crate) fn prefetch_stack(gp: &G) {
+    prefetch(gp.sched.sp.get(), 3);
+}
+
+/// Asks the processor for a G that will be needed soon: the lines for waking and running it.
+#[inline(always)]
+pub(crate) fn prefetch_g(gp: &G) {
+    prefetch(std::ptr::from_ref(gp) as usize, 3);
+}
+
+#[inline(always)]
+fn prefetch(at: usize, lines: usize) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch of any address, mapped or not, has no effect but on caches.
-    unsafe {
-        for line in 0..3 {
-            _mm_prefetch::<_MM_HINT_T0>(sp.wrapping_add(64 * line) as *const i8);
-        }
+    for line in 0..lines {
+        // SAFETY: a prefetch of any address, mapped or not, has no effect but on caches.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64 * line) as *const i8) };
     }
 }
