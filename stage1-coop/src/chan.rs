@@ -72,7 +72,9 @@ struct Waitq {
     last: *mut Sudog,
 }
 
-/// The part of a channel that does not know the type of its values: Go's `hchan`.
+/// The part of a channel that does not know the type of its values: Go's `hchan`. It has its
+/// cache lines to itself: whoever clones a handle counts in the line before.
+#[repr(align(64))]
 pub(crate) struct Hchan {
     pub lock: Lock,
     inner: UnsafeCell<Inner>,

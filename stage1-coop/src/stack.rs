@@ -17,6 +17,7 @@
 //!   slot             ─┴─ guard page: touching it is the end
 //! ```
 
+use crate::arch::prefetch_below;
 use crate::os::{Lock, guard_word, mem};
 use crate::panics::{out_of_memory, throw};
 use crate::runtime2::*;
@@ -75,6 +76,11 @@ fn slot_base(slot: usize) -> usize {
     ARENA[slot / ARENA_SLOTS].load(Acquire) + slot % ARENA_SLOTS * SLOT
 }
 
+/// Where the stack in a slot begins: its `hi`.
+fn top(slot: usize) -> usize {
+    slot_base(slot) + SLOT - slot % COLOURS * COLOUR
+}
+
 /// The ordinary guard of `gp`: what `stackguard0` holds while nobody asks for anything.
 #[inline]
 pub fn ordinary_guard(gp: &G) -> usize {
@@ -86,11 +92,15 @@ pub(crate) fn bind(pp: &'static P, gp: &'static G) {
     let n = pp.stackcache_n.get();
     let slot = if n > 0 {
         pp.stackcache_n.set(n - 1);
+        if n > 1 {
+            // The next one is in nobody's cache, and its page in nobody's TLB.
+            prefetch_below(top(pp.stackcache[n - 2].load(Relaxed) as usize));
+        }
         pp.stackcache[n - 1].load(Relaxed) as usize
     } else {
         refill(pp)
     };
-    let hi = slot_base(slot) + SLOT - slot % COLOURS * COLOUR;
+    let hi = top(slot);
     gp.slot.store(slot as u32 + 1, Relaxed);
     gp.stack.hi.set(hi);
     gp.stack.lo.set(hi - STACK_MIN);

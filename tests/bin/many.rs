@@ -2,7 +2,6 @@
 //! memory of each, and waking all; twice, in fresh memory and in used.
 
 use stage1_coop::{Chan, Runtime, STAGE, WaitGroup, go, gosched};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tests::bench::{emit, now, procs};
 
@@ -26,13 +25,13 @@ fn status(key: &str) -> f64 {
 
 fn round(name: &str) {
     let (r0, pt0) = (status("VmRSS:"), status("VmPTE:"));
-    let ch = Chan::<()>::new(0);
-    let at = Arc::new(AtomicUsize::new(0));
-    let wg = WaitGroup::new();
+    // Shared by reference, as Go's closures share them.
+    let ch: &'static Chan<()> = Box::leak(Box::new(Chan::new(0)));
+    let at: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    let wg: &'static WaitGroup = Box::leak(Box::new(WaitGroup::new()));
     wg.add(N);
     let t0 = now();
     for _ in 0..N {
-        let (ch, at, wg) = (ch.clone(), at.clone(), wg.clone());
         go("waiter", move || {
             at.fetch_add(1, Relaxed);
             ch.recv();

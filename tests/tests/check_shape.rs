@@ -184,7 +184,10 @@ fn checked() -> [(&'static str, usize); 8] {
     [
         ("leaf", leaf as *const () as usize),
         ("recursive", recursive as *const () as usize),
-        ("may_return_at_once", may_return_at_once as *const () as usize),
+        (
+            "may_return_at_once",
+            may_return_at_once as *const () as usize,
+        ),
         ("looping", looping as *const () as usize),
         ("with_locals", with_locals as *const () as usize),
         ("leaf_with_locals", leaf_with_locals as *const () as usize),

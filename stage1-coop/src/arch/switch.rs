@@ -214,6 +214,12 @@ pub(crate) fn prefetch_stack(gp: &G) {
     prefetch(gp.sched.sp.get(), 3);
 }
 
+/// Asks the processor for the first lines of a stack that begins at `hi`.
+#[inline(always)]
+pub(crate) fn prefetch_below(hi: usize) {
+    prefetch(hi - 4 * 64, 4);
+}
+
 /// Asks the processor for a G that will be needed soon: the lines for waking and running it.
 #[inline(always)]
 pub(crate) fn prefetch_g(gp: &G) {
