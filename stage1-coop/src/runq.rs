@@ -207,6 +207,43 @@ impl<T> Runq<T> {
         }
     }
 
+    /// Head and tail, as a thief sees them. They only count up, and wrap around. With the
+    /// five functions below, this is what a [`grab`](Runq::grab) is made of: an exercise
+    /// writes it anew.
+    pub fn ends(&self) -> (u32, u32) {
+        let h = self.head.load(Acquire);
+        (h, self.tail.load(Acquire))
+    }
+
+    /// Who stands at position `i`. It may be gone already: only a [`claim`](Runq::claim)
+    /// that succeeds says that it was there.
+    pub fn peek(&self, i: u32) -> Option<&'static T> {
+        self.slot(i).get()
+    }
+
+    /// Writes position `i`, at or behind the tail. Owner only; nobody sees it yet.
+    pub fn lay(&self, i: u32, gp: Option<&'static T>) {
+        self.slot(i).set(gp);
+    }
+
+    /// Moves the head from `h` on by `n`, if it is still `h`: what was copied from there
+    /// belongs to the caller then. Any thread.
+    pub fn claim(&self, h: u32, n: u32) -> bool {
+        self.head
+            .compare_exchange(h, h.wrapping_add(n), Release, Relaxed)
+            .is_ok()
+    }
+
+    /// Who stands in `runnext`.
+    pub fn next(&self) -> Option<&'static T> {
+        self.runnext.load(Acquire)
+    }
+
+    /// Takes exactly this one out of `runnext`, if it still stands there. Any thread.
+    pub fn take_next(&self, gp: &'static T) -> bool {
+        self.take_runnext(gp)
+    }
+
     fn take_runnext(&self, expected: &'static T) -> bool {
         // A swap would do if nobody else could have put another one there in between; then
         // the other one must not be lost, so it is a compare-and-swap.

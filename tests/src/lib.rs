@@ -3,6 +3,7 @@
 //! environment.
 
 pub mod bench;
+pub mod trace_of;
 
 use stage1_coop::{Runtime, rt};
 use std::io::Read;
