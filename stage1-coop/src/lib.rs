@@ -114,6 +114,7 @@ macro_rules! prologue {
         // offset 16 is `stackguard0`. `morestack` preserves every register and is called
         // with the stack aligned (this asm has no `nostack`).
         unsafe {
+            // ANCHOR: prologue
             ::core::arch::asm!(
                 "mov {g}, fs:[go_tls_g@tpoff]",
                 "cmp rsp, [{g} + 16]",
@@ -127,6 +128,7 @@ macro_rules! prologue {
                 },
                 options(nostack, readonly),
             )
+            // ANCHOR_END: prologue
         }
     };
 }

@@ -73,6 +73,7 @@ impl<T> Runq<T> {
             }
         }
         loop {
+            // ANCHOR: publish
             // Acquire: thieves have finished copying the slots below head.
             let h = self.head.load(Acquire);
             let t = self.tail.load(Relaxed);
@@ -81,6 +82,7 @@ impl<T> Runq<T> {
                 self.tail.store(t.wrapping_add(1), Release);
                 return;
             }
+            // ANCHOR_END: publish
             if self.put_slow(gp, h, t, &mut overflow) {
                 return;
             }
@@ -120,6 +122,7 @@ impl<T> Runq<T> {
         true
     }
 
+    // ANCHOR: get
     /// Takes the next one: from `runnext` (then it inherits the time slice: true) or from
     /// the ring. Owner only. Go's `runqget`.
     #[inline]
@@ -146,6 +149,7 @@ impl<T> Runq<T> {
             }
         }
     }
+    // ANCHOR_END: get
 
     /// Whether nothing is queued. The three words are read twice until `tail` stands still,
     /// so that a goroutine on its way from `runnext` into the ring is not overlooked. Go's
