@@ -6,13 +6,14 @@
 "use strict";
 
 (() => {
-    // mdBook turns pages with the arrow keys and opens the search with a letter. Inside
-    // our fields and scroll boxes those keys mean something else.
-    function keepKeys(element) {
-        element.addEventListener("keydown", event => event.stopPropagation());
-    }
+    const keepKeys = safepoint.keepKeys;
 
-    document.querySelectorAll(".sp-figure").forEach(keepKeys);
+    document.querySelectorAll(".sp-figure, .sp-lines").forEach(figure => {
+        // A player has keys of its own.
+        if (!figure.closest(".sp-player")) {
+            keepKeys(figure);
+        }
+    });
     if (!safepoint.here) {
         return;
     }

@@ -52,5 +52,11 @@ const safepoint = (() => {
         return response.json();
     }
 
-    return { here: token !== null, post, run, status };
+    // mdBook turns pages with the arrow keys and opens the search with a letter. Inside our
+    // fields and scroll boxes those keys mean something else.
+    function keepKeys(element) {
+        element.addEventListener("keydown", event => event.stopPropagation());
+    }
+
+    return { here: token !== null, post, run, status, keepKeys };
 })();

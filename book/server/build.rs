@@ -65,9 +65,15 @@ pub fn stamp(ws: &Workspace) -> u64 {
         ws.book().join("book.toml"),
         ws.book().join("chapters"),
         ws.book().join("assets"),
+        ws.book().join("figures"),
+        ws.root.join("MECHANISMS.md"),
+        ws.root.join("BENCHMARKS.md"),
         ws.snapshots.dir().to_path_buf(),
-        ws.root.join("exercises"),
     ];
+    // Not the whole folder: the reader's progress and attempts are in it too.
+    for part in ["exercises.toml", "src", "starters", "checks"] {
+        roots.push(ws.root.join("exercises").join(part));
+    }
     for stage in ws.stages() {
         for folder in ["examples", "src"] {
             roots.push(ws.root.join(&stage).join(folder));

@@ -7,7 +7,9 @@
 
 pub mod build;
 pub mod cli;
+pub mod exercises;
 pub mod figure;
+pub mod lines;
 pub mod preprocess;
 pub mod run;
 pub mod scratch;

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::trace::Trace;
+
 /// The folder that holds the recorded runs and the generated tables.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
@@ -58,6 +60,28 @@ impl Snapshots {
                 .with_context(|| format!("{} is no recorded run", self.dir.join(&file).display()))
                 .map(Some),
         }
+    }
+
+    /// A recording under a name of its own. It may also be a trace alone.
+    pub fn named(&self, stem: &str) -> Result<Option<Recording>> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if stem.is_empty() || !stem.chars().all(plain) {
+            bail!("`{stem}` is no name of a recording");
+        }
+        let Some(body) = self.body(&format!("{stem}.snap"))? else {
+            return Ok(None);
+        };
+        if let Ok(recording) = Recording::parse(&body) {
+            return Ok(Some(recording));
+        }
+        if Trace::parse(&body).events.is_empty() {
+            bail!("{stem}.snap holds no events");
+        }
+        Ok(Some(Recording {
+            exit: "0".to_string(),
+            output: String::new(),
+            trace: body,
+        }))
     }
 
     /// A generated table, such as the legend of the events.

@@ -22,12 +22,25 @@ pub struct Event {
     pub args: Vec<String>,
     /// The `#n` at the end of the line.
     pub flow: Option<u32>,
+    /// Its line in the text, counted from 0.
+    pub line: usize,
 }
 
 impl Event {
     /// The goroutine that the event is about when it is named first: `GoStart g2`.
     pub fn target(&self) -> Option<u32> {
         id(self.args.first()?, 'g')
+    }
+
+    /// The goroutine that the event names first: `g2`, or the one of `p0/g2`.
+    pub fn named(&self) -> Option<u32> {
+        let first = self.args.first()?;
+        id(first.rsplit('/').next()?, 'g')
+    }
+
+    /// Whom the event is about: the goroutine that it names, or the one in whose row it is.
+    pub fn subject(&self) -> Option<u32> {
+        self.named().or(self.g)
     }
 
     /// The event in one readable line, for the pop-up text of a mark.
@@ -64,12 +77,13 @@ impl Trace {
     pub fn parse(text: &str) -> Trace {
         let mut trace = Trace::default();
         let mut latest = 0;
-        for line in text.lines() {
+        for (number, line) in text.lines().enumerate() {
             if let Some(comment) = line.trim_start().strip_prefix('#') {
                 trace.comments.push(comment.trim().to_string());
             } else if let Some(mut event) = event(line) {
                 // The picture is drawn from left to right; a clock that steps back would
                 // give slices of negative length.
+                event.line = number;
                 event.us = event.us.max(latest);
                 latest = event.us;
                 trace.events.push(event);
@@ -124,6 +138,7 @@ fn event(line: &str) -> Option<Event> {
         name,
         args,
         flow,
+        line: 0,
     })
 }
 

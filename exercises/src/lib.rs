@@ -1,15 +1,28 @@
-//! The exercises of the book, as a plan: which piece of the scheduler the learner writes,
-//! and where it is plugged in. The runner, the starters and the solutions come with the
-//! exercises' chapter; until then this list is the test of the stage table: each planned
-//! piece must find its socket.
+//! The exercises of the book: the plan, and the runner.
+//!
+//! The learner takes one piece out of the scheduler, writes it, and sees the trace come
+//! right. [`PLANNED`] is the plan of all stages, and the test of the stage table: each piece
+//! must find its socket. The exercises of a stage that is written stand in a module of their
+//! own ([`stage1`]): scenarios, and judges that look at what a run showed. [`catalogue`]
+//! holds their texts, [`runner`] builds, runs, judges and explains, and `main.rs` is the
+//! command line.
 //!
 //! A row of the table is the usual socket: `Stage { row: mine, ..STAGE }` runs the real
-//! runtime with the learner's function. A piece on a hot path has no row and stands alone,
-//! against the stage's own tests. Some exercises have no code in the scheduler at all: the
-//! learner reads a trace, or records one.
+//! runtime with the learner's function. A piece on a hot path has no row and stands alone.
+//! Some exercises have no code in the scheduler at all: the learner reads a trace, or
+//! records one.
 //!
-//! Nothing of Go corresponds to this file. `ARCHITECTURE.md` prints the same list with the
+//! The learner's files lie in `work/`, which does not belong to the repository: the runner
+//! copies a starter there, and `reset` does it again. `checks/` holds one target for each
+//! exercise that is code: the learner's file, plugged into its socket.
+//!
+//! Nothing of Go corresponds to this crate. `ARCHITECTURE.md` prints the plan with the
 //! signatures.
+
+pub mod attempt;
+pub mod catalogue;
+pub mod runner;
+pub mod stage1;
 
 /// One planned exercise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -39,6 +39,7 @@ pub fn readgstatus(gp: &G) -> u32 {
 ///
 /// The exchange is AcqRel: what the goroutine's last owner did before it gave it away is
 /// seen by its next one.
+// ANCHOR: casgstatus
 #[inline]
 pub fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
     const { assert!(legal(OLD, NEW), "Go has no such change of state") };
@@ -50,6 +51,7 @@ pub fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
         (stage().castatus_contended)(gp, OLD, NEW);
     }
 }
+// ANCHOR_END: casgstatus
 
 /// The row `castatus_contended` of this stage: nobody else may touch the state, so this is
 /// a bug of the runtime.

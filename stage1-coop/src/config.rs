@@ -101,6 +101,9 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
         }
     };
     *TRACEBACK.lock().expect("no panic while it is held") = traceback;
+    if let Some(name) = var("SAFEPOINT_TRACE_MAP")? {
+        crate::trace::map::open(&name)?;
+    }
     Ok(Config {
         procs,
         seed,

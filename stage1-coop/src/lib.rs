@@ -124,6 +124,7 @@ macro_rules! prologue {
         // is declared lost, and needs no alignment. The word that is pushed for it lies in
         // nobody's red zone: without `nostack` the compiler uses none.
         unsafe {
+            // ANCHOR: prologue
             ::core::arch::asm!(
                 "mov {g}, fs:[go_tls_g@tpoff]",
                 "cmp rsp, [{g} + 16]",
@@ -138,6 +139,7 @@ macro_rules! prologue {
                 g = out(reg) _,
                 morestack = sym $crate::rt::morestack,
             )
+            // ANCHOR_END: prologue
         }
     };
 }

@@ -53,6 +53,7 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
         throw("runtime: stack split at bad time");
     }
 
+    // ANCHOR: newstack
     // Read the guard once: anybody may raise the flag between two looks, and then the
     // first would say "stack" and the second "preempt".
     let preempt = gp.stackguard0.load(Relaxed) == STACK_PREEMPT;
@@ -89,6 +90,7 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
     }
     grow(gp);
     Some(gp)
+    // ANCHOR_END: newstack
 }
 
 fn grow(gp: &'static G) {

@@ -43,6 +43,7 @@ pub fn gopreempt_m(gp: &'static G) -> Option<&'static G> {
     None
 }
 
+// ANCHOR: gosched_impl
 /// Running becomes runnable, at the end of the global queue: not of the local one, where
 /// the goroutine would be back too soon. Go's `goschedImpl`.
 pub fn gosched_impl(gp: &'static G) {
@@ -51,6 +52,7 @@ pub fn gosched_impl(gp: &'static G) {
     let mut sched = SCHED.lock();
     globrunqput(&mut sched, gp);
 }
+// ANCHOR_END: gosched_impl
 
 /// Parks the goroutine until somebody calls [`goready`] on it. `unlockf`, if there is one,
 /// runs on `g0` once the goroutine is in state `GWAITING`, with `lock`: it lets go of what
@@ -72,6 +74,7 @@ pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReaso
     unsafe { mcall(park_m) }
 }
 
+// ANCHOR: park_m
 fn park_m(gp: &'static G) -> Option<&'static G> {
     let mp = getm();
     // Waiting first, unlock after: whoever gets the lock must be able to make it runnable.
@@ -89,6 +92,7 @@ fn park_m(gp: &'static G) -> Option<&'static G> {
     }
     None
 }
+// ANCHOR_END: park_m
 
 /// Makes a parked goroutine runnable: it goes before all others in the queue of the
 /// caller's P. Go's `goready`.

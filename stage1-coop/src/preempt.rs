@@ -60,10 +60,12 @@ pub fn preemptone(pp: &'static P) -> bool {
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;
     gp.preempt_flow.store(flow, Relaxed);
+    // ANCHOR: raise
     gp.preempt.store(true, Relaxed);
     // Every call in gp checks for stack overflow by comparing its stack pointer with this.
     // A value above all stack pointers folds the request into the ordinary check.
     gp.stackguard0.store(STACK_PREEMPT, Relaxed);
+    // ANCHOR_END: raise
     trace::preempt_requested(pp, gp, flow);
     (stage().preempt_m)(mp);
     true
@@ -85,6 +87,7 @@ pub(crate) fn reset() {
     FLOW.store(0, Relaxed);
 }
 
+// ANCHOR: acquirem
 /// A section in which the goroutine stays on its M and is not preempted: Go's `acquirem`.
 /// Sections nest. Dropping the value is `releasem`: if a request was refused meanwhile, the
 /// flag goes up again, and the very next check obeys.
@@ -110,6 +113,7 @@ impl Drop for Acquired {
         }
     }
 }
+// ANCHOR_END: acquirem
 
 /// A reason to refuse has ended: if somebody asked meanwhile, the flag goes up again. Never
 /// inlined: a goroutine's own code must not look at its thread in several steps.

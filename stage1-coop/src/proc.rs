@@ -61,6 +61,7 @@ pub fn pidleget(sched: &mut SchedInner) -> Option<&'static P> {
     Some(pp)
 }
 
+// ANCHOR: wakep
 /// Work was made: wakes an M for it unless somebody is looking already. Go's `wakep`.
 pub fn wakep() {
     // The other half of findrunnable's dance: the goroutine was queued before, and this
@@ -79,6 +80,7 @@ pub fn wakep() {
     }
     startm(None, true);
 }
+// ANCHOR_END: wakep
 
 /// Starts an M for `pp`, or for any idle P; does nothing without a P. With `spinning` the
 /// caller has counted the M as looking for work. Go's `startm`.

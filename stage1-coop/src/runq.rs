@@ -73,6 +73,7 @@ impl<T> Runq<T> {
             }
         }
         loop {
+            // ANCHOR: publish
             // Acquire: thieves have finished copying the slots below head.
             let h = self.head.load(Acquire);
             let t = self.tail.load(Relaxed);
@@ -81,6 +82,7 @@ impl<T> Runq<T> {
                 self.tail.store(t.wrapping_add(1), Release);
                 return;
             }
+            // ANCHOR_END: publish
             if self.put_slow(gp, h, t, &mut overflow) {
                 return;
             }
@@ -120,6 +122,7 @@ impl<T> Runq<T> {
         true
     }
 
+    // ANCHOR: get
     /// Takes the next one: from `runnext` (then it inherits the time slice: true) or from
     /// the ring. Owner only. Go's `runqget`.
     #[inline]
@@ -146,6 +149,7 @@ impl<T> Runq<T> {
             }
         }
     }
+    // ANCHOR_END: get
 
     /// Whether nothing is queued. The three words are read twice until `tail` stands still,
     /// so that a goroutine on its way from `runnext` into the ring is not overlooked. Go's
@@ -205,6 +209,43 @@ impl<T> Runq<T> {
                 return n;
             }
         }
+    }
+
+    /// Head and tail, as a thief sees them. They only count up, and wrap around. With the
+    /// five functions below, this is what a [`grab`](Runq::grab) is made of: an exercise
+    /// writes it anew.
+    pub fn ends(&self) -> (u32, u32) {
+        let h = self.head.load(Acquire);
+        (h, self.tail.load(Acquire))
+    }
+
+    /// Who stands at position `i`. It may be gone already: only a [`claim`](Runq::claim)
+    /// that succeeds says that it was there.
+    pub fn peek(&self, i: u32) -> Option<&'static T> {
+        self.slot(i).get()
+    }
+
+    /// Writes position `i`, at or behind the tail. Owner only; nobody sees it yet.
+    pub fn lay(&self, i: u32, gp: Option<&'static T>) {
+        self.slot(i).set(gp);
+    }
+
+    /// Moves the head from `h` on by `n`, if it is still `h`: what was copied from there
+    /// belongs to the caller then. Any thread.
+    pub fn claim(&self, h: u32, n: u32) -> bool {
+        self.head
+            .compare_exchange(h, h.wrapping_add(n), Release, Relaxed)
+            .is_ok()
+    }
+
+    /// Who stands in `runnext`.
+    pub fn next(&self) -> Option<&'static T> {
+        self.runnext.load(Acquire)
+    }
+
+    /// Takes exactly this one out of `runnext`, if it still stands there. Any thread.
+    pub fn take_next(&self, gp: &'static T) -> bool {
+        self.take_runnext(gp)
     }
 
     fn take_runnext(&self, expected: &'static T) -> bool {

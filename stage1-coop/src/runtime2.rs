@@ -347,7 +347,8 @@ impl M {
 }
 
 impl P {
-    pub(crate) fn new(id: usize) -> P {
+    /// An idle P with this number, which no run knows.
+    pub fn new(id: usize) -> P {
         P {
             runq: Runq::new(),
             id: Word::new(id),

@@ -45,6 +45,7 @@ pub fn schedule_slow(_mp: &'static M) -> Slow {
 /// other for ever cannot keep everybody else from running.
 pub const GLOBAL_EVERY: u32 = 61;
 
+// ANCHOR: scheduler
 /// An M's life: schedules until the run is over. Runs on `g0`.
 pub(crate) fn scheduler(mp: &'static M) {
     let mut next = None;
@@ -62,6 +63,7 @@ pub(crate) fn scheduler(mp: &'static M) {
         next = f(back);
     }
 }
+// ANCHOR_END: scheduler
 
 /// Finds a goroutine and makes it run on `mp`; `None` when the run is over. Go's
 /// `schedule`.
@@ -96,6 +98,7 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
             throw("schedule: spinning with local work");
         }
 
+        // ANCHOR: choose
         let mut found = None;
         if pp.schedtick.load(Relaxed).is_multiple_of(GLOBAL_EVERY)
             && SCHED.runqsize.load(Relaxed) > 0
@@ -110,6 +113,7 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
                 None => continue,
             },
         };
+        // ANCHOR_END: choose
         if mp.spinning.load(Relaxed) {
             resetspinning(mp);
         }

@@ -3,6 +3,7 @@
 //! environment.
 
 pub mod bench;
+pub mod trace_of;
 
 use stage1_coop::{Runtime, rt};
 use std::io::Read;
@@ -148,6 +149,15 @@ pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ende
 /// # Panics
 /// If the example writes to stderr, does not end, or its trace is not portable.
 pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64, args: &[&str]) -> String {
+    let mut command = Command::new(example(package, name));
+    recorded(command.args(args), name, procs, seed)
+}
+
+/// As [`lockstep`], for any program.
+///
+/// # Panics
+/// As [`lockstep`].
+pub fn recorded(command: &mut Command, name: &str, procs: usize, seed: u64) -> String {
     let dir = std::env::temp_dir().join(format!(
         "safepoint-{}-{name}-{procs}-{seed}-{:?}",
         std::process::id(),
@@ -156,7 +166,7 @@ pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64, args: &[&str
     std::fs::create_dir_all(&dir).expect("a folder for the trace");
     let trace = dir.join("trace.txt");
     let ended = run(
-        Command::new(example(package, name)).args(args),
+        command,
         &[
             ("GOMAXPROCS", &procs.to_string()),
             ("SAFEPOINT_SEED", &seed.to_string()),

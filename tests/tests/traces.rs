@@ -1,7 +1,8 @@
 //! Every example's schedule, as a snapshot: what the page shows is what this test compares.
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
 
-use tests::{examples, lockstep};
+use std::process::Command;
+use tests::{examples, lockstep, recorded};
 
 fn snapshot(package: &str, procs: usize) {
     for name in examples(package) {
@@ -35,6 +36,20 @@ fn stage1_on_four_ps() {
 #[test]
 fn stage1_on_eight_ps() {
     snapshot("stage1-coop", 8);
+}
+
+/// The runs behind the questions of the book's review. No page shows the programs.
+#[test]
+fn stage1_review() {
+    for name in ["once", "three", "pair", "section", "wake"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_review"));
+        let text = recorded(program.arg(name), name, 1, 1);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(format!("review__{name}"), text));
+    }
 }
 
 /// The tables that the book prints: which events there are, and which stage decides what.

@@ -11,10 +11,17 @@ mod scale;
 mod svg;
 mod timeline;
 
+pub use svg::Spot;
+
 use crate::trace::Trace;
 
 /// The picture of a trace, or `None` when there is nothing to draw.
 pub fn draw(trace: &Trace) -> Option<String> {
+    draw_with_spots(trace).map(|(picture, _)| picture)
+}
+
+/// The picture, and for each event of the trace where it stands.
+pub fn draw_with_spots(trace: &Trace) -> Option<(String, Vec<Spot>)> {
     let timeline = timeline::Timeline::new(trace);
     (!timeline.is_empty()).then(|| svg::write(trace, &timeline))
 }

@@ -12,7 +12,7 @@ use super::frame::{escape, text_width};
 use super::marks::{Sign, r};
 use super::scale::Scale;
 use super::timeline::{Lane, Mark, Span, State, Timeline};
-use crate::trace::{Trace, millis};
+use crate::trace::{Event, Trace, millis};
 
 /// Height of a P's slices, and of the strip with the signs below them.
 const SLICE: f64 = 22.0;
@@ -28,8 +28,8 @@ const MOST_SLICES: usize = 300;
 /// Colours in use; goroutines share them in turn.
 const COLOURS: u32 = 8;
 
-/// The picture of a timeline.
-pub fn write(trace: &Trace, timeline: &Timeline) -> String {
+/// The picture of a timeline, and where each event stands in it.
+pub fn write(trace: &Trace, timeline: &Timeline) -> (String, Vec<Spot>) {
     let longest = label_width(timeline);
     let scale = Scale::new(timeline, longest);
     let mut picture = Picture {
@@ -38,6 +38,7 @@ pub fn write(trace: &Trace, timeline: &Timeline) -> String {
         body: String::new(),
         y: 6.0,
         rows: BTreeMap::new(),
+        rows_of_g: BTreeMap::new(),
         signs: BTreeSet::new(),
         dense: timeline.lanes.values().map(Vec::len).sum::<usize>() > MANY
             || timeline.marks.len() > MANY,
@@ -48,7 +49,23 @@ pub fn write(trace: &Trace, timeline: &Timeline) -> String {
     picture.goroutines();
     picture.axis();
     picture.key();
-    picture.close(trace)
+    let spots = trace
+        .events
+        .iter()
+        .map(|event| picture.spot(event))
+        .collect();
+    (picture.close(trace), spots)
+}
+
+/// Where an event stands in the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// Its time.
+    pub x: f64,
+    /// The lane of its P or thread, if that is drawn.
+    pub lane: Option<f64>,
+    /// The lane of the goroutine that it is about, if that is drawn.
+    pub goroutine: Option<f64>,
 }
 
 /// A picture being written, from top to bottom.
@@ -60,6 +77,8 @@ pub(super) struct Picture<'a> {
     pub(super) y: f64,
     /// The height at which each lane's signs stand.
     pub(super) rows: BTreeMap<Lane, f64>,
+    /// The middle of each goroutine's lane.
+    rows_of_g: BTreeMap<u32, f64>,
     /// The signs that the key must explain.
     pub(super) signs: BTreeSet<Sign>,
     /// Too much to draw each thing.
@@ -67,6 +86,21 @@ pub(super) struct Picture<'a> {
 }
 
 impl Picture<'_> {
+    fn spot(&self, event: &Event) -> Spot {
+        let lane = match (event.p, event.m) {
+            (Some(p), _) => Some(Lane::P(p)),
+            (None, Some(m)) => Some(Lane::M(m)),
+            (None, None) => None,
+        };
+        Spot {
+            x: self.scale.x(event.us),
+            lane: lane.and_then(|lane| self.rows.get(&lane).copied()),
+            goroutine: event
+                .subject()
+                .and_then(|g| self.rows_of_g.get(&g).copied()),
+        }
+    }
+
     fn lanes(&mut self) {
         for (lane, spans) in self.timeline.lanes.iter().take(MOST_LANES) {
             let (name, what, height) = match lane {
@@ -246,6 +280,7 @@ impl Picture<'_> {
         self.y += 4.0;
         for (g, spans) in self.timeline.goroutines.iter().take(MOST_LANES) {
             let middle = self.y + ROW / 2.0;
+            self.rows_of_g.insert(*g, middle);
             self.label(&self.name(*g), "a goroutine", middle);
             for slice in self.coalesce(spans) {
                 if slice.state == State::Running || slice.many > 1 {

@@ -5,15 +5,26 @@
 
 use std::fmt;
 
-/// An example and the number of Ps of its recorded run.
+use super::query::Query;
+
+/// A recorded run: of an example, or under a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The stage's package.
+    /// The stage's package; empty for a recording that belongs to no example.
     pub pkg: String,
-    /// The example's name.
+    /// The example's name, or the recording's file name without `.snap`.
     pub name: String,
     /// The recorded numbers of Ps, in the order in which they are shown.
     pub procs: Vec<u32>,
+}
+
+/// How a page is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// For everybody.
+    Core,
+    /// May be left out at first.
+    Deeper,
 }
 
 /// One directive.
@@ -34,6 +45,8 @@ pub enum Directive {
     Strip(Run),
     /// `output PKG/NAME [procs=1]`: what the recorded run printed.
     Output(Run),
+    /// `player PKG/NAME [procs=1]`: the recorded trace, event by event.
+    Player(Run),
     /// `count PKG/NAME [procs=1] EVENT [ARGUMENT]`: how often an event was recorded.
     Count {
         /// Which one.
@@ -45,6 +58,18 @@ pub enum Directive {
     },
     /// `snapshot NAME`: a generated table.
     Snapshot(String),
+    /// `figure NAME`: a drawing of `book/figures`.
+    Figure(String),
+    /// `page core` or `page deeper`: how to read the page, and how long that takes.
+    Page(Kind),
+    /// `deeper TITLE` to `{{/deeper}}`: a section that may be left out at first.
+    Deeper(String),
+    /// `predict QUERY` to `{{/predict}}`: a question whose answer was recorded.
+    Predict(Query),
+    /// `exercise NAME`: the card of an exercise.
+    Exercise(String),
+    /// `mechanisms`: the index of Go's names.
+    Mechanisms,
 }
 
 impl Directive {
@@ -52,38 +77,36 @@ impl Directive {
     pub fn parse(text: &str) -> Result<Directive, String> {
         let mut words = text.split_whitespace();
         let name = words.next().unwrap_or("");
-        let first = words.next();
-        let rest: Vec<&str> = words.collect();
-        let Some(first) = first else {
-            return Err(format!("`{{{{#{name}}}}}` needs a name after `{name}`"));
+        if name == "mechanisms" {
+            nothing_left(&words.collect::<Vec<_>>())?;
+            return Ok(Directive::Mechanisms);
+        }
+        if let Some(what) = unknown(name) {
+            return Err(what);
+        }
+        let Some(first) = words.next() else {
+            return Err(format!("`{{{{#{name}}}}}` needs {}", needs(name)));
         };
+        let rest: Vec<&str> = words.collect();
         let directive = match name {
-            "include" => {
+            "include" | "snapshot" | "figure" | "exercise" | "page" => {
                 nothing_left(&rest)?;
-                Directive::Include(first.to_string())
+                single(name, first)?
             }
-            "snapshot" => {
-                nothing_left(&rest)?;
-                Directive::Snapshot(first.to_string())
+            "deeper" => {
+                let title = text.trim().trim_start_matches("deeper").trim();
+                Directive::Deeper(title.to_string())
             }
+            "predict" => Directive::Predict(Query::parse(first, &rest)?),
             "example" => {
                 let (run, mut left) = run(first, &rest)?;
+                if run.pkg.is_empty() {
+                    return Err(format!("`{first}` is not of the form PACKAGE/EXAMPLE"));
+                }
                 let listing = !left.contains(&"nolisting");
                 left.retain(|word| *word != "nolisting");
                 nothing_left(&left)?;
                 Directive::Example { run, listing }
-            }
-            "trace" | "strip" | "output" => {
-                let (run, left) = run(first, &rest)?;
-                nothing_left(&left)?;
-                if run.procs.len() > 1 {
-                    return Err(format!("`{name}` shows one run: give one number in procs="));
-                }
-                match name {
-                    "trace" => Directive::Trace(run),
-                    "strip" => Directive::Strip(run),
-                    _ => Directive::Output(run),
-                }
             }
             "count" => {
                 let (run, left) = run(first, &rest)?;
@@ -103,30 +126,109 @@ impl Directive {
                     argument,
                 }
             }
+            // trace, strip, output, player
             _ => {
-                return Err(format!(
-                    "`{{{{#{name}` is no directive; there are include, example, trace, strip, output, count and snapshot (write \\{{{{# for the text itself)"
-                ));
+                let (run, left) = run(first, &rest)?;
+                nothing_left(&left)?;
+                if run.procs.len() > 1 {
+                    return Err(format!("`{name}` shows one run: give one number in procs="));
+                }
+                match name {
+                    "trace" => Directive::Trace(run),
+                    "strip" => Directive::Strip(run),
+                    "player" => Directive::Player(run),
+                    _ => Directive::Output(run),
+                }
             }
         };
         Ok(directive)
     }
 }
 
-impl fmt::Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.pkg, self.name)
+const NAMES: [&str; 14] = [
+    "include",
+    "example",
+    "trace",
+    "strip",
+    "output",
+    "player",
+    "count",
+    "snapshot",
+    "figure",
+    "page",
+    "deeper",
+    "predict",
+    "exercise",
+    "mechanisms",
+];
+
+fn unknown(name: &str) -> Option<String> {
+    (!NAMES.contains(&name)).then(|| {
+        format!(
+            "`{{{{#{name}` is no directive; there are {} (write \\{{{{# for the text itself)",
+            NAMES.join(", ")
+        )
+    })
+}
+
+/// What a directive without any word lacks.
+fn needs(name: &str) -> &'static str {
+    match name {
+        "page" => "a word: {{#page core}} or {{#page deeper}}",
+        "deeper" => "a title: {{#deeper How the ring is read}}",
+        "predict" => {
+            "a question: {{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}, or value, or order"
+        }
+        _ => "a name after it",
     }
 }
 
-fn run<'a>(target: &str, rest: &[&'a str]) -> Result<(Run, Vec<&'a str>), String> {
-    let Some((pkg, name)) = target.split_once('/') else {
-        return Err(format!("`{target}` is not of the form PACKAGE/EXAMPLE"));
-    };
+fn single(name: &str, word: &str) -> Result<Directive, String> {
+    Ok(match name {
+        "include" => Directive::Include(word.to_string()),
+        "snapshot" => Directive::Snapshot(word.to_string()),
+        "figure" => Directive::Figure(word.to_string()),
+        "exercise" => Directive::Exercise(word.to_string()),
+        _ => Directive::Page(match word {
+            "core" => Kind::Core,
+            "deeper" => Kind::Deeper,
+            _ => {
+                return Err(format!(
+                    "a page is core or deeper, not `{word}`: write {{{{#page core}}}}"
+                ));
+            }
+        }),
+    })
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pkg.is_empty() {
+            write!(f, "{}", self.name)
+        } else {
+            write!(f, "{}/{}", self.pkg, self.name)
+        }
+    }
+}
+
+/// The run that a target and its `procs=` name, and the words that are left.
+pub fn run<'a>(target: &str, rest: &[&'a str]) -> Result<(Run, Vec<&'a str>), String> {
+    let (pkg, name) = target.split_once('/').unwrap_or(("", target));
+    // A recording without an example has two underscores between the parts of its name.
+    if pkg.is_empty() && !name.contains("__") {
+        return Err(format!(
+            "`{target}` is not of the form PACKAGE/EXAMPLE, nor the name of a file of tests/snapshots without .snap"
+        ));
+    }
     let mut procs = vec![1];
     let mut left = Vec::new();
     for word in rest {
         if let Some(list) = word.strip_prefix("procs=") {
+            if pkg.is_empty() {
+                return Err(format!(
+                    "`{target}` names one recording; leave `{word}` out"
+                ));
+            }
             procs = list
                 .split(',')
                 .map(|number| number.parse::<u32>().ok().filter(|number| *number > 0))
@@ -176,6 +278,22 @@ mod tests {
         };
         assert_eq!((run.procs, event.as_str()), (vec![2], "PollHit"));
         assert_eq!(argument.as_deref(), Some("take"));
+        let Ok(Directive::Trace(run)) = Directive::parse("trace review__three") else {
+            panic!("a recording of its own");
+        };
+        assert_eq!(run.to_string(), "review__three");
+        assert_eq!(
+            Directive::parse("deeper Who  holds it?").unwrap(),
+            Directive::Deeper("Who  holds it?".to_string())
+        );
+        assert_eq!(
+            Directive::parse("page deeper").unwrap(),
+            Directive::Page(Kind::Deeper)
+        );
+        assert_eq!(
+            Directive::parse("mechanisms").unwrap(),
+            Directive::Mechanisms
+        );
     }
 
     #[test]
@@ -183,12 +301,20 @@ mod tests {
         for (text, part) in [
             ("example", "needs a name"),
             ("example hello", "PACKAGE/EXAMPLE"),
+            ("example a__b", "PACKAGE/EXAMPLE"),
             ("example a/b procs=x", "no list of numbers"),
             ("example a/b procs=0", "no list of numbers"),
             ("example a/b nolistings", "not understood"),
             ("strip a/b procs=1,2", "one number"),
+            ("trace a__b procs=1", "leave `procs=1` out"),
             ("count a/b", "event's name"),
             ("playground x", "no directive"),
+            ("page", "{{#page core}}"),
+            ("page hard", "core or deeper"),
+            ("deeper", "needs a title"),
+            ("predict", "needs a question"),
+            ("mechanisms all", "not understood"),
+            ("figure a b", "not understood"),
         ] {
             let error = Directive::parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

@@ -1,69 +1,26 @@
-//! Carries out the directives of one chapter, line by line.
+//! What each directive stands for: the text that takes its place.
 //!
-//! Each line of the result remembers the line that it came from, so that a problem found
-//! later (a dead link in a generated table, say) still names a line that the author can open.
+//! `chapter` walks through the lines and calls [`ChapterRun::line`] for each of them.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
+use super::chapter::{ChapterRun, Top};
 use super::directive::{Directive, Run};
-use super::{Expanded, Problem, Safepoint, include, panel, rules};
+use super::{card, drawing, include, mechanisms, panel, player, query};
+use crate::exercises;
 use crate::figure;
+use crate::lines::Lines;
 use crate::snapshot::{Recording, Snapshots};
 use crate::trace::Trace;
 use crate::workspace::Example;
 
-impl Safepoint {
-    /// Expands one chapter; what is wrong goes to `problems`.
-    pub fn chapter(&self, path: PathBuf, source: &str, problems: &mut Vec<Problem>) -> Expanded {
-        let (fences, wrong) = rules::check(source);
-        let mut chapter = ChapterRun {
-            book: self,
-            folder: self.chapters().join(path.parent().unwrap_or(Path::new(""))),
-            wrong,
-            ids: BTreeSet::new(),
-        };
-        let mut text = String::new();
-        let mut origin = Vec::new();
-        for (index, line) in source.lines().enumerate() {
-            let number = index + 1;
-            // The lines of the fences themselves count as inside: nothing is expanded there.
-            let fenced = fences
-                .iter()
-                .any(|(from, to)| (*from..=*to).contains(&number));
-            let new = chapter.line(line, fenced).unwrap_or_else(|what| {
-                chapter.wrong.push((number, what));
-                line.to_string()
-            });
-            for piece in new.split('\n') {
-                text.push_str(piece);
-                text.push('\n');
-                origin.push(number);
-            }
-        }
-        for (line, what) in chapter.wrong {
-            problems.push(Problem {
-                chapter: path.display().to_string(),
-                line,
-                what,
-            });
-        }
-        Expanded { path, text, origin }
-    }
-}
-
-/// The state of one chapter while it is expanded.
-struct ChapterRun<'a> {
-    book: &'a Safepoint,
-    folder: PathBuf,
-    wrong: Vec<(usize, String)>,
-    /// Ids given out on this page: an example shown twice gets one only once.
-    ids: BTreeSet<String>,
-}
-
 impl ChapterRun<'_> {
     /// A line with its directives carried out.
-    fn line(&mut self, line: &str, fenced: bool) -> Result<String, String> {
+    pub(super) fn line(
+        &mut self,
+        line: &str,
+        fenced: bool,
+        number: usize,
+        top: Top,
+    ) -> Result<String, String> {
         let body = line.trim_start_matches([' ', '\t', '>']);
         let prefix = &line[..line.len() - body.len()];
         let alone = body
@@ -76,6 +33,22 @@ impl ChapterRun<'_> {
             if fenced && !matches!(directive, Directive::Include(_) | Directive::Count { .. }) {
                 return Err("only include and count can stand inside a fence".to_string());
             }
+            let block = matches!(
+                directive,
+                Directive::Page(_) | Directive::Deeper(_) | Directive::Exercise(_)
+            );
+            if block && !prefix.is_empty() {
+                return Err(
+                    "this directive must stand at the beginning of its line, outside of quotes and lists"
+                        .to_string(),
+                );
+            }
+            if let Directive::Page(kind) = directive {
+                return self.page(kind, top);
+            }
+            if let Directive::Deeper(title) = &directive {
+                return self.deeper(title, number);
+            }
             let text = self.carry_out(&directive)?;
             let lines: Vec<String> = text
                 .lines()
@@ -83,7 +56,9 @@ impl ChapterRun<'_> {
                 .collect();
             return Ok(lines.join("\n"));
         }
-        self.inline(line)
+        let text = self.inline(line)?;
+        self.words.add(&text, self.deeper.is_some());
+        Ok(text)
     }
 
     /// Directives in the middle of a sentence: only numbers can stand there.
@@ -119,8 +94,30 @@ impl ChapterRun<'_> {
 
     fn carry_out(&mut self, directive: &Directive) -> Result<String, String> {
         match directive {
-            Directive::Include(spec) => include::read(&self.book.ws.root, &self.folder, spec),
-            Directive::Snapshot(name) => self.table(name),
+            Directive::Include(spec) => {
+                let text = include::read(&self.book.ws.root, &self.folder, spec)?;
+                self.words.add(&text, self.deeper.is_some());
+                Ok(text)
+            }
+            Directive::Snapshot(name) => {
+                let text = self.table(name)?;
+                self.words.add(&text, self.deeper.is_some());
+                Ok(text)
+            }
+            Directive::Figure(name) => {
+                let nth = self.nth(&format!("figure-{name}"));
+                drawing::figure(&self.book.ws.book().join("figures"), name, nth)
+            }
+            Directive::Exercise(name) => self.card(name),
+            Directive::Mechanisms => {
+                if self.nth("mechanisms") > 0 {
+                    return Err("the index of Go's names stands once on a page".to_string());
+                }
+                let file = self.book.ws.root.join("MECHANISMS.md");
+                let table = std::fs::read_to_string(file)
+                    .map_err(|_| "there is no file MECHANISMS.md".to_string())?;
+                mechanisms::write(&table, &self.path, self.pages)
+            }
             Directive::Example { run, listing } => {
                 let example = self.example(run)?;
                 let mut recorded = Vec::new();
@@ -128,9 +125,17 @@ impl ChapterRun<'_> {
                     recorded.push((*procs, self.recording(run, *procs)?));
                 }
                 let id = format!("example-{}-{}", run.pkg, run.name);
-                let id = self.ids.insert(id.clone()).then_some(id);
+                let id = (self.nth(&id) == 0).then_some(id);
+                if *listing {
+                    self.words
+                        .add(&include::listing(&example.source), self.deeper.is_some());
+                }
                 let known = self.book.ws.snapshots.recorded_procs(&run.pkg, &run.name);
-                Ok(panel::example(&example, id, *listing, &recorded, &known))
+                // Who was just asked to predict this run should not see it by accident.
+                let open = !self.predicted.contains(&run.to_string());
+                Ok(panel::example(
+                    &example, id, *listing, &recorded, &known, open,
+                ))
             }
             Directive::Trace(run) => self.shown(run, |recording| {
                 panel::fence("text", recording.trace.trim_end())
@@ -140,16 +145,23 @@ impl ChapterRun<'_> {
                 let picture = figure::draw(&Trace::parse(&recording.trace));
                 panel::picture(picture.as_deref())
             }),
+            Directive::Player(run) => self.player(run),
+            // `line` has dealt with these.
+            Directive::Page(_) | Directive::Deeper(_) | Directive::Predict(_) => Err(
+                "this directive begins a block: give it a line of its own, outside of fences"
+                    .to_string(),
+            ),
             Directive::Count {
                 run,
                 event,
                 argument,
             } => {
-                self.example(run)?;
                 let text = match self.recording(run, run.procs[0])? {
-                    Ok(recording) => Trace::parse(&recording.trace)
-                        .count(event, argument.as_deref())
-                        .to_string(),
+                    Ok(recording) => {
+                        let trace = Trace::parse(&recording.trace);
+                        query::known(&trace, &self.legend(run), event)?;
+                        trace.count(event, argument.as_deref()).to_string()
+                    }
                     Err(_) => r#"<span class="sp-missing">?</span>"#.to_string(),
                 };
                 Ok(text)
@@ -157,8 +169,28 @@ impl ChapterRun<'_> {
         }
     }
 
+    fn player(&mut self, run: &Run) -> Result<String, String> {
+        let recording = match self.recording(run, run.procs[0])? {
+            Ok(recording) => recording,
+            Err(what) => return Ok(panel::missing(&what)),
+        };
+        let id = self.id("player");
+        if run.pkg.is_empty() {
+            return Ok(player::write(&run.name, &recording.trace, None, &id));
+        }
+        let example = self.example(run)?;
+        let listing = include::listing(&example.source);
+        let lines = Lines::read(&self.book.ws.book(), &run.to_string(), &listing)?;
+        let title = format!("{run}, GOMAXPROCS={}", run.procs[0]);
+        Ok(player::write(
+            &title,
+            &recording.trace,
+            Some((&listing, &lines)),
+            &id,
+        ))
+    }
+
     fn shown(&self, run: &Run, show: impl Fn(&Recording) -> String) -> Result<String, String> {
-        self.example(run)?;
         Ok(match self.recording(run, run.procs[0])? {
             Ok(recording) => show(&recording),
             Err(what) => panel::missing(&what),
@@ -173,15 +205,58 @@ impl ChapterRun<'_> {
     }
 
     /// The recorded run; inside, the words of the red box when the build is not strict.
-    fn recording(&self, run: &Run, procs: u32) -> Result<Result<Recording, String>, String> {
-        let found = self
-            .book
-            .ws
-            .snapshots
+    pub(super) fn recording(
+        &self,
+        run: &Run,
+        procs: u32,
+    ) -> Result<Result<Recording, String>, String> {
+        let snapshots = &self.book.ws.snapshots;
+        if run.pkg.is_empty() {
+            let found = snapshots
+                .named(&run.name)
+                .map_err(|error| format!("{error:#}"))?;
+            return self.or_missing(found, &format!("{}.snap", run.name));
+        }
+        self.example(run)?;
+        let found = snapshots
             .recording(&run.pkg, &run.name, procs, 1)
             .map_err(|error| format!("{error:#}"))?;
         let file = Snapshots::file_name(&run.pkg, &run.name, procs, 1);
         self.or_missing(found, &file)
+    }
+
+    /// The legend of the events of a run's stage, to tell a misspelt name.
+    pub(super) fn legend(&self, run: &Run) -> String {
+        let pkg = match run.pkg.as_str() {
+            "" => run.name.split("__").next().unwrap_or(""),
+            pkg => pkg,
+        };
+        let mut text = String::new();
+        // A recording under another name may be of any stage.
+        for stage in self.book.ws.stages() {
+            if pkg == stage || !pkg.starts_with("stage") {
+                let table = self.book.ws.snapshots.table(&format!("legend__{stage}"));
+                text.push_str(&table.ok().flatten().unwrap_or_default());
+            }
+        }
+        text
+    }
+
+    fn card(&mut self, name: &str) -> Result<String, String> {
+        let cards = exercises::cards(&self.book.ws.root)?;
+        let Some(card) = cards.iter().find(|card| card.name == name) else {
+            let known: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
+            return Err(format!(
+                "there is no exercise {name} in exercises/exercises.toml; there are: {}",
+                known.join(", ")
+            ));
+        };
+        if self.nth(&format!("exercise-{name}")) > 0 {
+            return Err(format!("the card of {name} stands on this page already"));
+        }
+        let text = card::write(card);
+        self.words.add(&text, self.deeper.is_some());
+        Ok(text)
     }
 
     fn table(&self, name: &str) -> Result<String, String> {

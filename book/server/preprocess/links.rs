@@ -92,12 +92,14 @@ fn scan(text: &str) -> (Vec<Link>, BTreeSet<String>) {
             Event::Start(Tag::Heading { id, .. }) => {
                 heading = Some((id.map(|id| id.to_string()), String::new()));
             }
+            // mdBook gives an id to each term of a definition list too: a glossary's.
+            Event::Start(Tag::DefinitionListTitle) => heading = Some((None, String::new())),
             Event::Text(words) | Event::Code(words) => {
                 if let Some((_, text)) = &mut heading {
                     text.push_str(&words);
                 }
             }
-            Event::End(TagEnd::Heading(_)) => {
+            Event::End(TagEnd::Heading(_) | TagEnd::DefinitionListTitle) => {
                 if let Some((id, text)) = heading.take() {
                     let id = id.unwrap_or_else(|| heading_id(&text));
                     ids.insert(unique(id, &ids));

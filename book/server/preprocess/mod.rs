@@ -4,11 +4,19 @@
 //! without one. Here every such mistake stops the build and names chapter and line. All
 //! problems of all chapters are collected first, so that one build shows them all.
 
+mod card;
+mod chapter;
 pub mod directive;
+mod drawing;
 mod expand;
 mod include;
 mod links;
+mod mechanisms;
 mod panel;
+mod player;
+mod predict;
+pub mod query;
+mod reading;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -86,9 +94,15 @@ impl Preprocessor for Safepoint {
     fn run(&self, _ctx: &PreprocessorContext, mut book: Book) -> Result<Book> {
         let mut problems = Vec::new();
         let mut done: Vec<Expanded> = Vec::new();
+        let mut pages = Vec::new();
         book.for_each_mut(|item| {
             if let Some((chapter, path)) = with_source(item) {
-                let expanded = self.chapter(path, &chapter.content, &mut problems);
+                pages.push(mechanisms::page(&path, &chapter.content));
+            }
+        });
+        book.for_each_mut(|item| {
+            if let Some((chapter, path)) = with_source(item) {
+                let expanded = self.chapter(path, &chapter.content, &pages, &mut problems);
                 chapter.content = expanded.text.clone();
                 done.push(expanded);
             }

@@ -10,13 +10,15 @@ use crate::snapshot::Recording;
 use crate::trace::Trace;
 use crate::workspace::Example;
 
-/// An example: its source, the panel that runs it, and what was recorded.
+/// An example: its source, the panel that runs it, and what was recorded; the first recorded
+/// run is unfolded if `open`.
 pub fn example(
     example: &Example,
     id: Option<String>,
     listing: bool,
     recorded: &[(u32, Result<Recording, String>)],
     known: &[u32],
+    open: bool,
 ) -> String {
     let id = id.map_or(String::new(), |id| format!(" id=\"{id}\""));
     let mut out = format!("<div class=\"sp-example\"{id}>\n\n");
@@ -32,7 +34,7 @@ pub fn example(
     out.push_str(&place(example, first, known));
     for (index, (procs, recording)) in recorded.iter().enumerate() {
         match recording {
-            Ok(recording) => out.push_str(&recorded_run(*procs, recording, index == 0)),
+            Ok(recording) => out.push_str(&recorded_run(*procs, recording, open && index == 0)),
             Err(what) => out.push_str(&format!("{}\n\n", missing(what))),
         }
     }

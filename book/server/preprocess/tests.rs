@@ -1,5 +1,7 @@
 //! Each rule stops a build, with chapter and line. Each test writes a small book.
 
+mod blocks;
+
 use std::fs;
 use std::path::Path;
 

@@ -40,6 +40,15 @@ pub async fn status(State(app): State<Arc<App>>) -> Response {
     )
 }
 
+/// `GET /api/progress`: how far the reader is, and which page holds which card.
+pub async fn progress(State(app): State<Arc<App>>) -> Response {
+    let exercises = crate::exercises::progress(&app.ws.root);
+    answer(
+        StatusCode::OK,
+        &json!({"exercises": exercises, "pages": app.site.cards()}),
+    )
+}
+
 /// `POST /api/run`
 pub async fn run(State(app): State<Arc<App>>, body: Bytes) -> Response {
     let wish: Wish = match serde_json::from_slice(&body) {

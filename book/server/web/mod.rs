@@ -66,6 +66,7 @@ impl App {
     pub fn router(self: &Arc<App>) -> Router {
         Router::new()
             .route("/api/status", get(api::status))
+            .route("/api/progress", get(api::progress))
             .route("/api/run", post(api::run))
             .route("/api/flag", post(api::flag))
             .route("/api/stop", post(api::stop))

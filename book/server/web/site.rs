@@ -5,7 +5,7 @@
 //! pages stay and say why. Pages in memory cannot be half-written, and no path of a request
 //! ever reaches the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,8 @@ pub struct Site {
 #[derive(Debug, Default)]
 struct State {
     files: HashMap<String, Bytes>,
+    /// The pages with cards of exercises, and the names on the cards.
+    cards: BTreeMap<String, Vec<String>>,
     /// The stamp of the sources of the last attempt, also of a failed one.
     stamp: Option<u64>,
     error: Option<String>,
@@ -56,6 +58,7 @@ impl Site {
         state.stamp = Some(stamp);
         match built {
             Ok(files) => {
+                state.cards = cards(&files);
                 state.files = files;
                 state.error = None;
             }
@@ -66,6 +69,11 @@ impl Site {
     /// Why the last build failed.
     pub fn error(&self) -> Option<String> {
         self.state().error.clone()
+    }
+
+    /// The pages with cards of exercises, and the names on the cards.
+    pub fn cards(&self) -> BTreeMap<String, Vec<String>> {
+        self.state().cards.clone()
     }
 
     /// A file by its path without the first `/`.
@@ -85,6 +93,27 @@ impl Site {
         // The state is replaced whole; a panic elsewhere cannot leave it half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn cards(files: &HashMap<String, Bytes>) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for (name, file) in files {
+        let Ok(text) = std::str::from_utf8(file) else {
+            continue;
+        };
+        if name == "print.html" || !name.ends_with(".html") {
+            continue;
+        }
+        let names: Vec<String> = text
+            .split(" data-exercise=\"")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split('"').next()?.to_string()))
+            .collect();
+        if !names.is_empty() {
+            found.insert(name.clone(), names);
+        }
+    }
+    found
 }
 
 fn load(dir: &Path, prefix: &str, files: &mut HashMap<String, Bytes>) -> Result<()> {

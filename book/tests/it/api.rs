@@ -68,6 +68,54 @@ fn only_our_own_pages_may_ask() {
     );
 }
 
+/// Only read, never written, and never an error: the file is the reader's own.
+#[test]
+fn progress_is_what_the_readers_file_says() {
+    let root = super::support::lesson("api");
+    let ws = safepoint_book::workspace::Workspace::at(&root);
+    let server = Server::start(ws, safepoint_book::run::Limits::default());
+    assert_eq!(server.get("/page.html").0, 200);
+    let ask = || {
+        let (status, text) = server.get("/api/progress");
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let file = root.join("exercises/.progress.toml");
+    for broken in [None, Some("x = ["), Some("half-plus-one = 1\n"), Some("")] {
+        if let Some(text) = broken {
+            fs::write(&file, text).unwrap();
+        }
+        let told = ask();
+        assert_eq!(told["exercises"], serde_json::json!({}), "{broken:?}");
+        assert_eq!(
+            told["pages"]["page.html"],
+            serde_json::json!(["half-plus-one"])
+        );
+    }
+    fs::write(
+        &file,
+        "[half-plus-one]\nsolved = true\nruns = 2\nlast = \"lost\"\n",
+    )
+    .unwrap();
+    assert_eq!(
+        ask()["exercises"]["half-plus-one"],
+        serde_json::json!({"solved": true, "runs": 2, "hints": 0})
+    );
+    let reply = request(
+        server.address,
+        "GET",
+        "/api/progress",
+        "Host: evil.example\r\n",
+        "",
+    );
+    assert_eq!(reply.status, 403);
+    assert_eq!(
+        server.post("/api/progress", "{}").0,
+        405,
+        "nobody writes it from a page"
+    );
+}
+
 #[test]
 fn a_run_streams_and_ends() {
     let server = Server::fake(LONG);

@@ -1,248 +1,322 @@
-//! The pages in a real browser: the panel works and nothing leaves this machine.
+//! The pages in a real browser: what one can press works, and nothing leaves this machine.
 //!
-//! It drives `chromedriver` (plain HTTP with JSON) where chromium and chromedriver are
-//! installed, and prints one line where they are not. The server is the one with the
-//! scripts, so no stage is compiled for it.
+//! The server is the one with the scripts, so no stage is compiled for it. Where there is
+//! no browser, each test prints one line and passes.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use serde_json::{Value, json};
+use safepoint_book::run::Limits;
+use safepoint_book::workspace::Workspace;
+use serde_json::Value;
 
-use super::support::{Server, request};
+use super::driver::Browser;
+use super::support::{Server, lesson, repository};
 
-/// A program of this name in the search path.
-fn installed(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .flat_map(|dir| names.iter().map(move |name| dir.join(name)))
-        .find(|file| file.is_file())
+/// The text of the first element that fits, as it is shown.
+fn text(browser: &Browser, css: &str) -> String {
+    let script = format!("return document.querySelector('{css}').innerText");
+    browser.script(&script).as_str().unwrap_or("").to_string()
 }
 
-/// A browser session; driver and browser end with it.
-struct Browser {
-    driver: Child,
-    address: SocketAddr,
-    session: String,
-    profile: PathBuf,
-}
-
-impl Browser {
-    fn start(driver: &Path, browser: &Path) -> Result<Browser, String> {
-        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile");
-        let _ = std::fs::remove_dir_all(&profile);
-        // A group of its own: the browser's many processes end with the driver.
-        let mut child = Command::new(driver)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let out = child.stdout.take().ok_or("no output")?;
-        let mut started = Browser {
-            driver: child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            session: String::new(),
-            profile,
-        };
-        let port = BufReader::new(out)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let rest = line.split("started successfully on port ").nth(1)?;
-                rest.trim_end_matches('.').parse().ok()
-            })
-            .ok_or("chromedriver did not start")?;
-        started.address.set_port(port);
-        let answer = started.call(
-            "POST",
-            "/session",
-            &json!({"capabilities": {"alwaysMatch": {
-                "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-                "goog:chromeOptions": {
-                    "binary": browser,
-                    "args": [
-                        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-                        "--no-first-run", "--disable-background-networking",
-                        "--disable-component-update", "--disable-sync",
-                        "--window-size=390,800",
-                        format!("--user-data-dir={}", started.profile.display()),
-                    ],
-                },
-            }}}),
-        );
-        match answer["sessionId"].as_str() {
-            Some(id) => {
-                started.session = format!("/session/{id}");
-                Ok(started)
-            }
-            None => Err(format!("chromium did not start: {answer}")),
-        }
-    }
-
-    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "GET" {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let text = request(self.address, method, path, "", &body).rest();
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        answer["value"].clone()
-    }
-
-    fn open(&self, url: &str) {
-        self.call(
-            "POST",
-            &format!("{}/url", self.session),
-            &json!({"url": url}),
-        );
-    }
-
-    /// The value of a script in the page.
-    fn script(&self, script: &str) -> Value {
-        let body = json!({"script": script, "args": []});
-        self.call("POST", &format!("{}/execute/sync", self.session), &body)
-    }
-
-    /// A click as a reader makes it: it fails when the button is hidden or covered.
-    fn click(&self, css: &str) {
-        let body = json!({"using": "css selector", "value": css});
-        let found = self.call("POST", &format!("{}/element", self.session), &body);
-        let id = found
-            .as_object()
-            .and_then(|element| element.values().next())
-            .and_then(Value::as_str)
-            .unwrap_or_else(|| panic!("no {css}: {found}"));
-        let answer = self.call(
-            "POST",
-            &format!("{}/element/{id}/click", self.session),
-            &json!({}),
-        );
-        assert!(answer.is_null(), "{css}: {answer}");
-    }
-
-    /// Waits until a script says true.
-    fn until(&self, what: &str, script: &str) {
-        let start = Instant::now();
-        while self.script(script) != Value::Bool(true) {
-            let status = self.script("return document.querySelector('.sp-panel').innerText");
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "never: {what}; {status}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn log(&self, kind: &str) -> Vec<Value> {
-        let path = format!("{}/se/log", self.session);
-        let entries = self.call("POST", &path, &json!({"type": kind}));
-        entries.as_array().cloned().unwrap_or_default()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() {
-            self.call("DELETE", &self.session, &Value::Null);
-        }
-        if let Ok(id) = i32::try_from(self.driver.id()) {
-            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-        }
-        let _ = self.driver.wait();
-        let _ = std::fs::remove_dir_all(&self.profile);
-    }
+fn open(browser: &Browser, server: &Server, path: &str) -> String {
+    let ours = format!("http://{}/", server.address);
+    browser.open(&format!("{ours}{path}"));
+    ours
 }
 
 #[test]
-fn the_panel_runs_replays_and_asks_nobody_else() {
-    let (Some(driver), Some(chromium)) = (
-        installed(&["chromedriver"]),
-        installed(&["chromium", "chromium-browser", "google-chrome"]),
-    ) else {
-        eprintln!("skipped: the browser test needs chromium and chromedriver");
+fn run_replay_and_raise_the_flag() {
+    let Some(browser) = Browser::get() else {
         return;
     };
     let server = Server::fake(Duration::from_secs(30));
-    let browser = match Browser::start(&driver, &chromium) {
-        Ok(browser) => browser,
-        Err(why) => {
-            eprintln!("skipped: the browser cannot be driven here ({why})");
-            return;
-        }
-    };
-    browser.open(&format!("http://{}/page.html", server.address));
+    let ours = open(&browser, &server, "page.html");
     browser.until(
-        "the panel is built",
-        "return !!document.querySelector('.sp-go')",
+        "the panels are built",
+        "return document.querySelectorAll('.sp-go').length === 2",
     );
     assert_eq!(
         browser.script("return document.documentElement.scrollWidth <= window.innerWidth"),
         true,
         "the page fits a narrow screen"
     );
-
-    browser.click(".sp-go");
+    browser.click("#example-stage1-fake-quick .sp-go");
     browser.until(
         "the run is over",
         "return !!document.querySelector('.sp-yours svg')",
     );
-    let log = browser.script("return document.querySelector('.sp-log').innerText");
-    assert!(
-        log.as_str()
-            .is_some_and(|log| log.contains("hello") && log.contains("warned")),
-        "{log}"
-    );
+    let log = text(&browser, ".sp-log");
+    assert!(log.contains("hello") && log.contains("warned"), "{log}");
     assert_eq!(
         browser.script("return document.querySelectorAll('.sp-line-err').length"),
         1,
         "standard error is marked"
     );
-
-    browser.click(".sp-pair button");
+    browser.click("#example-stage1-fake-quick .sp-pair button");
     browser.until(
         "the replay is equal",
         "return document.querySelector('.sp-status').textContent.includes('Equal to the recorded run')",
     );
 
-    let errors: Vec<Value> = browser
-        .log("browser")
-        .into_iter()
-        .filter(|e| e["level"] == "SEVERE")
-        .collect();
-    assert!(errors.is_empty(), "the page complains: {errors:?}");
+    let flag = "#example-stage1-fake-flag ";
+    assert_eq!(
+        browser.script(&format!(
+            "return document.querySelector('{flag} .sp-flag').disabled"
+        )),
+        true,
+        "nobody runs who could hear it"
+    );
+    browser.click(&format!("{flag}.sp-go"));
+    browser.until(
+        "the program waits for the flag",
+        &format!("return document.querySelector('{flag}.sp-log').innerText.includes('ready') && !document.querySelector('{flag}.sp-flag').disabled"),
+    );
+    browser.click(&format!("{flag}.sp-flag"));
+    browser.until(
+        "the flag was heard",
+        &format!("return document.querySelector('{flag}.sp-log').innerText.includes('heard')"),
+    );
+    assert!(browser.quiet_and_local(&ours) > 5, "the log was read");
+}
 
+#[test]
+fn the_player_follows_the_keys() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let server = Server::start(Workspace::at(lesson("player")), Limits::default());
+    let ours = open(&browser, &server, "page.html");
+    let now = || text(&browser, ".sp-now");
+    let lit = |part: &str| {
+        let script = format!(
+            "const l = document.querySelector('.sp-{part}-lines .sp-lit'); return l ? l.innerText : ''"
+        );
+        browser.script(&script).as_str().unwrap_or("").to_string()
+    };
+    browser.script("document.querySelector('.sp-player').focus()");
+    let keys = |names: &[&str]| browser.keys(names);
+
+    keys(&["ArrowRight", "ArrowRight"]);
+    assert!(now().starts_with("Event 2 of 20:"), "{}", now());
+    keys(&["ArrowLeft"]);
+    assert!(now().contains("ProcStart"), "{}", now());
+    keys(&["End"]);
+    assert!(now().starts_with("Event 20 of 20:"), "{}", now());
+    keys(&["Home"]);
+    assert!(now().starts_with("Event 1 of 20:"), "{}", now());
+    // main is made: its line of the trace, and no line of the listing, for none is known.
+    keys(&["ArrowRight"]);
+    assert!(
+        lit("trace").contains("GoCreate     g1 main"),
+        "{}",
+        lit("trace")
+    );
+    assert_eq!(lit("listing"), "");
+    // The same goroutine: started, makes hog_a.
+    keys(&["Shift+ArrowRight"]);
+    assert!(now().contains("GoStart g1"), "{}", now());
+    assert!(
+        lit("listing").contains("runtime.run(|| {"),
+        "{}",
+        lit("listing")
+    );
+    // The thread without a P asks; the next event of its lane is its next request.
+    keys(&["End", "Home"]);
+    for _ in 0..7 {
+        keys(&["ArrowRight"]);
+    }
+    assert!(now().contains("Preempt p0/g3"), "{}", now());
+    assert!(lit("listing").contains("me.raise_the_flag();"));
+    let state = text(&browser, ".sp-now-state");
+    assert_eq!(
+        state,
+        "Runs: g3 on p0. Could run and waits: g2. Blocked: g1."
+    );
+    keys(&["ArrowDown"]);
+    assert!(
+        now().contains("Preempt p0/g2") && now().contains("#2"),
+        "{}",
+        now()
+    );
+    keys(&["ArrowUp", "ArrowRight"]);
+    assert!(now().contains("GoPreempt coop"), "{}", now());
+    assert!(lit("listing").contains("fn work("), "{}", lit("listing"));
+    assert_eq!(
+        browser.script(
+            "const c = document.querySelector('.sp-cursor'); return c.getAttribute('visibility')"
+        ),
+        "visible"
+    );
+    browser.until(
+        "the lit line can be seen in its box",
+        "const l = document.querySelector('.sp-trace-lines .sp-lit').getBoundingClientRect(); \
+         const b = document.querySelector('.sp-trace-lines').getBoundingClientRect(); \
+         return l.top >= b.top && l.bottom <= b.bottom",
+    );
+    // Space plays and stops; the page itself stays where it is, and no key turns it.
+    keys(&["Space"]);
+    browser.until(
+        "it plays on",
+        "return document.querySelector('.sp-now').textContent.startsWith('Event 12')",
+    );
+    keys(&["Space"]);
+    assert_eq!(
+        text(&browser, ".sp-player-bar button:nth-of-type(3)"),
+        "Play"
+    );
+    assert_eq!(
+        browser.script("return location.pathname"),
+        "/page.html",
+        "no key turned the page"
+    );
+    let calm = browser.script("return document.querySelector('.sp-now').getAttribute('role')");
+    assert_eq!(calm, "status", "the event is read aloud");
+    browser.quiet_and_local(&ours);
+}
+
+#[test]
+fn a_prediction_by_keyboard() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let server = Server::start(Workspace::at(lesson("predict")), Limits::default());
+    let ours = open(&browser, &server, "page.html");
+    assert_eq!(
+        browser.script(
+            "return Array.from(document.querySelectorAll('.sp-option')).every(o => o.hidden)"
+        ),
+        true
+    );
+    browser.script("document.querySelector('.sp-choices input').focus()");
+    browser.keys(&["Space", "Enter"]);
+    let answer = text(&browser, ".sp-answer");
+    assert!(
+        answer.contains("No, that is not what was recorded."),
+        "{answer}"
+    );
+    assert!(answer.contains("Somebody asks."), "its own why: {answer}");
+    browser.keys(&["ArrowDown"]);
+    assert_eq!(
+        text(&browser, ".sp-answer"),
+        "",
+        "another choice, no answer yet"
+    );
+    browser.keys(&["Tab", "Enter"]);
+    let answer = text(&browser, ".sp-answer");
+    assert!(
+        answer.contains("Yes, that is what was recorded."),
+        "{answer}"
+    );
+    assert!(answer.contains("Once each eighth."), "{answer}");
+    browser.click(".sp-choices button[type=button]");
+    assert_eq!(
+        browser.script("return Array.from(document.querySelectorAll('.sp-option')).every(o => !o.hidden && o.open)"),
+        true,
+        "all reasons can be compared"
+    );
+    browser.quiet_and_local(&ours);
+}
+
+#[test]
+fn cards_show_the_readers_progress() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let root = lesson("progress");
+    let server = Server::start(Workspace::at(&root), Limits::default());
+    let ours = open(&browser, &server, "page.html");
+    let file = root.join("exercises/.progress.toml");
+    let shows = |what: &str| {
+        browser.script("window.dispatchEvent(new Event('focus'))");
+        browser.until(
+            what,
+            &format!(
+                "return document.querySelector('.sp-progress').textContent.includes('{what}')"
+            ),
+        );
+    };
+    // No file, a damaged one, and then the real thing.
+    shows("not tried yet");
+    fs::write(&file, "half-plus-one = [").unwrap();
+    shows("not tried yet");
+    fs::write(&file, "[half-plus-one]\nsolved = false\nruns = 3\n").unwrap();
+    shows("tried 3 times");
+    let tick = "const t = document.querySelector('#mdbook-sidebar .sp-tick'); return t ? t.textContent : ''";
+    assert_eq!(browser.script(tick), "");
+    fs::write(&file, "[half-plus-one]\nsolved = true\nruns = 4\n").unwrap();
+    shows("solved");
+    assert_eq!(browser.script(tick), " ✓", "beside the page in the sidebar");
+    browser.quiet_and_local(&ours);
+}
+
+/// Every page of the book, at the width of a phone and of a desk, in both themes.
+#[test]
+fn every_page_is_quiet_local_and_fits() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let root = repository();
+    let server = Server::start(Workspace::at(&root), Limits::default());
+    let ours = format!("http://{}/", server.address);
+    let summary = fs::read_to_string(root.join("book/chapters/SUMMARY.md")).unwrap();
+    let pages: BTreeSet<String> = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next()?.strip_suffix(".md"))
+        .map(|stem| format!("{stem}.html"))
+        .collect();
+    assert!(pages.len() >= 4, "{pages:?}");
     let mut requests = 0;
-    for entry in browser.log("performance") {
-        let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
-        let message = &message["message"];
-        if message["method"] == "Network.requestWillBeSent" {
-            let ours = format!("http://{}/", server.address);
-            let params = &message["params"];
-            // The browser's own start page is none of our business.
-            if !params["documentURL"]
-                .as_str()
-                .unwrap_or("")
-                .starts_with(&ours)
-            {
-                continue;
-            }
-            let url = params["request"]["url"].as_str().unwrap_or("");
+    for (width, theme) in [(360, "light"), (1200, "navy")] {
+        browser.width(width);
+        browser.open(&ours);
+        browser.script(&format!("localStorage.setItem('mdbook-theme', '{theme}')"));
+        for page in &pages {
+            browser.open(&format!("{ours}{page}"));
+            let shown = browser.script("return document.documentElement.className");
             assert!(
-                url.starts_with(&ours) || url.starts_with("data:"),
-                "asked for {url}"
+                shown.as_str().is_some_and(|shown| shown.contains(theme)),
+                "{shown}"
             );
-            requests += 1;
+            assert_eq!(
+                browser.script(TOO_WIDE),
+                Value::Array(Vec::new()),
+                "{page} at {width} pixels: these are wider than the page"
+            );
+            assert_eq!(
+                browser.script(CROWDED),
+                Value::Array(Vec::new()),
+                "{page}: these texts of a figure overlap or are cut off"
+            );
+            requests += browser.quiet_and_local(&ours);
         }
     }
-    assert!(requests > 5, "the log of requests was read");
+    assert!(requests > 5 * pages.len(), "the log of requests was read");
 }
+
+/// What makes the page itself scroll sideways.
+const TOO_WIDE: &str = "\
+const wide = document.documentElement.clientWidth;
+if (document.documentElement.scrollWidth <= wide) return [];
+return Array.from(document.querySelectorAll('main *'))
+    .filter(e => e.getBoundingClientRect().right > wide + 1)
+    .map(e => e.tagName + '.' + e.className).slice(0, 5).concat(['something']);";
+
+/// Texts of a drawing that lie on each other, or beyond its edge.
+const CROWDED: &str = "\
+const bad = [];
+for (const svg of document.querySelectorAll('.sp-drawing')) {
+    const box = svg.viewBox.baseVal;
+    const texts = Array.from(svg.querySelectorAll('text')).map(t => [t.textContent, t.getBBox()]);
+    texts.forEach(([text, b], i) => {
+        if (b.x < 0 || b.y < 0 || b.x + b.width > box.width || b.y + b.height > box.height) bad.push(text);
+        for (const [other, o] of texts.slice(i + 1)) {
+            const across = Math.min(b.x + b.width, o.x + o.width) - Math.max(b.x, o.x);
+            const down = Math.min(b.y + b.height, o.y + o.height) - Math.max(b.y, o.y);
+            if (across > 1 && down > 4) bad.push(text + ' / ' + other);
+        }
+    });
+}
+return bad;";

@@ -4,6 +4,9 @@
 mod api;
 #[cfg(unix)]
 mod browser;
+#[cfg(unix)]
+mod driver;
+mod figures;
 mod pages;
 #[cfg(unix)]
 mod program;

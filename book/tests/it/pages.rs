@@ -21,15 +21,37 @@ fn pages() -> &'static Path {
     })
 }
 
+/// All finished pages, by their path relative to the book's top.
 fn html() -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(pages()).unwrap().flatten() {
-        let name = entry.file_name().into_string().unwrap();
-        if name.ends_with(".html") {
-            found.push((name, fs::read_to_string(entry.path()).unwrap()));
+    fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), found);
+            } else if name.ends_with(".html") {
+                found.push((name, fs::read_to_string(entry.path()).unwrap()));
+            }
         }
     }
+    let mut found = Vec::new();
+    walk(pages(), "", &mut found);
     found
+}
+
+/// Where a relative link of a page leads.
+fn target(page: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = page.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// The values of an attribute.
@@ -87,7 +109,9 @@ fn every_link_of_the_finished_pages_leads_somewhere() {
         .map(|(name, text)| (name.as_str(), values(text, "id").into_iter().collect()))
         .collect();
     for (name, text) in &pages_by_name {
-        if name == "404.html" || name == "print.html" {
+        // The page for wrong addresses cannot know how deep it is, and `toc.html` is shown
+        // in a frame of other pages.
+        if ["404.html", "print.html", "toc.html"].contains(&name.as_str()) {
             continue;
         }
         for url in values(text, "href") {
@@ -95,10 +119,14 @@ fn every_link_of_the_finished_pages_leads_somewhere() {
                 continue;
             }
             let (file, id) = url.split_once('#').unwrap_or((url, ""));
-            let file = if file.is_empty() { name } else { file };
-            assert!(pages().join(file).is_file(), "{name} links to {url}");
+            let file = if file.is_empty() {
+                name.clone()
+            } else {
+                target(name, file)
+            };
+            assert!(pages().join(&file).is_file(), "{name} links to {url}");
             if !id.is_empty() {
-                let known = ids.iter().find(|(page, _)| *page == file);
+                let known = ids.iter().find(|(page, _)| *page == file.as_str());
                 assert!(
                     known.is_some_and(|(_, ids)| ids.contains(id)),
                     "{name} links to {url}"
@@ -106,6 +134,29 @@ fn every_link_of_the_finished_pages_leads_somewhere() {
             }
         }
     }
+}
+
+/// The runner of the exercises names the page of each; there its card is.
+#[test]
+fn every_card_stands_where_the_exercises_say() {
+    let pages = html();
+    let mut wrong = Vec::new();
+    for card in safepoint_book::exercises::cards(&repository()).unwrap() {
+        assert!(!card.learn.is_empty(), "{} says what one learns", card.name);
+        let mark = format!("data-exercise=\"{}\"", card.name);
+        let found: Vec<&str> = pages
+            .iter()
+            .filter(|(name, text)| !name.ends_with("print.html") && text.contains(&mark))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if found != [card.page.as_str()] {
+            wrong.push(format!(
+                "{}: page = {:?}, but found on {found:?}",
+                card.name, card.page
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "exercises.toml:\n{}", wrong.join("\n"));
 }
 
 /// A folder with somebody's files is never replaced.

@@ -64,21 +64,29 @@ pub fn fixture() -> &'static Path {
             write(&root.join("book").join(file), &text);
         };
         copy(Path::new("book.toml"));
-        for entry in fs::read_dir(real.join("assets")).unwrap().flatten() {
-            copy(&Path::new("assets").join(entry.file_name()));
+        for folder in ["assets", "figures"] {
+            for entry in fs::read_dir(real.join(folder)).unwrap().flatten() {
+                copy(&Path::new(folder).join(entry.file_name()));
+            }
         }
         write(&root.join("book/chapters/SUMMARY.md"), "# Summary\n\n- [Page](page.md)\n");
-        write(&root.join("book/chapters/page.md"), "# The page\n\n{{#example stage1-fake/quick nolisting}}\n");
+        write(&root.join("book/chapters/page.md"), "# The page\n\n{{#example stage1-fake/quick nolisting}}\n\n{{#example stage1-fake/flag nolisting}}\n");
         write(&root.join("stage1-fake/Cargo.toml"), "");
         let text = TRACE.replace('\n', "\\n");
         for (name, body) in PROGRAMS {
-            let source = "//! A program of the tests.\n//! Try: --loud\n";
-            write(&root.join(format!("stage1-fake/examples/{name}.rs")), source);
+            let mut source = "//! A program of the tests.\n//! Try: --loud\n".to_string();
+            if name == "flag" {
+                source.push_str("// third_party(: somebody who can be asked to raise it\n");
+            }
+            write(&root.join(format!("stage1-fake/examples/{name}.rs")), &source);
             let body = body.replace("\"$TEXT\"", "").replace("'%s'", &format!("'{text}'"));
             script(&bin.join(name), &body);
         }
         let snapshot = format!("---\nsource: x\n---\nexit 0\n--- output\nhello \n--- trace\n{TRACE}");
-        write(&root.join("tests/snapshots/stage1-fake__quick__p1__seed1.snap"), &snapshot);
+        for name in ["quick", "flag"] {
+            let file = format!("tests/snapshots/stage1-fake__{name}__p1__seed1.snap");
+            write(&root.join(file), &snapshot);
+        }
         // `cargo build -p PKG --example NAME ...`
         script(&root.join("cargo"), &format!(
             "[ \"$2\" = --examples ] && exit 0\n[ \"$5\" = broken ] && {{ echo 'error: no such thing' >&2; exit 101; }}\necho \"   Compiling $5\" >&2\necho '{{\"reason\":\"compiler-artifact\",\"target\":{{\"kind\":[\"example\"],\"name\":\"'$5'\"}},\"executable\":\"{}/'$5'\"}}'\n",
@@ -87,6 +95,44 @@ pub fn fixture() -> &'static Path {
         root
     })
 }
+
+/// A workspace with one page of everything that a reader can operate: a question, a player,
+/// a card. The example and its listing are real, the recorded run is the sample.
+pub fn lesson(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lesson-{name}"));
+    let _ = fs::remove_dir_all(&root);
+    let real = repository();
+    let mut files = vec![
+        "book/book.toml".to_string(),
+        "exercises/exercises.toml".to_string(),
+        "stage1-coop/examples/two_hogs.rs".to_string(),
+        "tests/snapshots/legend__stage1-coop.snap".to_string(),
+    ];
+    for folder in ["book/assets", "book/figures"] {
+        for entry in fs::read_dir(real.join(folder)).unwrap().flatten() {
+            files.push(format!("{folder}/{}", entry.file_name().to_string_lossy()));
+        }
+    }
+    for file in &files {
+        let text = fs::read_to_string(real.join(file)).unwrap();
+        write(&root.join(file), &text);
+    }
+    write(&root.join("stage1-coop/Cargo.toml"), "");
+    write(
+        &root.join("tests/snapshots/stage1-coop__two_hogs__p1__seed1.snap"),
+        SAMPLE,
+    );
+    write(
+        &root.join("book/chapters/SUMMARY.md"),
+        "# Summary\n\n- [Page](page.md)\n- [Other](other.md)\n",
+    );
+    write(&root.join("book/chapters/other.md"), "# Other\n");
+    write(&root.join("book/chapters/page.md"), LESSON);
+    root
+}
+
+const SAMPLE: &str = include_str!("../samples/stage1-coop__two_hogs__p1__seed1.snap");
+const LESSON: &str = "# The page\n\n{{#page core}}\n\n{{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}\nHow often?\n\n- 0: Somebody asks.\n- 2: Once each eighth.\n- 9: Too often.\n{{/predict}}\n\n{{#player stage1-coop/two_hogs procs=1}}\n\n{{#exercise half-plus-one}}\n";
 
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();

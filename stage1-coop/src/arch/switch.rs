@@ -44,6 +44,7 @@ pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
     // SAFETY: the compiler is told of every register that does not survive. Memory: no
     // `nomem`, so it assumes that all of it may have changed.
     unsafe {
+        // ANCHOR: gogo
         asm!(
             "push rbx",
             "push rbp",
@@ -66,6 +67,7 @@ pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
             lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
             clobber_abi("C"),
         );
+        // ANCHOR_END: gogo
         (std::mem::transmute::<usize, McallFn>(f), &*back)
     }
 }
@@ -82,6 +84,7 @@ pub unsafe fn mcall(f: McallFn) {
     // SAFETY: as in `gogo`. `gp.m` is the M that runs us, and its `g0.sched` was saved by
     // the `gogo` that brought us here.
     unsafe {
+        // ANCHOR: mcall
         asm!(
             "push rbx",
             "push rbp",
@@ -137,6 +140,7 @@ pub unsafe fn mcall(f: McallFn) {
             lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
             clobber_abi("C"),
         );
+        // ANCHOR_END: mcall
     }
 }
 
@@ -188,6 +192,7 @@ pub(crate) unsafe extern "C-unwind" fn on_stack(arg: *mut (), f: usize, sp: usiz
     )
 }
 
+// ANCHOR: gostart
 /// Where a fresh goroutine starts: its `sched.pc`. Nobody called it, and the CFI says that
 /// too (`undefined rip`): a backtrace ends here instead of running off the stack.
 #[unsafe(naked)]
@@ -203,6 +208,7 @@ unsafe extern "C" fn gostart() {
         entry = sym crate::newproc::goentry,
     )
 }
+// ANCHOR_END: gostart
 
 pub(crate) fn gostart_pc() -> usize {
     gostart as *const () as usize

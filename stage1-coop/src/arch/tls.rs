@@ -85,6 +85,7 @@ pub fn getg() -> &'static G {
     }
 }
 
+// ANCHOR: getm
 /// The M of the calling thread.
 ///
 /// # Panics
@@ -102,7 +103,9 @@ pub fn getm() -> &'static M {
 fn foreign_thread() -> ! {
     panic!("this operation of the runtime needs a goroutine, and this thread runs none")
 }
+// ANCHOR_END: getm
 
+// ANCHOR: getm_opt
 #[inline(always)]
 pub(crate) fn getm_opt() -> Option<&'static M> {
     let m: *const M;
@@ -112,6 +115,7 @@ pub(crate) fn getm_opt() -> Option<&'static M> {
         m.as_ref()
     }
 }
+// ANCHOR_END: getm_opt
 
 /// Whether the caller runs on a goroutine's stack (not on `g0`, not on a foreign thread).
 #[inline]

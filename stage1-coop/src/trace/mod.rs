@@ -8,6 +8,7 @@
 mod buffer;
 mod chrome;
 mod kinds;
+pub(crate) mod map;
 mod text;
 
 pub(crate) use buffer::Buffer;
@@ -49,7 +50,7 @@ pub(crate) enum Form {
 pub(crate) fn start(output: Option<Output>) {
     KEEP.store(output.is_some(), Relaxed);
     START.store(os::monotonic(), Relaxed);
-    ON.store(output.is_some() || lab::enabled(), SeqCst);
+    ON.store(output.is_some() || map::is_open() || lab::enabled(), SeqCst);
     *OUTPUT.lock().expect("no panic while it is held") = output;
 }
 
@@ -127,15 +128,19 @@ pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
     } else {
         os::monotonic() - START.load(Relaxed)
     };
-    if KEEP.load(Relaxed) {
-        mp.trace.push(Event {
+    if KEEP.load(Relaxed) || map::is_open() {
+        let event = Event {
             time,
             kind,
             args,
             p: mp.p.get().map_or(-1, |p| p.id.get() as i32),
             g: mp.curg.get().map_or(0, |g| g.goid.get() as u32),
             flow,
-        });
+        };
+        map::record(mp.id.get(), &event);
+        if KEEP.load(Relaxed) {
+            mp.trace.push(event);
+        }
     }
     if lab::enabled() {
         lab::pass();

@@ -12,40 +12,52 @@ pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
     let mut out = String::new();
     header(&mut out, run);
     for (time, m, e) in events {
-        let args = arguments(e);
-        let p = if e.p < 0 {
-            "--".into()
-        } else {
-            format!("p{}", e.p)
-        };
-        let g = if e.g == 0 {
-            "--".into()
-        } else {
-            format!("g{}", e.g)
-        };
-        let mut line = format!(
-            "{:>9}  {:<3} {:<3} {:<4} {:<12} {}",
-            millis(*time),
-            format!("m{m}"),
-            p,
-            g,
-            e.kind.name,
-            args
-        );
-        if e.flow != 0 {
-            let _ = write!(
-                line,
-                "{:width$} #{}",
-                "",
-                e.flow,
-                width = 66usize.saturating_sub(line.len())
-            );
-        }
-        out.push_str(line.trim_end());
+        let begin = out.len();
+        let _ = write_line(&mut out, *time, *m, e);
+        out.truncate(begin + out[begin..].trim_end().len());
         out.push('\n');
     }
     totals(&mut out, run, events);
     out
+}
+
+/// One event as a line. It allocates nothing by itself: a signal handler may write one.
+pub(super) fn write_line(out: &mut dyn Write, time: u64, m: usize, e: &Event) -> std::fmt::Result {
+    let mut out = Counted { out, len: 0 };
+    write!(
+        out,
+        "{:>5}.{:03}  m{m:<2} ",
+        time / 1_000_000,
+        time / 1000 % 1000
+    )?;
+    match e.p {
+        ..0 => out.write_str("--  ")?,
+        p => write!(out, "p{p:<2} ")?,
+    }
+    match e.g {
+        0 => out.write_str("--   ")?,
+        g => write!(out, "g{g:<3} ")?,
+    }
+    write!(out, "{:<12} ", e.kind.name)?;
+    write_arguments(&mut out, e)?;
+    if e.flow != 0 {
+        let width = 66usize.saturating_sub(out.len);
+        write!(out, "{:width$} #{}", "", e.flow)?;
+    }
+    Ok(())
+}
+
+/// Counts what goes through.
+struct Counted<'a> {
+    out: &'a mut dyn Write,
+    len: usize,
+}
+
+impl Write for Counted<'_> {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        self.len += s.len();
+        self.out.write_str(s)
+    }
 }
 
 fn header(out: &mut String, run: &Run) {
@@ -90,25 +102,30 @@ pub(super) fn millis(ns: u64) -> String {
 /// The arguments of an event, by the form of its kind.
 pub(super) fn arguments(e: &Event) -> String {
     let mut out = String::new();
+    let _ = write_arguments(&mut out, e);
+    out
+}
+
+fn write_arguments(out: &mut dyn Write, e: &Event) -> std::fmt::Result {
     let mut args = e.args.iter().copied();
     let mut rest = e.kind.form;
     while let Some(open) = rest.find('{') {
-        out.push_str(&rest[..open]);
+        out.write_str(&rest[..open])?;
         let mut next = || args.next().unwrap_or(0);
         match &rest[open..open + 3] {
-            "{n}" => {
-                let _ = write!(out, "{}", next());
+            "{n}" => write!(out, "{}", next())?,
+            "{t}" => {
+                let ns = next();
+                write!(out, "{}.{:03}", ns / 1_000_000, ns / 1000 % 1000)?;
             }
-            "{t}" => out.push_str(&millis(next())),
             _ => {
                 let (ptr, len) = (next(), next());
-                out.push_str(str_from_words(ptr as usize, len as usize));
+                out.write_str(str_from_words(ptr as usize, len as usize))?;
             }
         }
         rest = &rest[open + 3..];
     }
-    out.push_str(rest);
-    out
+    out.write_str(rest)
 }
 
 fn is(e: &Event, kind: &'static Kind) -> bool {

@@ -1,0 +1,182 @@
+//! The trace player: the picture of a recorded run, event by event.
+//!
+//! The page holds everything: the picture, the trace, the listing, and for each event its
+//! place in all three. Without a script, and in print, the picture is there and the two
+//! texts are folds. The script adds the keys and the light; it computes nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::panel::{escape, picture};
+use crate::figure;
+use crate::lines::Lines;
+use crate::trace::{Event, Trace};
+
+/// The HTML of a player. `title` names the run; `listing` is shown when lines are known.
+pub fn write(title: &str, text: &str, listing: Option<(&str, &Lines)>, id: &str) -> String {
+    let trace = Trace::parse(text);
+    let Some((svg, spots)) = figure::draw_with_spots(&trace) else {
+        return picture(None);
+    };
+    let known = listing.map_or_else(
+        || vec![None; trace.events.len()],
+        |(_, lines)| lines.of(&trace),
+    );
+    let now = states(&trace);
+    let steps: Vec<serde_json::Value> = trace
+        .events
+        .iter()
+        .zip(&spots)
+        .enumerate()
+        .map(|(index, (event, spot))| {
+            json!({
+                "x": round(spot.x),
+                "y": spot.lane.map(round),
+                "z": spot.goroutine.map(round),
+                "t": event.line,
+                "s": known[index],
+                "g": event.subject(),
+                "l": lane(event),
+                "e": event.describe(),
+                "n": now[index],
+            })
+        })
+        .collect();
+    let steps = serde_json::to_string(&steps).unwrap_or_default();
+    let mut out = format!(
+        "<div class=\"sp-player\" id=\"{id}\" data-title=\"{}\" data-steps=\"{}\">\n{}\n<details class=\"sp-full sp-part\">\n<summary>The whole trace, {} events</summary>\n\n{}\n</details>\n",
+        escape(title),
+        escape(&steps),
+        picture(Some(&svg)),
+        trace.events.len(),
+        numbered("sp-trace-lines", "Trace", text.trim_end()),
+    );
+    if let Some((listing, lines)) = listing
+        && !lines.is_empty()
+    {
+        out.push_str(&format!(
+            "<details class=\"sp-full sp-part\">\n<summary>The listing</summary>\n\n{}\n</details>\n",
+            numbered("sp-listing-lines", "Listing", listing)
+        ));
+    }
+    out.push_str("</div>\n");
+    out
+}
+
+/// A text of which each line can be lit. It is no `code`: the page's highlighter would
+/// take the lines apart.
+fn numbered(class: &str, what: &str, text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| format!("<span class=\"sp-l\">{}</span>", escape(line)))
+        .collect();
+    format!(
+        "<pre class=\"sp-lines {class}\" tabindex=\"0\" role=\"group\" aria-label=\"{what}\">{}</pre>\n",
+        lines.join("\n")
+    )
+}
+
+fn lane(event: &Event) -> Option<String> {
+    match (event.p, event.m) {
+        (Some(p), _) => Some(format!("p{p}")),
+        (None, Some(m)) => Some(format!("m{m}")),
+        (None, None) => None,
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// After each event, who runs where, who could run and waits for a P, and who is blocked.
+fn states(trace: &Trace) -> Vec<String> {
+    #[derive(PartialEq)]
+    enum Now {
+        Runs(u32),
+        Waits,
+        Blocked,
+    }
+    let mut state: BTreeMap<u32, Now> = BTreeMap::new();
+    let mut out = Vec::new();
+    for event in &trace.events {
+        match (event.name.as_str(), event.named(), event.g) {
+            ("GoCreate" | "GoUnblock", Some(g), _) | ("GoSched" | "GoPreempt", _, Some(g)) => {
+                state.insert(g, Now::Waits);
+            }
+            ("GoStart", Some(g), _) => {
+                if let Some(p) = event.p {
+                    state.insert(g, Now::Runs(p));
+                }
+            }
+            ("GoBlock", _, Some(g)) => {
+                state.insert(g, Now::Blocked);
+            }
+            ("GoEnd", _, Some(g)) => {
+                state.remove(&g);
+            }
+            _ => {}
+        }
+        let list = |wanted: &dyn Fn(&Now) -> bool| {
+            let all: Vec<String> = state
+                .iter()
+                .filter(|(_, now)| wanted(now))
+                .map(|(g, now)| match now {
+                    Now::Runs(p) => format!("g{g} on p{p}"),
+                    _ => format!("g{g}"),
+                })
+                .collect();
+            if all.is_empty() {
+                "nobody".to_string()
+            } else {
+                all.join(", ")
+            }
+        };
+        out.push(format!(
+            "Runs: {}. Could run and waits: {}. Blocked: {}.",
+            list(&|now| matches!(now, Now::Runs(_))),
+            list(&|now| *now == Now::Waits),
+            list(&|now| *now == Now::Blocked),
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOGS: &str = include_str!("../../tests/samples/stage1-coop__two_hogs__p1__seed1.snap");
+
+    #[test]
+    fn each_event_has_its_place_in_the_texts() {
+        let text = HOGS.split("--- trace\n").nth(1).unwrap();
+        let html = write("hogs", text, None, "player-1");
+        let steps = html.split("data-steps=\"").nth(1).unwrap();
+        let steps = steps.split('"').next().unwrap().replace("&quot;", "\"");
+        let steps: Vec<serde_json::Value> = serde_json::from_str(&steps).unwrap();
+        let trace = Trace::parse(text);
+        assert_eq!(steps.len(), trace.events.len());
+        for (step, event) in steps.iter().zip(&trace.events) {
+            let line = text.lines().nth(step["t"].as_u64().unwrap() as usize);
+            assert!(line.unwrap().contains(&event.name), "{step}");
+            assert!(step["s"].is_null(), "no line is invented");
+            assert!(step["x"].is_number() && step["y"].is_number());
+        }
+        // When the first hog is asked, the other one waits and main is blocked.
+        assert_eq!(
+            steps[7]["n"],
+            "Runs: g3 on p0. Could run and waits: g2. Blocked: g1."
+        );
+        assert_eq!(
+            (steps[7]["g"].as_u64(), steps[7]["l"].as_str()),
+            (Some(3), Some("m1"))
+        );
+        assert!(!html.contains("The listing"));
+    }
+
+    #[test]
+    fn a_trace_without_events() {
+        assert!(write("none", "# nothing\n", None, "player-1").contains("no events to draw"));
+    }
+}

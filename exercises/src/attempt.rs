@@ -1,0 +1,298 @@
+//! What an attempt and its judge say to each other.
+//!
+//! An attempt is a program: a scenario of the exercise with the learner's piece in it. It
+//! runs one *case* and ends. It may do anything on the way (loop, crash, hang), so it runs
+//! as a child process, and everything it says is plain text: lines on stdout that begin
+//! with `@`, and its trace. The judge sits in the parent.
+//!
+//! Nothing of Go corresponds to this file.
+
+use ::tests::trace_of::Trace;
+use std::time::Duration;
+
+/// One situation in which a piece must do the right thing.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, as the attempt gets it.
+    pub name: &'static str,
+    /// What happens in it, for the learner.
+    pub what: &'static str,
+    /// The number of Ps.
+    pub procs: usize,
+    /// The seeds with which it runs, in lockstep; none: once, free-running.
+    pub seeds: &'static [u64],
+}
+
+/// How the learner's part of an exercise is made and judged.
+#[derive(Clone, Copy)]
+pub struct Exercise {
+    /// Its name.
+    pub name: &'static str,
+    /// What the learner edits.
+    pub kind: Kind,
+    /// The cases, simplest first.
+    pub cases: &'static [Case],
+    /// Runs a case with the stage's own piece: the expected trace comes from here.
+    pub reference: fn(&str),
+}
+
+/// What the learner edits.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Rust, judged by what each case shows.
+    Rust(fn(&Case, &Run) -> Result<(), Fault>),
+    /// Answers about a trace, judged all at once.
+    Answers(fn(&Trace, &toml::Table) -> Result<(), Fault>),
+}
+
+impl Kind {
+    /// The ending of the learner's file.
+    pub fn ending(&self) -> &'static str {
+        match self {
+            Kind::Rust(_) => "rs",
+            Kind::Answers(_) => "toml",
+        }
+    }
+}
+
+/// What a run of a case showed.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// Exit status, if it got that far.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The runner ended it.
+    pub limit: Option<Limit>,
+    /// What it wrote to stdout.
+    pub out: String,
+    /// What it wrote to stderr.
+    pub err: String,
+    /// Its trace, as far as it got.
+    pub trace: Trace,
+    /// The same as text.
+    pub text: String,
+}
+
+/// Why the runner ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// It took too long.
+    Time(Duration),
+    /// It took too much memory, in MiB.
+    Memory(u64),
+}
+
+/// What is wrong with an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// A short name, the same whatever the details: tests and graders look at it.
+    pub rule: &'static str,
+    /// Which behaviour or invariant broke.
+    pub what: String,
+    /// One sentence on what that means.
+    pub meaning: String,
+    /// The event of the attempt's trace at which it shows.
+    pub at: Option<usize>,
+}
+
+impl Fault {
+    /// A fault without an event.
+    pub fn new(rule: &'static str, what: impl Into<String>, meaning: impl Into<String>) -> Fault {
+        Fault {
+            rule,
+            what: what.into(),
+            meaning: meaning.into(),
+            at: None,
+        }
+    }
+
+    /// The same, seen at this event.
+    pub fn at(mut self, event: usize) -> Fault {
+        self.at = Some(event);
+        self
+    }
+}
+
+impl Run {
+    /// What the attempt says about `key`: the rest of the line `@ key ...`, the first one.
+    pub fn says<'a>(&'a self, key: &'a str) -> Option<&'a str> {
+        self.all(key).next()
+    }
+
+    /// Everything that it says about `key`.
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.out.lines().filter_map(move |line| {
+            let rest = line.strip_prefix("@ ")?.strip_prefix(key)?;
+            (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
+        })
+    }
+
+    /// The number in `@ key number`.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.says(key)?.parse().ok()
+    }
+
+    /// The line with which the runtime ended the process, if it did.
+    pub fn last_words(&self) -> Option<&str> {
+        self.err.lines().find_map(|line| {
+            line.strip_prefix("fatal error: ")
+                .or_else(|| line.strip_prefix("lockstep: "))
+                .or_else(|| line.strip_prefix("panic: "))
+        })
+    }
+
+    /// Nobody can run any more.
+    pub fn is_deadlock(&self) -> bool {
+        self.err.contains("lockstep: every thread sleeps")
+            || self.err.contains("all goroutines are asleep")
+    }
+
+    /// The time limit ended it, or the laboratory noticed that it cannot end.
+    pub fn is_endless(&self) -> bool {
+        matches!(self.limit, Some(Limit::Time(_)))
+            || self.err.contains("loop never ends")
+            || self.err.contains("does not end")
+    }
+
+    /// It ended by itself, with status 0.
+    ///
+    /// # Errors
+    /// A calm explanation of how it died.
+    pub fn ended_well(&self) -> Result<(), Fault> {
+        match self.death() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+
+    /// How it died, in words, if it did.
+    pub fn death(&self) -> Option<Fault> {
+        let last = self.trace.events.len().checked_sub(1);
+        let place = |fault: Fault| Some(Fault { at: last, ..fault });
+        if let Some(Limit::Memory(mib)) = self.limit {
+            return place(Fault::new(
+                "memory",
+                format!("It took more than {mib} MiB of memory and was ended."),
+                "Something is made again and again, and nothing of it is given back.",
+            ));
+        }
+        if self.is_endless() {
+            let what = match self.limit {
+                Some(Limit::Time(limit)) => {
+                    format!(
+                        "It had not ended after {} s and was stopped.",
+                        limit.as_secs()
+                    )
+                }
+                _ => "A loop in it never ends.".to_owned(),
+            };
+            return place(Fault::new(
+                "endless",
+                what,
+                "Either a loop has no way out, or it waits for something that never comes; the last event shows how far it got.",
+            ));
+        }
+        if self.is_deadlock() {
+            return place(Fault::new(
+                "deadlock",
+                "Every thread sleeps, and nothing is left that could wake one.",
+                "A goroutine waits for somebody who will never come, or can run and stands in no queue.",
+            ));
+        }
+        if self.err.contains("fatal error: stack overflow") {
+            return place(Fault::new(
+                "overflow",
+                "A goroutine's stack is full: 216 KiB were not enough.",
+                "A function calls itself without an end, or the stack was never allowed to grow.",
+            ));
+        }
+        if self.err.contains("has overflowed its stack") {
+            return place(Fault::new(
+                "overflow",
+                "A thread's stack is full.",
+                "A function calls itself without an end.",
+            ));
+        }
+        if self.err.contains("fatal error: unexpected signal")
+            || matches!(self.signal, Some(libc::SIGSEGV | libc::SIGBUS))
+        {
+            return place(Fault::new(
+                "segfault",
+                "It touched memory that is not there (a segmentation fault).",
+                "Safe code cannot do that by itself, so an invariant of a helper was broken: read what the card says about the ones that you call.",
+            ));
+        }
+        if let Some(signal) = self.signal {
+            let (rule, what) = match signal {
+                libc::SIGABRT => ("abort", "It ended itself by abort.".to_owned()),
+                libc::SIGKILL => (
+                    "killed",
+                    "It was killed from outside, perhaps by the system for want of memory."
+                        .to_owned(),
+                ),
+                n => ("signal", format!("Signal {n} ended it.")),
+            };
+            return place(Fault::new(
+                rule,
+                what,
+                "The run is over where its trace ends; look at the last event.",
+            ));
+        }
+        if self.code == Some(0) {
+            return None;
+        }
+        if let Some(words) = self.last_words() {
+            return place(Fault::new(
+                if self.err.contains("panic: ") {
+                    "panic"
+                } else {
+                    "throw"
+                },
+                format!("The runtime ended the process: {words}."),
+                "The scheduler checks its own invariants; this one does not hold any more.",
+            ));
+        }
+        place(Fault::new(
+            "status",
+            format!("It ended with status {}.", self.code.unwrap_or(-1)),
+            "The scenario should have ended with status 0.",
+        ))
+    }
+}
+
+/// Milliseconds after which an attempt saves its trace and ends, shortly before the runner
+/// would kill it.
+pub const LIMIT_VARIABLE: &str = "EXERCISE_LIMIT_MS";
+
+/// The `main` of an attempt: runs the case that the arguments name.
+pub fn enter(name: &str, case: impl FnOnce(&str)) {
+    let Some(which) = std::env::args().next_back().filter(|a| !a.starts_with('-')) else {
+        eprintln!(
+            "this is one attempt at an exercise; run it with: cargo run -p exercises -- run {name}"
+        );
+        std::process::exit(64);
+    };
+    if let Some(limit) = std::env::var(LIMIT_VARIABLE)
+        .ok()
+        .and_then(|v| v.parse().ok())
+    {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(limit));
+            eprintln!("the attempt does not end");
+            stage1_coop::exit(124);
+        });
+    }
+    case(&which);
+    use std::io::Write;
+    println!("@ end");
+    let _ = std::io::stdout().flush();
+}
+
+/// Runs `main` on the real runtime, with `procs` Ps unless the environment says otherwise.
+pub(crate) fn start(runtime: stage1_coop::Runtime, main: impl FnOnce() + Send + 'static) {
+    // SAFETY: the scenarios of this crate keep nothing that belongs to a thread across a
+    // yield; a learner's piece has no means to (no thread-locals in its helpers), and its
+    // card says so.
+    unsafe { runtime.run(main) };
+}

@@ -1,0 +1,121 @@
+//! Where things lie.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// The folders of the exercises.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The workspace.
+    pub root: PathBuf,
+    /// The learner's files.
+    pub work: PathBuf,
+    /// What the runner may write and throw away.
+    pub scratch: PathBuf,
+}
+
+impl Places {
+    /// The places of the workspace that this program was built in, or of another one.
+    ///
+    /// # Errors
+    /// If it is no workspace of ours.
+    pub fn new(root: Option<PathBuf>) -> Result<Places> {
+        let root = root.unwrap_or_else(|| {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .parent()
+                .map_or_else(PathBuf::new, Path::to_path_buf)
+        });
+        let root = root
+            .canonicalize()
+            .with_context(|| format!("{} cannot be found", root.display()))?;
+        anyhow::ensure!(
+            root.join("exercises/starters").is_dir(),
+            "{} holds no exercises; run this inside the repository, or name it with --root",
+            root.display()
+        );
+        let scratch = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), PathBuf::from)
+            .join("exercises");
+        Ok(Places {
+            work: root.join("exercises/work"),
+            scratch,
+            root,
+        })
+    }
+
+    /// The name of an exercise's file: `guard-check` is `guard_check.rs`.
+    pub fn file_name(name: &str, ending: &str) -> String {
+        format!("{}.{ending}", name.replace('-', "_"))
+    }
+
+    /// The learner's file.
+    pub fn work_file(&self, name: &str, ending: &str) -> PathBuf {
+        self.work.join(Places::file_name(name, ending))
+    }
+
+    /// What it was copied from.
+    pub fn starter(&self, name: &str, ending: &str) -> PathBuf {
+        self.root
+            .join("exercises/starters")
+            .join(Places::file_name(name, ending))
+    }
+
+    /// The solution.
+    pub fn solution(&self, name: &str, ending: &str) -> PathBuf {
+        self.root
+            .join("exercises/solutions")
+            .join(Places::file_name(name, ending))
+    }
+
+    /// The progress file.
+    pub fn progress(&self) -> PathBuf {
+        self.root.join("exercises/.progress.toml")
+    }
+
+    /// `path` as the learner would type it.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+
+    /// Copies the starter into the learner's folder, if there is no file yet.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn ensure_work_file(&self, name: &str, ending: &str) -> Result<PathBuf> {
+        let path = self.work_file(name, ending);
+        if !path.exists() {
+            let starter = self.starter(name, ending);
+            let text = std::fs::read(&starter)
+                .with_context(|| format!("cannot read {}", self.shown(&starter)))?;
+            std::fs::create_dir_all(&self.work)
+                .and_then(|()| write_whole(&path, &text))
+                .with_context(|| format!("cannot write {}", self.shown(&path)))?;
+        }
+        Ok(path)
+    }
+}
+
+/// Writes a file so that there is either the old one or the whole new one, also when the
+/// disk is full or the program is interrupted.
+///
+/// # Errors
+/// The system's.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = (|| {
+        use std::io::Write;
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}

@@ -1,0 +1,209 @@
+//! Failure output: what broke, where, the two traces side by side, and what it means.
+
+use super::Failure;
+use crate::attempt::Run;
+use ::tests::trace_of::{Event, Trace};
+use std::fmt::Write;
+
+/// Lines in front of the marked one, and behind it.
+const AROUND: usize = 5;
+
+/// The report for the learner. `width`: columns of the terminal.
+pub fn failure(failure: &Failure, width: usize) -> String {
+    let mut out = String::new();
+    let seed = failure
+        .seed
+        .map_or("free-running".to_owned(), |s| format!("seed {s}"));
+    let _ = writeln!(
+        out,
+        "  case      {} ({seed}): {}",
+        failure.case.name, failure.case.what
+    );
+    paragraph(&mut out, "broke", &failure.fault.what, width);
+    paragraph(&mut out, "means", &failure.fault.meaning, width);
+    let (mine, at) = (&failure.run.trace, failure.fault.at);
+    match &failure.reference {
+        Some(reference) if !reference.trace.events.is_empty() => {
+            out.push('\n');
+            out.push_str(&side_by_side(&reference.trace, mine, at, width));
+        }
+        _ if !mine.events.is_empty() => {
+            out.push('\n');
+            out.push_str(&alone(mine, at));
+        }
+        _ => {}
+    }
+    let said = last_lines(&failure.run);
+    if !said.is_empty() {
+        let _ = writeln!(out, "\n  what it said");
+        for line in said {
+            let _ = writeln!(out, "    {}", cut(line, width.saturating_sub(4)));
+        }
+    }
+    out
+}
+
+/// `text`, folded to the width, behind a word.
+fn paragraph(out: &mut String, word: &str, text: &str, width: usize) {
+    let room = width.saturating_sub(12).max(30);
+    let mut first = true;
+    for line in text.lines() {
+        let mut rest = line;
+        loop {
+            let mut end = rest.len();
+            if rest.chars().count() > room {
+                let limit = rest.char_indices().nth(room).map_or(rest.len(), |(i, _)| i);
+                // Lines that are to be pasted keep their shape.
+                end = rest[..limit].rfind(' ').filter(|&i| i > 0).unwrap_or(limit);
+            }
+            let label = if first { word } else { "" };
+            let _ = writeln!(out, "  {label:<9} {}", rest[..end].trim_end());
+            first = false;
+            rest = rest[end..].trim_start();
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// Where the two schedules part: the first event that differs, times apart.
+pub fn first_difference(expected: &Trace, actual: &Trace) -> Option<usize> {
+    let same = expected
+        .events
+        .iter()
+        .zip(&actual.events)
+        .take_while(|(e, a)| e.timeless() == a.timeless())
+        .count();
+    (same < expected.events.len() || same < actual.events.len()).then_some(same)
+}
+
+/// The two traces around the place where they part.
+fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usize) -> String {
+    let column = (width.saturating_sub(5) / 2).clamp(34, 60);
+    let part = first_difference(expected, actual);
+    let mut out = String::new();
+    let _ = writeln!(out, "   {:<column$}| yours", "expected (the stage's own)");
+    let middle = part.or(at).unwrap_or(0);
+    let from = middle.saturating_sub(AROUND);
+    let to = middle + AROUND + 1;
+    if from > 0 {
+        let _ = writeln!(out, "   {:<column$}|", format!("... {from} events before"));
+    }
+    for i in from..to.min(expected.events.len().max(actual.events.len())) {
+        let show = |t: &Trace| {
+            t.events.get(i).map_or(
+                if i == t.events.len() {
+                    "(the end)".into()
+                } else {
+                    String::new()
+                },
+                short,
+            )
+        };
+        let mark = if Some(i) == part { '>' } else { ' ' };
+        let (left, right) = (cut(&show(expected), column - 1), cut(&show(actual), column));
+        let line = format!(" {mark} {left:<column$}| {right}");
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    match part {
+        Some(_) => out.push_str(" > is the first event that differs\n"),
+        None => out.push_str("   the events are the same; look at what was printed\n"),
+    }
+    if let Some(at) = at
+        && !(from..to).contains(&at)
+        && let Some(e) = actual.events.get(at)
+    {
+        let _ = writeln!(out, "   the event that broke it, further on: {}", short(e));
+    }
+    out
+}
+
+/// One trace around an event.
+fn alone(trace: &Trace, at: Option<usize>) -> String {
+    let mut out = String::new();
+    let middle = at.unwrap_or(0);
+    let from = middle.saturating_sub(AROUND);
+    for (i, e) in trace
+        .events
+        .iter()
+        .enumerate()
+        .skip(from)
+        .take(2 * AROUND + 1)
+    {
+        let mark = if Some(i) == at { '>' } else { ' ' };
+        let _ = writeln!(out, " {mark} {}", short(e));
+    }
+    out
+}
+
+/// An event in few columns.
+fn short(e: &Event) -> String {
+    let id = |letter, n: Option<u32>| n.map_or("--".into(), |n| format!("{letter}{n}"));
+    let flow = e.flow.map_or(String::new(), |n| format!(" #{n}"));
+    format!(
+        "{:>7}.{:03} m{} {} {:<3} {} {}{flow}",
+        e.us / 1000,
+        e.us % 1000,
+        e.m,
+        id('p', e.p),
+        id('g', e.g),
+        e.name,
+        e.args.join(" "),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    short.push('~');
+    short
+}
+
+/// What an attempt said to people: the beginning, since of a dump the first lines tell most.
+fn last_lines(run: &Run) -> Vec<&str> {
+    let lines: Vec<&str> = run
+        .out
+        .lines()
+        .filter(|l| !l.starts_with('@'))
+        .chain(run.err.lines())
+        .filter(|l| !l.trim().is_empty())
+        .collect();
+
+    lines.into_iter().take(6).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_does_not_look_at_times() {
+        let line = |time: &str, rest: &str| format!("{time}  m0  p0  --   {rest}\n");
+        let a = Trace::parse(&(line("0.001", "GoStart g1") + &line("0.002", "GoEnd")));
+        let b = Trace::parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoEnd")));
+        let c = Trace::parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoSched")));
+        assert_eq!(first_difference(&a, &b), None);
+        assert_eq!(first_difference(&a, &c), Some(1));
+        assert_eq!(first_difference(&a, &Trace::default()), Some(0));
+    }
+
+    #[test]
+    fn paragraphs_fold_at_words() {
+        let mut out = String::new();
+        paragraph(
+            &mut out,
+            "broke",
+            "one two three four five six seven eight nine ten",
+            42,
+        );
+        assert_eq!(
+            out,
+            "  broke     one two three four five six\n            seven eight nine ten\n"
+        );
+    }
+}

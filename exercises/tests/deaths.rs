@@ -1,0 +1,69 @@
+//! However an attempt dies, its trace can be read, and it gets calm words.
+
+use exercises::attempt::Case;
+use exercises::runner::build::{self, Built};
+use exercises::runner::places::Places;
+use exercises::runner::{Program, child};
+use std::time::{Duration, Instant};
+
+#[test]
+fn every_death_leaves_a_readable_trace() {
+    let places = Places::new(None).expect("the workspace");
+    let Built::Program(path) = build::target(&places, "deaths").expect("cargo") else {
+        panic!("deaths does not build");
+    };
+    let program = Program {
+        path: &path,
+        arguments: &[],
+    };
+    for (name, rule) in [
+        ("endless", "endless"),
+        ("endless with checks", "endless"),
+        ("segfault", "segfault"),
+        ("abort", "abort"),
+        ("killed", "killed"),
+        ("deadlock", "deadlock"),
+        ("overflow", "overflow"),
+        ("unchecked overflow", "overflow"),
+        ("memory", "memory"),
+        ("panic", "panic"),
+        ("printer", "endless"),
+    ] {
+        let case = Case {
+            name,
+            what: "a death",
+            procs: 1,
+            seeds: &[1],
+        };
+        for seed in [Some(1), None] {
+            if name == "deadlock" && seed.is_none() {
+                // Free-running, stage 1 hangs there; that is `endless`.
+                continue;
+            }
+            let begin = Instant::now();
+            // A busy machine needs a while to fill so much memory.
+            let limit = Duration::from_secs(if name == "memory" { 15 } else { 2 });
+            let run = child::run(&program, &case, seed, limit).expect("it starts");
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{name} took {:?}",
+                begin.elapsed()
+            );
+            let fault = run
+                .death()
+                .unwrap_or_else(|| panic!("{name} did not die: {run:?}"));
+            assert_eq!(fault.rule, rule, "{name} {seed:?}: {run:?}");
+            assert!(!fault.what.is_empty() && !fault.meaning.is_empty());
+            let said = run
+                .trace
+                .find("UserLog")
+                .any(|i| run.trace.events[i].args.join(" ") == "about to die");
+            assert!(
+                said,
+                "{name} {seed:?} left no trace: {}\n{}",
+                run.text, run.err
+            );
+            assert_eq!(run.trace.check(), Ok(()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The whole path of a learner, through the runner's real command line in a terminal: from
+//! the first start to *finished*, with an interrupt, a resize and a full disk on the way.
+//!
+//! It happens in a copy of the workspace, so the learner's own files and progress are not
+//! touched, whatever they are.
+
+use nix::pty::{Winsize, openpty};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A command in a terminal of its own.
+struct Terminal {
+    child: Child,
+    keys: File,
+    shown: Arc<Mutex<String>>,
+    seen: usize,
+}
+
+const PATIENCE: Duration = Duration::from_secs(240);
+
+impl Terminal {
+    fn start(command: &mut Command) -> Terminal {
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 110,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pty = openpty(Some(&size), None).expect("a terminal");
+        let copy = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("a copy"));
+        command
+            .stdin(copy(&pty.slave))
+            .stdout(copy(&pty.slave))
+            .stderr(copy(&pty.slave));
+        // SAFETY: both calls are async-signal-safe; 0 is the terminal, and a new session
+        // takes it as its own.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            })
+        };
+        let child = command.spawn().expect("it starts");
+        drop(pty.slave);
+        let shown = Arc::new(Mutex::new(String::new()));
+        let mut from = File::from(pty.master.try_clone().expect("a copy"));
+        let to = shown.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // EIO: nobody has the other end any more.
+            while let Ok(n @ 1..) = from.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..n]).replace('\r', "");
+                to.lock().expect("no panic").push_str(&text);
+            }
+        });
+        Terminal {
+            child,
+            keys: File::from(pty.master),
+            shown,
+            seen: 0,
+        }
+    }
+
+    /// Waits until `what` is shown, behind what was waited for before.
+    fn until(&mut self, what: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            {
+                let shown = self.shown.lock().expect("no panic");
+                if let Some(at) = shown[self.seen..].find(what) {
+                    self.seen += at + what.len();
+                    return;
+                }
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{what:?} was never shown:\n{}",
+                self.text()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("a terminal");
+    }
+
+    fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: the structure is ours, the descriptor open.
+        let done = unsafe { libc::ioctl(self.keys.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+        assert_eq!(done, 0);
+    }
+
+    /// The terminal's mode, as bytes to compare.
+    fn mode(&self) -> (u32, u32, u32, u32) {
+        // SAFETY: a zeroed termios is valid; the descriptor is open.
+        unsafe {
+            let mut mode: libc::termios = std::mem::zeroed();
+            libc::tcgetattr(self.keys.as_raw_fd(), &mut mode);
+            (mode.c_iflag, mode.c_oflag, mode.c_cflag, mode.c_lflag)
+        }
+    }
+
+    fn ends(mut self) -> (i32, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                // What was still on its way.
+                std::thread::sleep(Duration::from_millis(60));
+                return (
+                    status.code().unwrap_or(-status.signal().unwrap_or(0)),
+                    self.text(),
+                );
+            }
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+                panic!("it does not end:\n{}", self.text());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn text(&self) -> String {
+        self.shown.lock().expect("no panic").clone()
+    }
+}
+
+struct Walk {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Walk {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_exercises"));
+        command
+            .args(words)
+            .arg("--root")
+            .arg(&self.root)
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("TERM", "dumb");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> (i32, String) {
+        Terminal::start(&mut self.command(words)).ends()
+    }
+
+    fn work(&self, file: &str) -> PathBuf {
+        self.root.join("exercises/work").join(file)
+    }
+
+    /// Puts a file of ours in place of the learner's, as an editor does.
+    fn write(&self, name: &str, from: &str, ending: &str) {
+        let file = format!("{}.{ending}", name.replace('-', "_"));
+        let text = fs::read(self.root.join("exercises").join(from).join(&file)).expect("a text");
+        fs::write(self.work(&file), text).expect("it can be written");
+    }
+}
+
+/// A copy of the workspace without what was built.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let name = entry.file_name();
+        let (path, there) = (entry.path(), to.join(&name));
+        if ["target", ".git", "work", ".progress.toml"]
+            .iter()
+            .any(|n| name == *n)
+        {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &there);
+        } else if fs::read(&path).ok() != fs::read(&there).ok() {
+            // Not touched if it is the same: cargo then builds nothing anew.
+            fs::copy(&path, &there).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn from_the_first_start_to_finished() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
+    if !source.join("exercises/solutions").is_dir() {
+        println!("skipped: exercises/solutions is not there, so nobody can walk ahead");
+        return;
+    }
+    // Where cargo put this test: PROFILE/deps.
+    let exe = std::env::current_exe().expect("our own file");
+    let target = exe.ancestors().nth(3).expect("a target folder").to_owned();
+    let root = target.join("walk");
+    copy(source, &root);
+    let _ = fs::remove_dir_all(root.join("exercises/work"));
+    let _ = fs::remove_file(root.join("exercises/.progress.toml"));
+    let walk = Walk { root, target };
+
+    // The first start.
+    let (code, text) = walk.run(&[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("0 of 10 solved") && text.contains("> [ ] read-a-trace"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "colours: {text:?}");
+    let (code, text) = walk.run(&["run", "no-such-thing"]);
+    assert_eq!(code, 2, "{text}");
+
+    // A first attempt, which is a starter, and what one may ask about it.
+    let (code, text) = walk.run(&["next"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("GoCreate     g3 right") && text.contains("not yet"),
+        "{text}"
+    );
+    let (code, text) = walk.run(&["solution", "guard-check"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("0 of 3 honest tries"), "{text}");
+    for level in 1..=3 {
+        let (code, text) = walk.run(&["hint", "guard-check"]);
+        assert_eq!(code, 0);
+        assert!(text.contains(&format!("hint {level} of 3")), "{text}");
+    }
+    walk.write("read-a-trace", "solutions", "toml");
+    let (code, text) = walk.run(&["run", "read-a-trace"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("next: guard-check"), "{text}");
+
+    // A starter that is code: seen, explained, reset.
+    let (code, text) = walk.run(&["run", "sticky-flag"]);
+    assert_eq!(code, 1, "{text}");
+    for part in [
+        "broke",
+        "means",
+        "expected (the stage's own)",
+        "| yours",
+        " > ",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+    let (code, text) = walk.run(&["why", "sticky-flag"]);
+    assert_eq!(code, 1);
+    assert!(text.contains("what each processor ran"), "{text}");
+    fs::write(walk.work("sticky_flag.rs"), "pub fn oops(").expect("it can be written");
+    let (code, text) = walk.run(&["run", "sticky-flag"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("it does not build") && text.contains("oops"),
+        "{text}"
+    );
+    let (code, _) = walk.run(&["reset", "sticky-flag"]);
+    assert_eq!(code, 0);
+    assert!(walk.work("sticky_flag.rs.before-reset").exists());
+
+    // An endless loop, and somebody who loses his patience: Ctrl-C.
+    fs::write(
+        walk.work("every_61st.rs"),
+        "pub fn look_first(_: u32, _: usize) -> bool { loop { std::hint::spin_loop() } }",
+    )
+    .expect("it can be written");
+    let mut terminal = Terminal::start(&mut walk.command(&["run", "every-61st"]));
+    let before = terminal.mode();
+    terminal.until("your file");
+    // Building takes as long as it takes; the attempt itself five seconds.
+    std::thread::sleep(Duration::from_secs(4));
+    terminal.press("\u{3}");
+    assert_eq!(terminal.mode(), before, "the terminal's mode has changed");
+    let (code, text) = terminal.ends();
+    assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped; your progress and your files are as they were"),
+        "{text}"
+    );
+
+    // A full disk: the answer comes, the old progress stays whole, the status says so.
+    let progress = walk.root.join("exercises/.progress.toml");
+    let kept = fs::read_to_string(&progress).expect("progress");
+    let mut command = walk.command(&["hint", "half-plus-one"]);
+    // SAFETY: setrlimit is async-signal-safe, the structure ours.
+    unsafe {
+        command.pre_exec(|| {
+            let none = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            libc::setrlimit(libc::RLIMIT_FSIZE, &none);
+            Ok(())
+        })
+    };
+    let (code, text) = Terminal::start(&mut command).ends();
+    assert_eq!(code, 3, "{text}");
+    assert!(
+        text.contains("hint 1 of 3") && text.contains("could not be saved"),
+        "{text}"
+    );
+    assert_eq!(fs::read_to_string(&progress).expect("progress"), kept);
+
+    // The rest under `watch`, each file saved in its turn; the window changes its size.
+    let mut terminal = Terminal::start(&mut walk.command(&["watch"]));
+    let names: Vec<(&str, &str)> = exercises::runner::all()
+        .map(|e| (e.name, e.kind.ending()))
+        .skip(1)
+        .collect();
+    for (i, (name, ending)) in names.iter().enumerate() {
+        terminal.until(&format!("watching {name}"));
+        if i == 1 {
+            terminal.resize(24, 70);
+        }
+        if i == 2 {
+            terminal.press("h\n");
+            terminal.until("hint 1 of 3");
+        }
+        walk.write(name, "solutions", ending);
+        terminal.until("passed:");
+    }
+    terminal.until("finished");
+    let (code, text) = terminal.ends();
+    assert_eq!(code, 0, "{text}");
+    let (_, text) = walk.run(&[]);
+    assert!(
+        text.contains("10 of 10 solved") && text.contains("finished"),
+        "{text}"
+    );
+    let (code, text) = walk.run(&["--json"]);
+    assert_eq!(code, 0);
+    let rows: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(
+        rows.as_array()
+            .is_some_and(|r| r.iter().all(|r| r["solved"] == true))
+    );
+    // A learner who has solved it may look.
+    assert_eq!(walk.run(&["solution", "guard-check"]).0, 0);
+}

@@ -1,0 +1,109 @@
+//! The flight recorder: the last events of a run as lines of text in a file that somebody
+//! else owns, so that they can be read whatever becomes of this process.
+//!
+//! `SAFEPOINT_TRACE_MAP=FILE` names a file of a fixed length, which is mapped and shared. It
+//! is a ring of records: a number from 1 that only counts up, written last, and a line. No
+//! allocation and no lock, so it may be used in a signal handler. Nothing of Go corresponds
+//! to it.
+
+use super::{Event, text};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// Bytes of a record: its number, and a line that ends with the record or a zero byte.
+const RECORD: usize = 128;
+const LINE: usize = RECORD - 8;
+
+struct Map {
+    base: usize,
+    records: u64,
+}
+
+/// One for the life of the process: a thread that cannot be stopped may write for ever.
+static MAP: OnceLock<Map> = OnceLock::new();
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Maps the file. A second run of the process goes on in the same one.
+///
+/// # Errors
+/// One line for the user.
+pub(crate) fn open(name: &str) -> Result<(), String> {
+    if MAP.get().is_some() {
+        return Ok(());
+    }
+    let fail = |what: &dyn std::fmt::Display| format!("SAFEPOINT_TRACE_MAP={name}: {what}");
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(name)
+        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+    let length = file.metadata().map_or(0, |m| m.len() as usize);
+    let records = length / RECORD;
+    let Some(length) = NonZeroUsize::new(records * RECORD) else {
+        return Err(fail(&"is too short; give the file its length first"));
+    };
+    let flags = MapFlags::MAP_SHARED;
+    // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing that
+    // exists. It is only written, and only through `record`.
+    let base = unsafe {
+        mmap(
+            None,
+            length,
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+            flags,
+            &file,
+            0,
+        )
+    }
+    .map_err(|e| fail(&format_args!("cannot be mapped: {}", e.desc())))?;
+    let _ = MAP.set(Map {
+        base: base.as_ptr() as usize,
+        records: records as u64,
+    });
+    Ok(())
+}
+
+/// Whether there is a map.
+pub(super) fn is_open() -> bool {
+    MAP.get().is_some()
+}
+
+/// Adds an event of M `m`.
+pub(super) fn record(m: usize, event: &Event) {
+    let Some(map) = MAP.get() else { return };
+    let mut line = Line {
+        bytes: [0; LINE],
+        len: 0,
+    };
+    let _ = text::write_line(&mut line, event.time, m, event);
+    let n = NEXT.fetch_add(1, Relaxed);
+    let at = map.base + (n % map.records) as usize * RECORD;
+    // SAFETY: `at` lies inside the mapping, which is never taken away, and is aligned to a
+    // record. Whoever reads the file sees whole words; a record with the number 0 is being
+    // written. Two writers share a record only if one of them sleeps for a whole round.
+    unsafe {
+        let number = AtomicU64::from_ptr(at as *mut u64);
+        number.store(0, Relaxed);
+        std::sync::atomic::fence(Release);
+        ((at + 8) as *mut [u8; LINE]).write(line.bytes);
+        number.store(n + 1, Release);
+    }
+}
+
+/// A formatter that never allocates; what does not fit is cut off.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        let n = s.len().min(LINE - self.len);
+        self.bytes[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
