@@ -296,9 +296,9 @@ fn a_goroutine_stopped_at_its_check_shows_every_frame() {
         &ended.stderr,
         &[
             "\n\ngoroutine 2 [runnable]:\n",
-            "\ninnermost(...)\n",
-            "\nthe_one_between(...)\n",
-            "\noutermost(...)\n",
+            "innermost(...)\n",
+            "the_one_between(...)\n",
+            "outermost(...)\n",
             "created by main in goroutine 1\n",
         ],
     );
