@@ -2,8 +2,9 @@
 //!
 //! A run counts only if the machine was ours: before it, the other processes must be quiet,
 //! and while it runs they must stay so. A run with two Ps counts only if the two CPUs were
-//! near each other before and after. If one run of a pair does not count, neither does the
-//! other: half a minute later is another machine.
+//! near each other before and after. And a pair counts only if the clock turned equally fast
+//! for both. If one run of a pair does not count, neither does the other: half a minute later
+//! is another machine.
 
 use crate::probe::{self, NEAR_NS};
 use crate::procfs::{self, Others, Snapshot};
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 const BUSY_PERCENT: f64 = 6.0;
 /// ...or this much time in all. Less than that are only a few ticks of the clock.
 const BUSY_MS: u64 = 40;
+/// The clock's fastest and slowest step around the two runs of a pair may differ by this.
+const CLOCK_PERCENT: f64 = 10.0;
 /// No row takes longer.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -89,6 +92,8 @@ pub enum Flaw {
     Busy(f64),
     /// The CPUs were this many nanoseconds from each other.
     Far(f64),
+    /// The clock changed its speed by this much during the pair, in percent.
+    Clock(f64),
     /// The program did not do what it should.
     Failed(String),
 }
@@ -98,6 +103,9 @@ impl fmt::Display for Flaw {
         match self {
             Flaw::Busy(percent) => write!(f, "disturbed: others used {percent:.0} % of a CPU"),
             Flaw::Far(ns) => write!(f, "disturbed: the CPUs are far apart, {ns:.0} ns"),
+            Flaw::Clock(percent) => {
+                write!(f, "disturbed: the clock changed by {percent:.0} %")
+            }
             Flaw::Failed(why) => write!(f, "failed: {why}"),
         }
     }
@@ -110,6 +118,7 @@ pub struct Run {
     seconds: f64,
     others: Others,
     distance: [Option<f64>; 2],
+    clock: [f64; 2],
     flaw: Option<Flaw>,
 }
 
@@ -166,6 +175,7 @@ impl Pair {
             put("others_percent", run.others.percent.into());
             put("stolen_ms", run.others.stolen_ms.into());
             put("cpu_distance_ns", run.distance.to_vec().into());
+            put("clock_step_ns", run.clock.to_vec().into());
             if run.lines.is_empty() {
                 all.push(Value::Object(about.clone()).to_string());
             }
@@ -189,8 +199,11 @@ pub fn run<'a>(
     program: impl Fn(Side) -> &'a Path,
 ) -> Pair {
     let mut runs = Vec::new();
+    let mut clock = Vec::new();
     for &side in order {
-        let run = judged(row, side, program(side), conditions);
+        let mut run = judged(row, side, program(side), conditions);
+        clock.extend(run.clock);
+        run.flaw = run.flaw.or_else(|| changed(&clock).map(Flaw::Clock));
         let verdict = run
             .flaw
             .as_ref()
@@ -230,11 +243,13 @@ fn judged(row: Row, side: Side, program: &Path, conditions: &Conditions) -> Run 
             break ns;
         }
     };
+    let first = probe::step_ns();
     let snapshot = Snapshot::take();
     let began = Instant::now();
     let result = run_program(program, row.procs);
     let seconds = began.elapsed().as_secs_f64();
     let others = snapshot.elapsed();
+    let clock = [first, probe::step_ns()];
     let distance = [before, distance()];
     let (lines, failure) = match result {
         Ok(lines) => (lines, None),
@@ -249,8 +264,17 @@ fn judged(row: Row, side: Side, program: &Path, conditions: &Conditions) -> Run 
         seconds,
         others,
         distance,
+        clock,
         flaw,
     }
+}
+
+/// By how many percent the clock changed, if that is too much.
+fn changed(steps: &[f64]) -> Option<f64> {
+    let most = steps.iter().copied().fold(0.0, f64::max);
+    let least = steps.iter().copied().fold(f64::INFINITY, f64::min);
+    let percent = (most / least - 1.0) * 100.0;
+    (percent > CLOCK_PERCENT).then_some(percent)
 }
 
 /// Whether the other processes left the run alone.
@@ -343,6 +367,7 @@ pub mod tests {
             seconds: 1.0,
             others: others(0, 0.0),
             distance: [None; 2],
+            clock: [1.0; 2],
             flaw: flaw.clone().filter(|_| i == last),
         };
         Pair {
@@ -377,6 +402,13 @@ pub mod tests {
         assert!(tolerable(others(30, 60.0)));
         assert!(tolerable(others(500, 5.9)));
         assert!(!tolerable(others(40, 6.0)));
+    }
+
+    #[test]
+    fn a_clock_that_changes_is_seen() {
+        assert_eq!(changed(&[1.0, 1.05, 1.02]), None);
+        let percent = changed(&[1.0, 1.0, 1.5]).expect("half as much again");
+        assert!((percent - 50.0).abs() < 1e-9, "{percent}");
     }
 
     #[test]

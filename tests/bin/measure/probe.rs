@@ -1,7 +1,9 @@
-//! How far two CPUs are from each other: the time that a cache line takes there and back.
+//! What the machine is like at this moment: how far two CPUs are from each other, by the time
+//! that a cache line takes there and back, and how fast one of them is.
 //!
 //! A virtual machine's CPUs may share a cache now and be on two chips a second later. What
-//! two Ps do together then costs a multiple, for us and for Go.
+//! two Ps do together then costs a multiple, for us and for Go. And the clock that turns
+//! them is not always the same.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -68,9 +70,34 @@ pub fn round_trip_ns(cpus: [usize; 2]) -> Option<f64> {
     crate::stats::Summary::of(samples.into_iter().skip(1)).map(|s| s.median)
 }
 
+/// Nanoseconds of one step of a chain of multiplications, each of which needs the result of
+/// the one before: how fast the clock turns. The best of some batches, so that what
+/// interrupts one does not count.
+pub fn step_ns() -> f64 {
+    const STEPS: u32 = 200_000;
+    let mut best = f64::INFINITY;
+    let mut x = 1_u64;
+    for _ in 0..BATCHES {
+        let began = Instant::now();
+        for _ in 0..STEPS {
+            // One multiplication in each turn, whatever the compiler thinks of it.
+            x = std::hint::black_box(x).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        best = best.min(began.elapsed().as_nanos() as f64 / f64::from(STEPS));
+    }
+    std::hint::black_box(x);
+    best
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_takes_some_time() {
+        let ns = step_ns();
+        assert!(ns > 0.1 && ns < 1000.0, "{ns}");
+    }
 
     #[test]
     fn a_line_takes_some_time() {
