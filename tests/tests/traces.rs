@@ -1,11 +1,14 @@
 //! Every example's schedule, as a snapshot: what the page shows is what this test compares.
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
 
-use tests::{examples, lockstep};
+use stage1_coop::{STAGE, Stage};
+use tests::examples;
+use tests::trace_of::trace_of_example;
 
-fn snapshot(package: &str, procs: usize) {
+fn snapshot(stage: &'static Stage, procs: usize) {
+    let package = stage.name;
     for name in examples(package) {
-        let text = lockstep(package, &name, procs, 1, &[]);
+        let text = trace_of_example(&name).stage(stage).procs(procs).text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
         settings.set_prepend_module_to_snapshot(false);
@@ -19,22 +22,22 @@ fn snapshot(package: &str, procs: usize) {
 
 #[test]
 fn stage1_on_one_p() {
-    snapshot("stage1-coop", 1);
+    snapshot(&STAGE, 1);
 }
 
 #[test]
 fn stage1_on_two_ps() {
-    snapshot("stage1-coop", 2);
+    snapshot(&STAGE, 2);
 }
 
 #[test]
 fn stage1_on_four_ps() {
-    snapshot("stage1-coop", 4);
+    snapshot(&STAGE, 4);
 }
 
 #[test]
 fn stage1_on_eight_ps() {
-    snapshot("stage1-coop", 8);
+    snapshot(&STAGE, 8);
 }
 
 /// The tables that the book prints: which events there are, and which stage decides what.
@@ -51,7 +54,7 @@ fn generated_pages() {
         );
         insta::assert_snapshot!(
             "stage_table__stage1-coop",
-            stage1_coop::rt::table(&[&stage1_coop::STAGE])
+            stage1_coop::rt::table(&[&STAGE])
         );
     });
 }
