@@ -3,7 +3,7 @@
 /// Whether a function must take the slow path: there is no room above the guard, or the
 /// guard is a request.
 pub fn must_look(sp: usize, guard: usize) -> bool {
-    let room = sp.checked_sub(guard).unwrap_or(0);
+    let room = sp.saturating_sub(guard);
     room == 0
 }
 

@@ -30,7 +30,7 @@ fn die(which: &str) {
         },
         "segfault" => {
             // SAFETY: none: this is the fault.
-            unsafe { black_box(8 as *const u64).read_volatile() };
+            unsafe { black_box(std::ptr::without_provenance::<u64>(8)).read_volatile() };
         }
         "abort" => std::process::abort(),
         "killed" => {
@@ -64,10 +64,12 @@ fn die(which: &str) {
 }
 
 #[gofunc]
+#[allow(unconditional_recursion)]
 fn deeper(n: u64) -> u64 {
     black_box(deeper(n + 1)) + n
 }
 
+#[allow(unconditional_recursion)]
 fn unchecked(n: u64) -> u64 {
     let room = black_box([n; 64]);
     black_box(unchecked(n + 1)) + room[3]

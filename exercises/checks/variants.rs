@@ -5,377 +5,71 @@
 #[macro_use]
 mod plug;
 
-#[forbid(unsafe_code)]
-#[path = "../wrong/every_61st/after_61.rs"]
-mod every_61st_after_61;
-#[forbid(unsafe_code)]
-#[path = "../alternates/every_61st.rs"]
-mod every_61st_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/every_61st/for_nothing.rs"]
-mod every_61st_for_nothing;
-#[forbid(unsafe_code)]
-#[path = "../starters/every_61st.rs"]
-mod every_61st_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/every_61st/starved.rs"]
-mod every_61st_starved;
-#[forbid(unsafe_code)]
-#[path = "../wrong/every_61st/too_often.rs"]
-mod every_61st_too_often;
-#[forbid(unsafe_code)]
-#[path = "../wrong/every_61st/too_rarely.rs"]
-mod every_61st_too_rarely;
-#[forbid(unsafe_code)]
-#[path = "../alternates/guard_check.rs"]
-mod guard_check_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/equal.rs"]
-mod guard_check_equal;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/fork.rs"]
-mod guard_check_fork;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/request_too_small.rs"]
-mod guard_check_request_too_small;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/signed.rs"]
-mod guard_check_signed;
-#[forbid(unsafe_code)]
-#[path = "../starters/guard_check.rs"]
-mod guard_check_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/too_often.rs"]
-mod guard_check_too_often;
-#[forbid(unsafe_code)]
-#[path = "../wrong/guard_check/too_rarely.rs"]
-mod guard_check_too_rarely;
-#[forbid(unsafe_code)]
-#[path = "../alternates/half_plus_one.rs"]
-mod half_plus_one_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/half_plus_one/kept.rs"]
-mod half_plus_one_kept;
-#[forbid(unsafe_code)]
-#[path = "../wrong/half_plus_one/lost.rs"]
-mod half_plus_one_lost;
-#[forbid(unsafe_code)]
-#[path = "../wrong/half_plus_one/lost_first.rs"]
-mod half_plus_one_lost_first;
-#[forbid(unsafe_code)]
-#[path = "../wrong/half_plus_one/order.rs"]
-mod half_plus_one_order;
-#[forbid(unsafe_code)]
-#[path = "../starters/half_plus_one.rs"]
-mod half_plus_one_starter;
-#[forbid(unsafe_code)]
-#[path = "../alternates/lost_wakeup.rs"]
-mod lost_wakeup_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/busy.rs"]
-mod lost_wakeup_busy;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/lost.rs"]
-mod lost_wakeup_lost;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/no_wait.rs"]
-mod lost_wakeup_no_wait;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/one_of_three.rs"]
-mod lost_wakeup_one_of_three;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/set_first.rs"]
-mod lost_wakeup_set_first;
-#[forbid(unsafe_code)]
-#[path = "../starters/lost_wakeup.rs"]
-mod lost_wakeup_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/lost_wakeup/too_early.rs"]
-mod lost_wakeup_too_early;
-#[forbid(unsafe_code)]
-#[path = "../alternates/newstack_order.rs"]
-mod newstack_order_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/bug_unseen.rs"]
-mod newstack_order_bug_unseen;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/flag_left_up.rs"]
-mod newstack_order_flag_left_up;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/forgotten.rs"]
-mod newstack_order_forgotten;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/locks.rs"]
-mod newstack_order_locks;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/no_growth.rs"]
-mod newstack_order_no_growth;
-#[forbid(unsafe_code)]
-#[path = "../starters/newstack_order.rs"]
-mod newstack_order_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/newstack_order/unheard.rs"]
-mod newstack_order_unheard;
-#[forbid(unsafe_code)]
-#[path = "../alternates/snapshot_your_own.rs"]
-mod snapshot_your_own_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/blind.rs"]
-mod snapshot_your_own_blind;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/compiler.rs"]
-mod snapshot_your_own_compiler;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/no_events.rs"]
-mod snapshot_your_own_no_events;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/nobody_preempted.rs"]
-mod snapshot_your_own_nobody_preempted;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/stale.rs"]
-mod snapshot_your_own_stale;
-#[forbid(unsafe_code)]
-#[path = "../starters/snapshot_your_own.rs"]
-mod snapshot_your_own_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/snapshot_your_own/unknown_event.rs"]
-mod snapshot_your_own_unknown_event;
-#[forbid(unsafe_code)]
-#[path = "../alternates/steal_half.rs"]
-mod steal_half_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/count.rs"]
-mod steal_half_count;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/order.rs"]
-mod steal_half_order;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/rounding.rs"]
-mod steal_half_rounding;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/runnext.rs"]
-mod steal_half_runnext;
-#[forbid(unsafe_code)]
-#[path = "../starters/steal_half.rs"]
-mod steal_half_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/too_few.rs"]
-mod steal_half_too_few;
-#[forbid(unsafe_code)]
-#[path = "../wrong/steal_half/too_many.rs"]
-mod steal_half_too_many;
-#[forbid(unsafe_code)]
-#[path = "../alternates/sticky_flag.rs"]
-mod sticky_flag_alternate;
-#[forbid(unsafe_code)]
-#[path = "../wrong/sticky_flag/forgotten.rs"]
-mod sticky_flag_forgotten;
-#[forbid(unsafe_code)]
-#[path = "../wrong/sticky_flag/forgotten_twice.rs"]
-mod sticky_flag_forgotten_twice;
-#[forbid(unsafe_code)]
-#[path = "../wrong/sticky_flag/largest_number.rs"]
-mod sticky_flag_largest_number;
-#[forbid(unsafe_code)]
-#[path = "../starters/sticky_flag.rs"]
-mod sticky_flag_starter;
-#[forbid(unsafe_code)]
-#[path = "../wrong/sticky_flag/yields_itself.rs"]
-mod sticky_flag_yields_itself;
-
-const ALL: &[plug::Entry] = &[
-    (
-        "guard-check/starter",
-        plug!(guard_check guard_check_starter),
-    ),
-    (
-        "guard-check/alternate",
-        plug!(guard_check guard_check_alternate),
-    ),
-    ("guard-check/equal", plug!(guard_check guard_check_equal)),
-    ("guard-check/fork", plug!(guard_check guard_check_fork)),
-    (
-        "guard-check/request-too-small",
-        plug!(guard_check guard_check_request_too_small),
-    ),
-    ("guard-check/signed", plug!(guard_check guard_check_signed)),
-    (
-        "guard-check/too-often",
-        plug!(guard_check guard_check_too_often),
-    ),
-    (
-        "guard-check/too-rarely",
-        plug!(guard_check guard_check_too_rarely),
-    ),
-    (
-        "sticky-flag/starter",
-        plug!(sticky_flag sticky_flag_starter),
-    ),
-    (
-        "sticky-flag/alternate",
-        plug!(sticky_flag sticky_flag_alternate),
-    ),
-    (
-        "sticky-flag/forgotten",
-        plug!(sticky_flag sticky_flag_forgotten),
-    ),
-    (
-        "sticky-flag/forgotten-twice",
-        plug!(sticky_flag sticky_flag_forgotten_twice),
-    ),
-    (
-        "sticky-flag/largest-number",
-        plug!(sticky_flag sticky_flag_largest_number),
-    ),
-    (
-        "sticky-flag/yields-itself",
-        plug!(sticky_flag sticky_flag_yields_itself),
-    ),
-    (
-        "newstack-order/starter",
-        plug!(newstack_order newstack_order_starter),
-    ),
-    (
-        "newstack-order/alternate",
-        plug!(newstack_order newstack_order_alternate),
-    ),
-    (
-        "newstack-order/bug-unseen",
-        plug!(newstack_order newstack_order_bug_unseen),
-    ),
-    (
-        "newstack-order/flag-left-up",
-        plug!(newstack_order newstack_order_flag_left_up),
-    ),
-    (
-        "newstack-order/forgotten",
-        plug!(newstack_order newstack_order_forgotten),
-    ),
-    (
-        "newstack-order/locks",
-        plug!(newstack_order newstack_order_locks),
-    ),
-    (
-        "newstack-order/no-growth",
-        plug!(newstack_order newstack_order_no_growth),
-    ),
-    (
-        "newstack-order/unheard",
-        plug!(newstack_order newstack_order_unheard),
-    ),
-    (
-        "half-plus-one/starter",
-        plug!(half_plus_one half_plus_one_starter),
-    ),
-    (
-        "half-plus-one/alternate",
-        plug!(half_plus_one half_plus_one_alternate),
-    ),
-    (
-        "half-plus-one/kept",
-        plug!(half_plus_one half_plus_one_kept),
-    ),
-    (
-        "half-plus-one/lost",
-        plug!(half_plus_one half_plus_one_lost),
-    ),
-    (
-        "half-plus-one/lost-first",
-        plug!(half_plus_one half_plus_one_lost_first),
-    ),
-    (
-        "half-plus-one/order",
-        plug!(half_plus_one half_plus_one_order),
-    ),
-    ("every-61st/starter", plug!(every_61st every_61st_starter)),
-    (
-        "every-61st/alternate",
-        plug!(every_61st every_61st_alternate),
-    ),
-    ("every-61st/after-61", plug!(every_61st every_61st_after_61)),
-    (
-        "every-61st/for-nothing",
-        plug!(every_61st every_61st_for_nothing),
-    ),
-    ("every-61st/starved", plug!(every_61st every_61st_starved)),
-    (
-        "every-61st/too-often",
-        plug!(every_61st every_61st_too_often),
-    ),
-    (
-        "every-61st/too-rarely",
-        plug!(every_61st every_61st_too_rarely),
-    ),
-    ("steal-half/starter", plug!(steal_half steal_half_starter)),
-    (
-        "steal-half/alternate",
-        plug!(steal_half steal_half_alternate),
-    ),
-    ("steal-half/count", plug!(steal_half steal_half_count)),
-    ("steal-half/order", plug!(steal_half steal_half_order)),
-    ("steal-half/rounding", plug!(steal_half steal_half_rounding)),
-    ("steal-half/runnext", plug!(steal_half steal_half_runnext)),
-    ("steal-half/too-few", plug!(steal_half steal_half_too_few)),
-    ("steal-half/too-many", plug!(steal_half steal_half_too_many)),
-    (
-        "lost-wakeup/starter",
-        plug!(lost_wakeup lost_wakeup_starter),
-    ),
-    (
-        "lost-wakeup/alternate",
-        plug!(lost_wakeup lost_wakeup_alternate),
-    ),
-    ("lost-wakeup/busy", plug!(lost_wakeup lost_wakeup_busy)),
-    ("lost-wakeup/lost", plug!(lost_wakeup lost_wakeup_lost)),
-    (
-        "lost-wakeup/no-wait",
-        plug!(lost_wakeup lost_wakeup_no_wait),
-    ),
-    (
-        "lost-wakeup/one-of-three",
-        plug!(lost_wakeup lost_wakeup_one_of_three),
-    ),
-    (
-        "lost-wakeup/set-first",
-        plug!(lost_wakeup lost_wakeup_set_first),
-    ),
-    (
-        "lost-wakeup/too-early",
-        plug!(lost_wakeup lost_wakeup_too_early),
-    ),
-    (
-        "snapshot-your-own/starter",
-        plug!(snapshot_your_own snapshot_your_own_starter),
-    ),
-    (
-        "snapshot-your-own/alternate",
-        plug!(snapshot_your_own snapshot_your_own_alternate),
-    ),
-    (
-        "snapshot-your-own/blind",
-        plug!(snapshot_your_own snapshot_your_own_blind),
-    ),
-    (
-        "snapshot-your-own/compiler",
-        plug!(snapshot_your_own snapshot_your_own_compiler),
-    ),
-    (
-        "snapshot-your-own/no-events",
-        plug!(snapshot_your_own snapshot_your_own_no_events),
-    ),
-    (
-        "snapshot-your-own/nobody-preempted",
-        plug!(snapshot_your_own snapshot_your_own_nobody_preempted),
-    ),
-    (
-        "snapshot-your-own/stale",
-        plug!(snapshot_your_own snapshot_your_own_stale),
-    ),
-    (
-        "snapshot-your-own/unknown-event",
-        plug!(snapshot_your_own snapshot_your_own_unknown_event),
-    ),
-];
+variants! {
+    guard_check "guard-check/starter" guard_check_starter "../starters/guard_check.rs";
+    guard_check "guard-check/alternate" guard_check_alternate "../alternates/guard_check.rs";
+    guard_check "guard-check/equal" guard_check_equal "../wrong/guard_check/equal.rs";
+    guard_check "guard-check/fork" guard_check_fork "../wrong/guard_check/fork.rs";
+    guard_check "guard-check/request-too-small" guard_check_request_too_small "../wrong/guard_check/request_too_small.rs";
+    guard_check "guard-check/signed" guard_check_signed "../wrong/guard_check/signed.rs";
+    guard_check "guard-check/too-often" guard_check_too_often "../wrong/guard_check/too_often.rs";
+    guard_check "guard-check/too-rarely" guard_check_too_rarely "../wrong/guard_check/too_rarely.rs";
+    sticky_flag "sticky-flag/starter" sticky_flag_starter "../starters/sticky_flag.rs";
+    sticky_flag "sticky-flag/alternate" sticky_flag_alternate "../alternates/sticky_flag.rs";
+    sticky_flag "sticky-flag/forgotten" sticky_flag_forgotten "../wrong/sticky_flag/forgotten.rs";
+    sticky_flag "sticky-flag/forgotten-twice" sticky_flag_forgotten_twice "../wrong/sticky_flag/forgotten_twice.rs";
+    sticky_flag "sticky-flag/largest-number" sticky_flag_largest_number "../wrong/sticky_flag/largest_number.rs";
+    sticky_flag "sticky-flag/yields-itself" sticky_flag_yields_itself "../wrong/sticky_flag/yields_itself.rs";
+    newstack_order "newstack-order/starter" newstack_order_starter "../starters/newstack_order.rs";
+    newstack_order "newstack-order/alternate" newstack_order_alternate "../alternates/newstack_order.rs";
+    newstack_order "newstack-order/bug-unseen" newstack_order_bug_unseen "../wrong/newstack_order/bug_unseen.rs";
+    newstack_order "newstack-order/flag-left-up" newstack_order_flag_left_up "../wrong/newstack_order/flag_left_up.rs";
+    newstack_order "newstack-order/forgotten" newstack_order_forgotten "../wrong/newstack_order/forgotten.rs";
+    newstack_order "newstack-order/locks" newstack_order_locks "../wrong/newstack_order/locks.rs";
+    newstack_order "newstack-order/no-growth" newstack_order_no_growth "../wrong/newstack_order/no_growth.rs";
+    newstack_order "newstack-order/nothing-to-refuse" newstack_order_nothing_to_refuse "../wrong/newstack_order/nothing_to_refuse.rs";
+    newstack_order "newstack-order/stack-first" newstack_order_stack_first "../wrong/newstack_order/stack_first.rs";
+    newstack_order "newstack-order/unheard" newstack_order_unheard "../wrong/newstack_order/unheard.rs";
+    half_plus_one "half-plus-one/starter" half_plus_one_starter "../starters/half_plus_one.rs";
+    half_plus_one "half-plus-one/alternate" half_plus_one_alternate "../alternates/half_plus_one.rs";
+    half_plus_one "half-plus-one/kept" half_plus_one_kept "../wrong/half_plus_one/kept.rs";
+    half_plus_one "half-plus-one/lost" half_plus_one_lost "../wrong/half_plus_one/lost.rs";
+    half_plus_one "half-plus-one/lost-first" half_plus_one_lost_first "../wrong/half_plus_one/lost_first.rs";
+    half_plus_one "half-plus-one/order" half_plus_one_order "../wrong/half_plus_one/order.rs";
+    every_61st "every-61st/starter" every_61st_starter "../starters/every_61st.rs";
+    every_61st "every-61st/alternate" every_61st_alternate "../alternates/every_61st.rs";
+    every_61st "every-61st/after-61" every_61st_after_61 "../wrong/every_61st/after_61.rs";
+    every_61st "every-61st/for-nothing" every_61st_for_nothing "../wrong/every_61st/for_nothing.rs";
+    every_61st "every-61st/starved" every_61st_starved "../wrong/every_61st/starved.rs";
+    every_61st "every-61st/too-often" every_61st_too_often "../wrong/every_61st/too_often.rs";
+    every_61st "every-61st/too-rarely" every_61st_too_rarely "../wrong/every_61st/too_rarely.rs";
+    steal_half "steal-half/starter" steal_half_starter "../starters/steal_half.rs";
+    steal_half "steal-half/alternate" steal_half_alternate "../alternates/steal_half.rs";
+    steal_half "steal-half/count" steal_half_count "../wrong/steal_half/count.rs";
+    steal_half "steal-half/order" steal_half_order "../wrong/steal_half/order.rs";
+    steal_half "steal-half/rounding" steal_half_rounding "../wrong/steal_half/rounding.rs";
+    steal_half "steal-half/runnext" steal_half_runnext "../wrong/steal_half/runnext.rs";
+    steal_half "steal-half/too-few" steal_half_too_few "../wrong/steal_half/too_few.rs";
+    steal_half "steal-half/too-many" steal_half_too_many "../wrong/steal_half/too_many.rs";
+    steal_half "steal-half/twice" steal_half_twice "../wrong/steal_half/twice.rs";
+    lost_wakeup "lost-wakeup/starter" lost_wakeup_starter "../starters/lost_wakeup.rs";
+    lost_wakeup "lost-wakeup/alternate" lost_wakeup_alternate "../alternates/lost_wakeup.rs";
+    lost_wakeup "lost-wakeup/busy" lost_wakeup_busy "../wrong/lost_wakeup/busy.rs";
+    lost_wakeup "lost-wakeup/lock-kept" lost_wakeup_lock_kept "../wrong/lost_wakeup/lock_kept.rs";
+    lost_wakeup "lost-wakeup/lost" lost_wakeup_lost "../wrong/lost_wakeup/lost.rs";
+    lost_wakeup "lost-wakeup/no-wait" lost_wakeup_no_wait "../wrong/lost_wakeup/no_wait.rs";
+    lost_wakeup "lost-wakeup/one-of-three" lost_wakeup_one_of_three "../wrong/lost_wakeup/one_of_three.rs";
+    lost_wakeup "lost-wakeup/set-first" lost_wakeup_set_first "../wrong/lost_wakeup/set_first.rs";
+    lost_wakeup "lost-wakeup/too-early" lost_wakeup_too_early "../wrong/lost_wakeup/too_early.rs";
+    snapshot_your_own "snapshot-your-own/starter" snapshot_your_own_starter "../starters/snapshot_your_own.rs";
+    snapshot_your_own "snapshot-your-own/alternate" snapshot_your_own_alternate "../alternates/snapshot_your_own.rs";
+    snapshot_your_own "snapshot-your-own/blind" snapshot_your_own_blind "../wrong/snapshot_your_own/blind.rs";
+    snapshot_your_own "snapshot-your-own/compiler" snapshot_your_own_compiler "../wrong/snapshot_your_own/compiler.rs";
+    snapshot_your_own "snapshot-your-own/no-events" snapshot_your_own_no_events "../wrong/snapshot_your_own/no_events.rs";
+    snapshot_your_own "snapshot-your-own/nobody-preempted" snapshot_your_own_nobody_preempted "../wrong/snapshot_your_own/nobody_preempted.rs";
+    snapshot_your_own "snapshot-your-own/stale" snapshot_your_own_stale "../wrong/snapshot_your_own/stale.rs";
+    snapshot_your_own "snapshot-your-own/unknown-event" snapshot_your_own_unknown_event "../wrong/snapshot_your_own/unknown_event.rs";
+}
 
 fn main() {
     plug::run(ALL);

@@ -3,11 +3,13 @@
 //! An attempt is a program: a scenario of the exercise with the learner's piece in it. It
 //! runs one *case* and ends. It may do anything on the way (loop, crash, hang), so it runs
 //! as a child process, and everything it says is plain text: lines on stdout that begin
-//! with `@`, and its trace. The judge sits in the parent.
+//! with `@` and a mark that is another one in each run, and its trace. The judge sits in
+//! the parent.
 //!
 //! Nothing of Go corresponds to this file.
 
-use ::tests::trace_of::Trace;
+use ::tests::trace::Trace;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// One situation in which a piece must do the right thing.
@@ -30,6 +32,8 @@ pub struct Exercise {
     pub name: &'static str,
     /// What the learner edits.
     pub kind: Kind,
+    /// The row that the learner's function fills, if it fills one: its name.
+    pub row: Option<&'static str>,
     /// The cases, simplest first.
     pub cases: &'static [Case],
     /// Runs a case with the stage's own piece: the expected trace comes from here.
@@ -64,7 +68,9 @@ pub struct Run {
     pub signal: Option<i32>,
     /// The runner ended it.
     pub limit: Option<Limit>,
-    /// What it wrote to stdout.
+    /// What its scenario said to the judge, a line each.
+    pub said: String,
+    /// What else it wrote to stdout.
     pub out: String,
     /// What it wrote to stderr.
     pub err: String,
@@ -115,20 +121,20 @@ impl Fault {
 }
 
 impl Run {
-    /// What the attempt says about `key`: the rest of the line `@ key ...`, the first one.
+    /// What the attempt says about `key`: the rest of the line `key ...`, the first one.
     pub fn says<'a>(&'a self, key: &'a str) -> Option<&'a str> {
         self.all(key).next()
     }
 
     /// Everything that it says about `key`.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.out.lines().filter_map(move |line| {
-            let rest = line.strip_prefix("@ ")?.strip_prefix(key)?;
+        self.said.lines().filter_map(move |line| {
+            let rest = line.strip_prefix(key)?;
             (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
         })
     }
 
-    /// The number in `@ key number`.
+    /// The number in `key number`.
     pub fn number(&self, key: &str) -> Option<i64> {
         self.says(key)?.parse().ok()
     }
@@ -177,7 +183,8 @@ impl Run {
                 "Something is made again and again, and nothing of it is given back.",
             ));
         }
-        if self.is_endless() {
+        // A dump that the limit cut off is still a dump.
+        if self.is_endless() && self.last_words().is_none_or(|w| w.contains("never ends")) {
             let what = match self.limit {
                 Some(Limit::Time(limit)) => {
                     format!(
@@ -239,19 +246,30 @@ impl Run {
                 "The run is over where its trace ends; look at the last event.",
             ));
         }
-        if self.code == Some(0) {
+        if self.code == Some(0) && self.says("end").is_some() {
             return None;
         }
-        if let Some(words) = self.last_words() {
+        if self.code == Some(0) {
             return place(Fault::new(
-                if self.err.contains("panic: ") {
-                    "panic"
-                } else {
-                    "throw"
-                },
-                format!("The runtime ended the process: {words}."),
-                "The scheduler checks its own invariants; this one does not hold any more.",
+                "left",
+                "It ended before its scenario was over.",
+                "Somebody called exit, or main returned while a goroutine ran that cannot be stopped.",
             ));
+        }
+        if let Some(words) = self.last_words() {
+            return place(if self.err.contains("panic: ") {
+                Fault::new(
+                    "panic",
+                    format!("It panicked: {words}."),
+                    "Rust noticed the mistake before it could do harm: an index, an unwrap or a sum that does not hold.",
+                )
+            } else {
+                Fault::new(
+                    "throw",
+                    format!("The runtime ended the process: {words}."),
+                    "The scheduler checks its own invariants; this one does not hold any more.",
+                )
+            });
         }
         place(Fault::new(
             "status",
@@ -264,6 +282,23 @@ impl Run {
 /// Milliseconds after which an attempt saves its trace and ends, shortly before the runner
 /// would kill it.
 pub const LIMIT_VARIABLE: &str = "EXERCISE_LIMIT_MS";
+
+/// What the lines for the judge begin with, behind the `@`.
+pub const MARK_VARIABLE: &str = "EXERCISE_MARK";
+
+/// Tells the judge something: a line that begins with a key.
+macro_rules! tell {
+    ($($what:tt)*) => {
+        println!("@{} {}", $crate::attempt::mark(), format_args!($($what)*))
+    };
+}
+pub(crate) use tell;
+
+/// The mark of this run.
+pub(crate) fn mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| std::env::var(MARK_VARIABLE).unwrap_or_default())
+}
 
 /// The `main` of an attempt: runs the case that the arguments name.
 pub fn enter(name: &str, case: impl FnOnce(&str)) {
@@ -283,9 +318,10 @@ pub fn enter(name: &str, case: impl FnOnce(&str)) {
             stage1_coop::exit(124);
         });
     }
+    mark();
     case(&which);
     use std::io::Write;
-    println!("@ end");
+    tell!("end");
     let _ = std::io::stdout().flush();
 }
 

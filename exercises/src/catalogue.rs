@@ -1,5 +1,6 @@
 //! The texts of the exercises: titles, cards, hints. Read from `exercises.toml`, which is
-//! built in.
+//! built in: an array `exercise` of tables with the fields of [`Card`], all of them, in the
+//! order of the book. The book reads the same file.
 
 use crate::{PLANNED, Planned};
 use serde::Deserialize;

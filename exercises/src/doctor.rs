@@ -1,6 +1,7 @@
 //! `doctor`: what this machine can do.
 
-use crate::App;
+use crate::app::App;
+use crate::out::outln;
 use anyhow::Result;
 use exercises::runner::places::write_whole;
 use exercises::runner::{self};
@@ -72,7 +73,10 @@ pub fn doctor(app: &App) -> Result<u8> {
         true,
         !debugged,
         "debugger",
-        "lockstep cannot run under one".into(),
+        format!(
+            "{}; lockstep cannot run under one",
+            if debugged { "attached" } else { "none" }
+        ),
     );
 
     let lockstep = runner::find("find-the-bug").map(|e| {
@@ -119,11 +123,15 @@ pub fn doctor(app: &App) -> Result<u8> {
             ),
         },
     );
+    let solutions = app.places.root.join("exercises/solutions").is_dir();
     add(
         false,
-        app.places.root.join("exercises/solutions").is_dir(),
+        solutions,
         "solutions",
-        "exercises/solutions; only `solution` needs them".into(),
+        format!(
+            "exercises/solutions is {}; only the command `solution` needs it",
+            if solutions { "there" } else { "not there" }
+        ),
     );
 
     let good = rows.iter().all(|(needed, good, ..)| *good || !needed);
@@ -142,9 +150,9 @@ pub fn doctor(app: &App) -> Result<u8> {
                 (false, true) => "NO  ",
                 (false, false) => "note",
             };
-            println!("{mark} {what:<11} {text}");
+            outln!("{mark} {what:<11} {text}");
         }
-        println!(
+        outln!(
             "\n{}",
             if good {
                 "everything that is needed is there"

@@ -1,69 +1,79 @@
 //! `grade`: a stage's files judged, for a teacher's CI. Only the learner's files are taken
 //! from his folder; the checks are those of the repository that this program was built in.
 
-use crate::{App, outcome_json, stage};
+use crate::app::{App, outcome_json};
+use crate::out::outln;
 use anyhow::{Context, Result};
 use exercises::attempt::{Exercise, Kind};
-use exercises::runner::build::{self, Built};
+use exercises::catalogue::Card;
+use exercises::runner::build::{Bench, Built};
 use exercises::runner::places::Places;
-use exercises::runner::{self, LIMIT, Program, Verdict};
+use exercises::runner::{self, LIMIT, Program, Verdict, submission};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// The command. Status 0: all points; 1: some are missing.
+/// The command. Status 0: all points; 1: some are missing; 2: no such stage or folder.
 pub fn grade(app: &App, number: u8, work: Option<PathBuf>) -> Result<u8> {
+    let exercises: Vec<_> = runner::all()
+        .filter_map(|e| Some((e, Card::find(e.name)?)))
+        .filter(|(_, card)| card.stage() == number)
+        .collect();
+    if exercises.is_empty() {
+        eprintln!("stage {number} has no exercises yet");
+        return Ok(2);
+    }
+    if let Some(work) = work.as_ref().filter(|w| !w.is_dir()) {
+        eprintln!("{}: there is no such folder", work.display());
+        return Ok(2);
+    }
     let work = work.unwrap_or_else(|| app.places.work.clone());
+    let bench = Bench::new(&app.places)?;
     let mut rows: Vec<Value> = Vec::new();
     let (mut points, mut of) = (0, 0);
-    for (exercise, card) in stage(number)? {
+    for (exercise, card) in exercises {
         let file = work.join(Places::file_name(exercise.name, exercise.kind.ending()));
-        let mut row = judge(app, exercise, &file)?;
-        let got = if row["passed"] == true {
-            card.points
-        } else {
-            0
-        };
+        let mut row = judge(app, &bench, exercise, &file)?;
+        let passed = row["passed"] == true;
+        let got = if passed { card.points } else { 0 };
         points += got;
         of += card.points;
         row["points"] = json!(got);
         row["of"] = json!(card.points);
         if !app.json {
-            let why = match row["passed"] == true {
-                true => String::new(),
-                false => row["what"]
-                    .as_str()
-                    .and_then(|w| w.lines().next())
-                    .unwrap_or("")
-                    .to_owned(),
-            };
-            println!(
-                "{:<18} {got:>3} of {:>3}  {why}",
-                exercise.name, card.points
+            let why = row["what"].as_str().and_then(|w| w.lines().next());
+            let line = format!(
+                "{:<18} {got:>3} of {:>3}  {}",
+                exercise.name,
+                card.points,
+                why.unwrap_or("")
             );
+            outln!("{}", line.trim_end());
         }
         rows.push(row);
     }
     if app.json {
         app.print(&json!({"stage": number, "points": points, "of": of, "exercises": rows}));
     } else {
-        println!("{:<18} {points:>3} of {of:>3}", "together");
+        outln!("{:<18} {points:>3} of {of:>3}", "together");
     }
     Ok(u8::from(points < of))
 }
 
-fn judge(app: &App, exercise: &'static Exercise, file: &Path) -> Result<Value> {
-    if !file.exists() {
-        return Ok(
-            json!({"name": exercise.name, "passed": false, "rule": "missing", "what": "not handed in"}),
-        );
+fn judge(app: &App, bench: &Bench<'_>, exercise: &'static Exercise, file: &Path) -> Result<Value> {
+    let refused = |rule: &str, what: String| {
+        Ok(json!({"name": exercise.name, "passed": false, "rule": rule, "what": what}))
+    };
+    let text = match submission::read(&app.places, file) {
+        Ok(text) => text,
+        Err(why) if why == submission::MISSING => return refused("missing", why),
+        Err(why) => return refused("refused", format!("the file {why}")),
+    };
+    if let Err(why) = submission::inspect(exercise, &text) {
+        return refused("refused", why);
     }
     let outcome: Result<Verdict, String> = match exercise.kind {
-        Kind::Answers(_) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
-            Ok(runner::examine_answers(exercise, &text, &app.own)?)
-        }
-        Kind::Rust(_) => match build::elsewhere(&app.places, exercise.name, file)? {
+        Kind::Answers(_) => Ok(runner::examine_answers(exercise, &text, &app.own)?),
+        Kind::Rust(_) => match bench.attempt(exercise.name, &text).context("grading")? {
             Built::Refused(said) => Err(said),
             Built::Program(path) => {
                 let program = Program {

@@ -1,7 +1,9 @@
 //! `watch`: runs the attempt each time it is saved, and goes on to the next one. Keys are
 //! plain lines, so the terminal stays as it is.
 
-use crate::{App, Named, known};
+use crate::app::{App, Named};
+use crate::known;
+use crate::out::outln;
 use anyhow::{Context, Result};
 use notify::{RecursiveMode, Watcher};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,6 +16,10 @@ enum News {
 
 /// The command.
 pub fn watch(app: &App, name: Option<&str>) -> Result<u8> {
+    if app.json {
+        eprintln!("watch talks to people; use run --json");
+        return Ok(2);
+    }
     let mut current = match name {
         Some(name) => Some(known(name)?),
         None => app.current(&app.progress()?),
@@ -52,11 +58,11 @@ pub fn watch(app: &App, name: Option<&str>) -> Result<u8> {
             if let Some((exercise, _)) = current {
                 app.places
                     .ensure_work_file(exercise.name, exercise.kind.ending())?;
-                println!("\n(going on with {})\n", exercise.name);
+                outln!("\n(going on with {})\n", exercise.name);
             }
             continue;
         }
-        println!(
+        outln!(
             "\nwatching {}; Enter runs, h hint, w why, n next, l list, q quit",
             named.0.name
         );
@@ -66,7 +72,7 @@ pub fn watch(app: &App, name: Option<&str>) -> Result<u8> {
             Wish::Next => current = following(named),
         }
     }
-    println!("finished: nothing is left to watch");
+    outln!("finished: nothing is left to watch");
     Ok(0)
 }
 
@@ -103,7 +109,7 @@ fn wait(app: &App, named: Named, news: &Receiver<News>, before: &str) -> Result<
                 "l" => {
                     app.list()?;
                 }
-                other => println!("{other:?} means nothing here"),
+                other => outln!("{other:?} means nothing here"),
             },
         }
     }

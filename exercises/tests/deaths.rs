@@ -4,7 +4,7 @@ use exercises::attempt::Case;
 use exercises::runner::build::{self, Built};
 use exercises::runner::places::Places;
 use exercises::runner::{Program, child};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn every_death_leaves_a_readable_trace() {
@@ -40,15 +40,10 @@ fn every_death_leaves_a_readable_trace() {
                 // Free-running, stage 1 hangs there; that is `endless`.
                 continue;
             }
-            let begin = Instant::now();
-            // A busy machine needs a while to fill so much memory.
-            let limit = Duration::from_secs(if name == "memory" { 15 } else { 2 });
+            // Only what never ends has to wait for its limit. All else may take its time: a
+            // busy machine needs a while to fill the memory, or to write a dump.
+            let limit = Duration::from_secs(if rule == "endless" { 2 } else { 30 });
             let run = child::run(&program, &case, seed, limit).expect("it starts");
-            assert!(
-                begin.elapsed() < Duration::from_secs(20),
-                "{name} took {:?}",
-                begin.elapsed()
-            );
             let fault = run
                 .death()
                 .unwrap_or_else(|| panic!("{name} did not die: {run:?}"));

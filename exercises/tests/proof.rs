@@ -56,6 +56,8 @@ const WRONG: &[(&str, &[(&str, &str)])] = &[
             ("forgotten", "forgotten"),
             ("locks", "locks"),
             ("no-growth", "no-growth"),
+            ("nothing-to-refuse", "nothing-to-refuse"),
+            ("stack-first", "stack-first"),
             ("unheard", "unheard"),
         ],
     ),
@@ -87,12 +89,14 @@ const WRONG: &[(&str, &[(&str, &str)])] = &[
             ("runnext", "runnext"),
             ("too-few", "too-few"),
             ("too-many", "too-many"),
+            ("twice", "twice"),
         ],
     ),
     (
         "lost-wakeup",
         &[
             ("busy", "busy"),
+            ("lock-kept", "lock-kept"),
             ("lost", "lost"),
             ("no-wait", "no-wait"),
             ("one-of-three", "one-of-three"),
@@ -265,6 +269,110 @@ fn each_has_three_wrong_ones_with_messages_of_their_own() {
     }
 }
 
+/// What may be handed in: an honest file is never refused.
+#[test]
+fn the_grader_refuses_no_honest_file() {
+    for exercise in runner::all() {
+        let file = Places::file_name(exercise.name, exercise.kind.ending());
+        for folder in ["starters", "solutions", "alternates"] {
+            let path = places().root.join("exercises").join(folder).join(&file);
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                let inspected = runner::submission::inspect(exercise, &text);
+                assert_eq!(inspected, Ok(()), "{}", path.display());
+            }
+        }
+    }
+}
+
+/// The grader through its command line: all points for the solutions, none for tricks.
+/// Long: the first time it builds what the files stand on.
+#[test]
+fn grading_is_fair() {
+    let root = places().root;
+    if !tests::long() || !root.join("exercises/solutions").is_dir() {
+        println!("skipped: needs SAFEPOINT_LONG=1 and exercises/solutions");
+        return;
+    }
+    let grade = |work: &Path| {
+        let output = std::process::Command::new(OWN)
+            .args(["grade", "--stage", "1", "--json", "--work"])
+            .arg(work)
+            .output()
+            .expect("it starts");
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), value)
+    };
+    let dir = tests::fresh_folder("safepoint-grade-").expect("a folder");
+    let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("a file");
+    for entry in std::fs::read_dir(root.join("exercises/solutions"))
+        .expect("solutions")
+        .flatten()
+    {
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).expect("a copy");
+    }
+    let (code, value) = grade(&dir);
+    assert_eq!((code, &value["points"]), (Some(0), &value["of"]), "{value}");
+
+    let solutions = root.join("exercises/solutions").display().to_string();
+    put("read_a_trace.toml", "first = [");
+    put(
+        "guard_check.rs",
+        "pub fn must_look(_: usize, _: usize) -> bool { println!(\"@ end\"); true }\n\
+         pub const REQUEST: usize = { let mut i = 0_usize; loop { i ^= 1; if i == 2 { break } } i };",
+    );
+    put("sticky_flag.rs", "pub use stage1_coop::rt::releasem_slow;");
+    put(
+        "newstack_order.rs",
+        &format!("#[path = \"{solutions}/newstack_order.rs\"] mod m;"),
+    );
+    put(
+        "half_plus_one.rs",
+        &format!("include!(\"{solutions}/half_plus_one.rs\");"),
+    );
+    put(
+        "every_61st.rs",
+        "use std as s; pub fn look_first(_: u32, _: usize) -> bool { s::process::exit(0) }",
+    );
+    put(
+        "steal_half.rs",
+        "use stage1_coop::rt::P;\n\
+         pub fn runqgrab(_: &'static P, _: &'static P, _: u32, _: bool) -> u32 { println!(\"@ end\"); loop {} }",
+    );
+    std::fs::remove_file(dir.join("lost_wakeup.rs")).expect("it was there");
+    std::os::unix::fs::symlink(
+        format!("{solutions}/lost_wakeup.rs"),
+        dir.join("lost_wakeup.rs"),
+    )
+    .expect("a link");
+    put("find_the_bug.toml", "");
+    std::fs::remove_file(dir.join("snapshot_your_own.rs")).expect("it was there");
+    let (code, value) = grade(&dir);
+    assert_eq!((code, &value["points"]), (Some(1), &0.into()), "{value}");
+    let rules: Vec<&str> = value["exercises"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| row["rule"].as_str().expect("a rule"))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "not-toml",
+            "does-not-build",
+            "refused",
+            "refused",
+            "refused",
+            "refused",
+            "endless",
+            "refused",
+            "no-event",
+            "missing"
+        ]
+    );
+    std::fs::remove_dir_all(&dir).expect("it was there");
+}
+
 #[test]
 fn cards_and_plan_agree() {
     let planned: Vec<&str> = exercises::PLANNED
@@ -339,7 +447,14 @@ fn each_death_has_its_words() {
         f(&mut run);
         run.death().map(|fault| fault.rule)
     };
-    assert_eq!(run(&|r| r.code = Some(0)), None);
+    assert_eq!(
+        run(&|r| {
+            r.code = Some(0);
+            r.said = "end\n".into();
+        }),
+        None
+    );
+    assert_eq!(run(&|r| r.code = Some(0)), Some("left"));
     assert_eq!(run(&|r| r.signal = Some(libc::SIGSEGV)), Some("segfault"));
     assert_eq!(run(&|r| r.signal = Some(libc::SIGABRT)), Some("abort"));
     assert_eq!(run(&|r| r.signal = Some(libc::SIGKILL)), Some("killed"));

@@ -12,6 +12,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A command in a terminal of its own.
@@ -19,13 +20,15 @@ struct Terminal {
     child: Child,
     keys: File,
     shown: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
     seen: usize,
 }
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
 impl Terminal {
-    fn start(command: &mut Command) -> Terminal {
+    /// Takes the command, since it holds the terminal open.
+    fn start(mut command: Command) -> Terminal {
         let size = Winsize {
             ws_row: 40,
             ws_col: 110,
@@ -49,11 +52,11 @@ impl Terminal {
             })
         };
         let child = command.spawn().expect("it starts");
-        drop(pty.slave);
+        drop((pty.slave, command));
         let shown = Arc::new(Mutex::new(String::new()));
         let mut from = File::from(pty.master.try_clone().expect("a copy"));
         let to = shown.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // EIO: nobody has the other end any more.
             while let Ok(n @ 1..) = from.read(&mut bytes) {
@@ -65,6 +68,7 @@ impl Terminal {
             child,
             keys: File::from(pty.master),
             shown,
+            reader,
             seen: 0,
         }
     }
@@ -83,6 +87,27 @@ impl Terminal {
             assert!(
                 Instant::now() < deadline,
                 "{what:?} was never shown:\n{}",
+                self.text()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the command has a child whose name begins so.
+    fn until_it_runs(&self, name: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let (start, parent) = (format!("({name}"), format!(" {} ", self.child.id()));
+        // /proc/N/stat: number, (name), state, parent.
+        while !fs::read_dir("/proc")
+            .expect("a folder")
+            .flatten()
+            .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+            .filter_map(|stat| Some(stat[stat.find('(')?..].to_owned()))
+            .any(|stat| stat.starts_with(&start) && stat.contains(&parent))
+        {
+            assert!(
+                Instant::now() < deadline,
+                "{name} never ran:\n{}",
                 self.text()
             );
             std::thread::sleep(Duration::from_millis(20));
@@ -119,12 +144,11 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
-                // What was still on its way.
-                std::thread::sleep(Duration::from_millis(60));
-                return (
-                    status.code().unwrap_or(-status.signal().unwrap_or(0)),
-                    self.text(),
-                );
+                // With the last program the terminal is gone, and everything is read.
+                self.reader.join().expect("no panic");
+                let shown = self.shown.lock().expect("no panic").clone();
+                let code = status.code().unwrap_or(-status.signal().unwrap_or(0));
+                return (code, shown);
             }
             if Instant::now() > deadline {
                 let _ = self.child.kill();
@@ -158,7 +182,7 @@ impl Walk {
     }
 
     fn run(&self, words: &[&str]) -> (i32, String) {
-        Terminal::start(&mut self.command(words)).ends()
+        Terminal::start(self.command(words)).ends()
     }
 
     fn work(&self, file: &str) -> PathBuf {
@@ -185,12 +209,50 @@ fn copy(from: &Path, to: &Path) {
         {
             continue;
         }
+        if name == "Cargo.toml" || name == "Cargo.lock" {
+            write_if_new(&there, &of_another_version(&path));
+            continue;
+        }
         if path.is_dir() {
             copy(&path, &there);
-        } else if fs::read(&path).ok() != fs::read(&there).ok() {
-            // Not touched if it is the same: cargo then builds nothing anew.
-            fs::copy(&path, &there).expect("a copy");
+        } else if let Ok(bytes) = fs::read(&path) {
+            // An editor's dangling link, say, is left out.
+            write_if_new(&there, &bytes);
         }
+    }
+}
+
+/// Not touched if it is the same: cargo then builds nothing anew.
+fn write_if_new(there: &Path, bytes: &[u8]) {
+    if fs::read(there).ok().as_deref() != Some(bytes) {
+        fs::write(there, bytes).expect("a copy");
+    }
+}
+
+/// A manifest whose packages have a version of their own. Two workspaces that share a target
+/// folder, so that the dependencies are built once, must not have the same packages: cargo
+/// would take the one's for the other's.
+fn of_another_version(manifest: &Path) -> Vec<u8> {
+    let text = fs::read_to_string(manifest).expect("a manifest");
+    let text: Vec<String> = match manifest.file_name().is_some_and(|n| n == "Cargo.lock") {
+        false => text.lines().map(other_version).collect(),
+        // A package without a source is one of ours.
+        true => text
+            .split("\n\n")
+            .flat_map(|package| {
+                let ours = package.starts_with("[[package]]") && !package.contains("\nsource = ");
+                let lines = package.lines().chain([""]);
+                lines.map(move |l| if ours { other_version(l) } else { l.to_owned() })
+            })
+            .collect(),
+    };
+    (text.join("\n") + "\n").into_bytes()
+}
+
+fn other_version(line: &str) -> String {
+    match line.strip_prefix("version = \"0.1.0\"") {
+        Some(rest) => format!("version = \"0.1.0-walk\"{rest}"),
+        None => line.to_owned(),
     }
 }
 
@@ -267,7 +329,7 @@ fn from_the_first_start_to_finished() {
     );
     let (code, _) = walk.run(&["reset", "sticky-flag"]);
     assert_eq!(code, 0);
-    assert!(walk.work("sticky_flag.rs.before-reset").exists());
+    assert!(walk.work("sticky_flag.rs.before-reset-1").exists());
 
     // An endless loop, and somebody who loses his patience: Ctrl-C.
     fs::write(
@@ -275,11 +337,10 @@ fn from_the_first_start_to_finished() {
         "pub fn look_first(_: u32, _: usize) -> bool { loop { std::hint::spin_loop() } }",
     )
     .expect("it can be written");
-    let mut terminal = Terminal::start(&mut walk.command(&["run", "every-61st"]));
+    let mut terminal = Terminal::start(walk.command(&["run", "every-61st"]));
     let before = terminal.mode();
     terminal.until("your file");
-    // Building takes as long as it takes; the attempt itself five seconds.
-    std::thread::sleep(Duration::from_secs(4));
+    terminal.until_it_runs("every_61st");
     terminal.press("\u{3}");
     assert_eq!(terminal.mode(), before, "the terminal's mode has changed");
     let (code, text) = terminal.ends();
@@ -304,7 +365,7 @@ fn from_the_first_start_to_finished() {
             Ok(())
         })
     };
-    let (code, text) = Terminal::start(&mut command).ends();
+    let (code, text) = Terminal::start(command).ends();
     assert_eq!(code, 3, "{text}");
     assert!(
         text.contains("hint 1 of 3") && text.contains("could not be saved"),
@@ -313,7 +374,7 @@ fn from_the_first_start_to_finished() {
     assert_eq!(fs::read_to_string(&progress).expect("progress"), kept);
 
     // The rest under `watch`, each file saved in its turn; the window changes its size.
-    let mut terminal = Terminal::start(&mut walk.command(&["watch"]));
+    let mut terminal = Terminal::start(walk.command(&["watch"]));
     let names: Vec<(&str, &str)> = exercises::runner::all()
         .map(|e| (e.name, e.kind.ending()))
         .skip(1)

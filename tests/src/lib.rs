@@ -3,6 +3,7 @@
 //! environment.
 
 pub mod bench;
+pub mod trace;
 pub mod trace_of;
 
 use stage1_coop::{Runtime, rt};
@@ -28,13 +29,40 @@ pub fn long() -> bool {
 }
 
 /// The runtime's switches in the environment.
-const SWITCHES: [&str; 5] = [
+const SWITCHES: [&str; 6] = [
     "GOMAXPROCS",
     "GODEBUG",
     "GOTRACEBACK",
     "SAFEPOINT_SEED",
     "SAFEPOINT_TRACE",
+    "SAFEPOINT_TRACE_MAP",
 ];
+
+/// A folder of our own for temporary files. Those of processes that are gone, and that had
+/// no chance to remove theirs, are removed on the way.
+///
+/// # Errors
+/// The system's.
+pub fn fresh_folder(prefix: &str) -> std::io::Result<PathBuf> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let n = NEXT.fetch_add(1, SeqCst);
+    let temp = std::env::temp_dir();
+    if n == 0 {
+        for entry in temp.read_dir().into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner = name
+                .to_str()
+                .and_then(|n| n.strip_prefix("safepoint-")?.rsplit('-').nth(1))
+                .and_then(|pid| pid.parse::<u32>().ok());
+            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+    let dir = temp.join(format!("{prefix}{}-{n}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
 
 /// How a child process ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,52 +171,13 @@ pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ende
     }
 }
 
-/// Runs an example in lockstep and returns what a snapshot holds: exit status, output and
-/// trace.
-///
-/// # Panics
-/// If the example writes to stderr, does not end, or its trace is not portable.
-pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64, args: &[&str]) -> String {
-    let mut command = Command::new(example(package, name));
-    recorded(command.args(args), name, procs, seed)
-}
-
-/// As [`lockstep`], for any program.
-///
-/// # Panics
-/// As [`lockstep`].
-pub fn recorded(command: &mut Command, name: &str, procs: usize, seed: u64) -> String {
-    let dir = std::env::temp_dir().join(format!(
-        "safepoint-{}-{name}-{procs}-{seed}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    ));
-    std::fs::create_dir_all(&dir).expect("a folder for the trace");
-    let trace = dir.join("trace.txt");
-    let ended = run(
-        command,
-        &[
-            ("GOMAXPROCS", &procs.to_string()),
-            ("SAFEPOINT_SEED", &seed.to_string()),
-            ("SAFEPOINT_TRACE", &trace.display().to_string()),
-        ],
-        Duration::from_secs(60),
-    );
-    let text = std::fs::read_to_string(&trace).unwrap_or_default();
-    let _ = std::fs::remove_dir_all(&dir);
-    assert!(!ended.timed_out, "{name} did not end: {ended:?}");
-    assert_eq!(ended.stderr, "", "{name} wrote to stderr");
-    assert!(
-        text.lines()
-            .next()
-            .is_some_and(|l| l.ends_with("portable=yes")),
-        "the trace of {name} depends on the compiler; use spin(n) or with_frame, or snapshot chosen events only:\n{text}"
-    );
-    format!(
-        "exit {}\n--- output\n{}--- trace\n{text}",
-        ended.code.unwrap_or(-1),
-        ended.stdout
-    )
+/// Runs an example in lockstep and returns what a snapshot holds: see
+/// [`TraceOf::text`](trace_of::TraceOf::text).
+pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64) -> String {
+    trace_of::trace_of_program(example(package, name), &[])
+        .procs(procs)
+        .seed(seed)
+        .text()
 }
 
 /// The programs in `package/examples`, by name, sorted.

@@ -32,12 +32,12 @@ fn again_and_again_and_under_load() {
     let rounds = if long() { 200 } else { 4 };
     for name in examples("stage1-coop") {
         for procs in PROCS {
-            let first = lockstep("stage1-coop", &name, procs, 1, &[]);
+            let first = lockstep("stage1-coop", &name, procs, 1);
             for round in 1..rounds {
                 let again = if round % 2 == 0 {
-                    lockstep("stage1-coop", &name, procs, 1, &[])
+                    lockstep("stage1-coop", &name, procs, 1)
                 } else {
-                    under_load(3, || lockstep("stage1-coop", &name, procs, 1, &[]))
+                    under_load(3, || lockstep("stage1-coop", &name, procs, 1))
                 };
                 assert_eq!(
                     first, again,
@@ -50,8 +50,8 @@ fn again_and_again_and_under_load() {
 
 #[test]
 fn seeds_give_different_schedules() {
-    let one = lockstep("stage1-coop", "steal", 2, 1, &[]);
-    let two = lockstep("stage1-coop", "steal", 2, 2, &[]);
+    let one = lockstep("stage1-coop", "steal", 2, 1);
+    let two = lockstep("stage1-coop", "steal", 2, 2);
     assert_ne!(one, two);
 }
 
@@ -62,7 +62,7 @@ fn lockstep_runs_are_short() {
     for name in examples("stage1-coop") {
         for procs in PROCS {
             let begin = Instant::now();
-            lockstep("stage1-coop", &name, procs, 1, &[]);
+            lockstep("stage1-coop", &name, procs, 1);
             let took = begin.elapsed();
             assert!(
                 took < Duration::from_secs(4),

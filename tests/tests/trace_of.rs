@@ -3,9 +3,11 @@
 
 use stage1_coop::{STAGE, ThirdParty, WaitGroup, go, gofunc, gosched, prologue, spin};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::Duration;
-use tests::trace_of::{Trace, trace_of, trace_of_example};
-use tests::{in_order, lockstep, root};
+use tests::trace::Trace;
+use tests::trace_of::{trace_of, trace_of_example};
+use tests::{LIMIT, example, fresh_folder, in_order, root, run};
 
 #[gofunc]
 fn work(turns: u64) -> u64 {
@@ -82,10 +84,12 @@ fn chosen_events_and_the_strip() {
 #[test]
 fn an_example_gives_what_its_snapshot_holds() {
     for procs in [1, 2] {
-        assert_eq!(
-            trace_of_example("steal").procs(procs).text(),
-            lockstep("stage1-coop", "steal", procs, 1, &[])
-        );
+        let file = root().join(format!(
+            "tests/snapshots/stage1-coop__steal__p{procs}__seed1.snap"
+        ));
+        let recorded = std::fs::read_to_string(file).expect("a snapshot");
+        let text = trace_of_example("steal").procs(procs).text();
+        assert!(recorded.ends_with(&format!("---\n{text}")), "{text}");
     }
 }
 
@@ -113,16 +117,14 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
     // Compiled code without a check, far beyond the laboratory's patience.
     #[gofunc(nosplit)]
     fn burn() {
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < Duration::from_millis(300) {
-            for i in 0..1_000_000 {
-                std::hint::black_box(i);
-            }
+        // Counted, and not timed: the laboratory's patience is processor time.
+        for i in 0..300_000_000_u32 {
+            std::hint::black_box(i);
         }
     }
     // Somebody who waits for a time; else nobody is left to interrupt the loop.
     fn somebody(me: &mut ThirdParty) {
-        me.sleep(Duration::from_secs(1));
+        while me.sleep(Duration::from_millis(10)) {}
     }
     let scenario = || {
         burn();
@@ -141,6 +143,15 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
             "#[gofunc]",
             ".only(",
         ],
+    );
+}
+
+#[test]
+fn what_goes_to_stderr_is_in_the_text() {
+    let text = trace_of(|| eprintln!("mind the gap")).text();
+    in_order(
+        &text,
+        &["--- output\n", "--- stderr\nmind the gap\n--- trace\n"],
     );
 }
 
@@ -208,6 +219,47 @@ fn broken_traces_are_noticed() {
         let broken = Trace::parse(&bad).check().expect_err(what);
         assert!(broken.what.contains(what), "{broken}");
     }
+}
+
+/// `SAFEPOINT_TRACE_MAP`: the last events lie in somebody else's file, whatever its length,
+/// and what is no such file is refused in one line.
+#[test]
+fn the_last_events_in_a_mapped_file() {
+    let dir = fresh_folder("safepoint-map-").expect("a folder");
+    let map = dir.join("map");
+    let shown = map.display().to_string();
+    let hello = || {
+        let mut command = Command::new(example("stage1-coop", "hello"));
+        run(&mut command, &[("SAFEPOINT_TRACE_MAP", &shown)], LIMIT)
+    };
+    let missing = hello();
+    assert_eq!((missing.code, missing.stderr.lines().count()), (Some(2), 1));
+    assert!(missing.stderr.contains("cannot be opened"), "{missing:?}");
+    std::fs::write(&map, "short").expect("a file");
+    let short = hello();
+    assert_eq!((short.code, short.stderr.lines().count()), (Some(2), 1));
+    assert!(short.stderr.contains("give the file its length first"));
+    // Room for four events, and a bit: the first ones are overwritten.
+    std::fs::write(&map, [0; 4 * 128 + 77]).expect("a file");
+    let ended = hello();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let bytes = std::fs::read(&map).expect("the file");
+    assert_eq!(bytes[4 * 128..], [0; 77]);
+    let mut lines: Vec<(u64, &str)> = bytes
+        .chunks_exact(128)
+        .map(|record| {
+            let number = u64::from_ne_bytes(record[..8].try_into().expect("eight bytes"));
+            let text = std::str::from_utf8(&record[8..]).expect("a text");
+            (number, text.trim_end_matches('\0'))
+        })
+        .collect();
+    lines.sort_unstable();
+    let (first, (last, line)) = (lines[0].0, lines[3]);
+    assert_eq!(last, first + 3, "{lines:?}");
+    assert!(first > 4 && line.contains("GoEnd"), "{lines:?}");
+    let text: Vec<&str> = lines.iter().map(|l| l.1).collect();
+    assert_eq!(Trace::parse(&text.join("\n")).events.len(), 4);
+    std::fs::remove_dir_all(&dir).expect("it was there");
 }
 
 #[test]

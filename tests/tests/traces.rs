@@ -1,12 +1,14 @@
 //! Every example's schedule, as a snapshot: what the page shows is what this test compares.
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
 
-use std::process::Command;
-use tests::{examples, lockstep, recorded};
+use stage1_coop::{STAGE, Stage};
+use tests::examples;
+use tests::trace_of::{trace_of_example, trace_of_program};
 
-fn snapshot(package: &str, procs: usize) {
+fn snapshot(stage: &'static Stage, procs: usize) {
+    let package = stage.name;
     for name in examples(package) {
-        let text = lockstep(package, &name, procs, 1, &[]);
+        let text = trace_of_example(&name).stage(stage).procs(procs).text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
         settings.set_prepend_module_to_snapshot(false);
@@ -20,30 +22,29 @@ fn snapshot(package: &str, procs: usize) {
 
 #[test]
 fn stage1_on_one_p() {
-    snapshot("stage1-coop", 1);
+    snapshot(&STAGE, 1);
 }
 
 #[test]
 fn stage1_on_two_ps() {
-    snapshot("stage1-coop", 2);
+    snapshot(&STAGE, 2);
 }
 
 #[test]
 fn stage1_on_four_ps() {
-    snapshot("stage1-coop", 4);
+    snapshot(&STAGE, 4);
 }
 
 #[test]
 fn stage1_on_eight_ps() {
-    snapshot("stage1-coop", 8);
+    snapshot(&STAGE, 8);
 }
 
 /// The runs behind the questions of the book's review. No page shows the programs.
 #[test]
 fn stage1_review() {
     for name in ["once", "three", "pair", "section", "wake"] {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_review"));
-        let text = recorded(program.arg(name), name, 1, 1);
+        let text = trace_of_program(env!("CARGO_BIN_EXE_review"), &[name]).text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
         settings.set_prepend_module_to_snapshot(false);
@@ -66,7 +67,7 @@ fn generated_pages() {
         );
         insta::assert_snapshot!(
             "stage_table__stage1-coop",
-            stage1_coop::rt::table(&[&stage1_coop::STAGE])
+            stage1_coop::rt::table(&[&STAGE])
         );
     });
 }

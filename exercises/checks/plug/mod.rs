@@ -60,6 +60,19 @@ macro_rules! plug {
     };
 }
 
+/// Declares the modules of variants, and the list of them: for each the exercise, the name
+/// in the list, the module and its file.
+macro_rules! variants {
+    ($($exercise:ident $name:literal $v:ident $file:literal;)+) => {
+        $(
+            #[forbid(unsafe_code)]
+            #[path = $file]
+            mod $v;
+        )+
+        const ALL: &[plug::Entry] = &[$(($name, plug!($exercise $v))),+];
+    };
+}
+
 /// Runs the variant that the first argument names.
 pub fn run(all: &[Entry]) {
     let name = std::env::args().nth(1).unwrap_or_default();

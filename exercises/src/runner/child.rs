@@ -1,20 +1,21 @@
-//! Running an attempt: in a process group of its own, with limits on time, memory and
-//! output, without a terminal, and with its trace in a file of ours.
+//! Running an attempt, or the compiler: in a process group of its own, with limits on time,
+//! memory and output, and without a terminal. An attempt leaves its trace in a file of ours.
 
 use super::Program;
-use crate::attempt::{Case, LIMIT_VARIABLE, Limit, Run};
-use ::tests::trace_of::Trace;
+use crate::attempt::{Case, LIMIT_VARIABLE, Limit, MARK_VARIABLE, Run};
+use ::tests::trace::Trace;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering::*};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// MiB of resident memory that an attempt may take.
 const MEMORY_MIB: u64 = 512;
-/// Bytes of its output that are kept.
+/// Bytes that are kept of the beginning of its output, and as many of the end.
 const OUTPUT: usize = 1 << 20;
 /// Time between its own limit, at which it saves its trace, and ours.
 const GRACE: Duration = Duration::from_millis(700);
@@ -43,6 +44,7 @@ pub fn run(
     limit: Duration,
 ) -> std::io::Result<Run> {
     let traces = Traces::new()?;
+    let mark = format!("{:016x}", RandomState::new().hash_one(case.name));
     let mut command = Command::new(program.path);
     command.args(program.arguments).arg(case.name);
     for name in [
@@ -57,61 +59,99 @@ pub fn run(
     }
     command.env("GOMAXPROCS", case.procs.to_string());
     command.env(LIMIT_VARIABLE, limit.as_millis().to_string());
+    command.env(MARK_VARIABLE, &mark);
     if let Some(seed) = seed {
         command.env("SAFEPOINT_SEED", seed.to_string());
     }
     traces.announce(&mut command);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe calls are made.
-    unsafe { command.pre_exec(move || limits(parent)) };
-
-    let mut child = command.spawn()?;
-    let group = child.id() as i32;
-    GROUP.store(group, SeqCst);
-    let out = keep(child.stdout.take());
-    let err = keep(child.stderr.take());
-    let deadline = Instant::now() + limit + GRACE;
-    let ended = wait(&mut child, deadline, limit);
-    // Whoever it started goes with it. Still a zombie of ours here, so the group exists.
-    // SAFETY: as in `kill_current`.
-    unsafe { libc::kill(-group, libc::SIGKILL) };
-    GROUP.store(0, SeqCst);
-    let status = child.wait()?;
-    let (out, err) = (text(out), text(err));
-    let (out, model) = match out.split_once("@trace\n") {
-        Some((before, model)) => (before.to_owned(), Some(model.to_owned())),
-        None => (out, None),
+    unsafe {
+        command.pre_exec(move || {
+            set_limit(libc::RLIMIT_CORE, 0);
+            set_limit(libc::RLIMIT_CPU, 120);
+            end_with(parent)
+        })
     };
-    let text = model.unwrap_or_else(|| traces.read());
-    Ok(Run {
-        code: status.code(),
-        signal: status.signal(),
-        limit: ended,
+    let (output, over) = in_a_group(&mut command, limit + GRACE, MEMORY_MIB)?;
+    let (said, out) = apart(&text(&output.stdout), &format!("@{mark} "));
+    let mut run = Run {
+        code: output.status.code(),
+        signal: output.status.signal(),
+        limit: over.map(|over| match over {
+            Over::Time => Limit::Time(limit),
+            Over::Memory => Limit::Memory(MEMORY_MIB),
+        }),
+        said,
         out,
-        err,
-        trace: Trace::parse(&text),
-        text,
-    })
+        err: text(&output.stderr),
+        ..Run::default()
+    };
+    // A model has no runtime that writes a trace; it tells it.
+    run.text = run
+        .all("trace")
+        .fold(String::new(), |t, line| t + line + "\n");
+    if run.text.is_empty() {
+        run.text = traces.read();
+    }
+    run.trace = Trace::parse(&run.text);
+    Ok(run)
 }
 
-/// In the child: dies with its parent, leaves no core, and cannot burn a processor for
-/// ever if nobody is left to end it.
-fn limits(parent: u32) -> std::io::Result<()> {
-    let set = |what, n| {
-        let limit = libc::rlimit {
-            rlim_cur: n,
-            rlim_max: n,
-        };
-        // SAFETY: the structure is ours.
-        unsafe { libc::setrlimit(what, &limit) }
+/// What was said behind the mark, and the rest. A learner's own output may stand in front
+/// of the mark in the same line.
+fn apart(out: &str, mark: &str) -> (String, String) {
+    let (mut said, mut rest) = (String::new(), String::new());
+    for line in out.lines() {
+        match line.split_once(mark) {
+            Some((before, what)) => {
+                said.push_str(what);
+                said.push('\n');
+                rest.push_str(before);
+            }
+            None => {
+                rest.push_str(line);
+                rest.push('\n');
+            }
+        }
+    }
+    (said, rest)
+}
+
+/// Runs a compiler: the same, with a limit on the time and on the address space of each of
+/// its processes. True: it was ended.
+///
+/// # Errors
+/// If it cannot be started.
+pub(super) fn compile(
+    mut command: Command,
+    limit: Duration,
+    bytes: u64,
+) -> std::io::Result<(Output, bool)> {
+    let parent = std::process::id();
+    // SAFETY: between fork and exec only async-signal-safe calls are made.
+    unsafe {
+        command.pre_exec(move || {
+            set_limit(libc::RLIMIT_AS, bytes);
+            end_with(parent)
+        })
     };
-    set(libc::RLIMIT_CORE, 0);
-    set(libc::RLIMIT_CPU, 120);
+    let (output, over) = in_a_group(&mut command, limit, u64::MAX)?;
+    Ok((output, over.is_some()))
+}
+
+/// In the child: sets a limit, as far as the system lets us.
+fn set_limit(what: libc::__rlimit_resource_t, n: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: n,
+        rlim_max: n,
+    };
+    // SAFETY: the structure is ours.
+    unsafe { libc::setrlimit(what, &limit) };
+}
+
+/// In the child: it dies with its parent.
+fn end_with(parent: u32) -> std::io::Result<()> {
     // SAFETY: prctl with these arguments takes no pointers; getppid has no arguments.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -122,60 +162,99 @@ fn limits(parent: u32) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Which limit a child ran into.
+enum Over {
+    Time,
+    Memory,
+}
+
+/// Runs a child in a process group of its own, without a terminal, and ends the group with
+/// it or at a limit.
+fn in_a_group(
+    command: &mut Command,
+    limit: Duration,
+    mib: u64,
+) -> std::io::Result<(Output, Option<Over>)> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let group = child.id() as i32;
+    GROUP.store(group, SeqCst);
+    let out = keep(child.stdout.take());
+    let err = keep(child.stderr.take());
+    let over = wait(group, Instant::now() + limit, mib);
+    // Whoever it started goes with it. Still a zombie of ours here, so the group exists.
+    // SAFETY: as in `kill_current`.
+    unsafe { libc::kill(-group, libc::SIGKILL) };
+    GROUP.store(0, SeqCst);
+    let output = Output {
+        status: child.wait()?,
+        stdout: out.join().unwrap_or_default(),
+        stderr: err.join().unwrap_or_default(),
+    };
+    Ok((output, over))
+}
+
 /// Waits until the child is a zombie or must be ended; does not collect it.
-fn wait(child: &mut Child, deadline: Instant, limit: Duration) -> Option<Limit> {
-    let pid = child.id();
+fn wait(pid: i32, deadline: Instant, mib: u64) -> Option<Over> {
     let mut pause = Duration::from_millis(1);
     loop {
         if is_zombie(pid) {
             return None;
         }
         if Instant::now() > deadline {
-            return Some(Limit::Time(limit));
+            return Some(Over::Time);
         }
-        if resident_mib(pid) > MEMORY_MIB {
-            return Some(Limit::Memory(MEMORY_MIB));
+        if resident_mib(pid) > mib {
+            return Some(Over::Memory);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(8));
     }
 }
 
-fn is_zombie(pid: u32) -> bool {
+fn is_zombie(pid: i32) -> bool {
     // SAFETY: a zeroed siginfo is valid; the structure is ours.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        libc::waitid(libc::P_PID, pid, &mut info, flags) != 0 || info.si_pid() != 0
+        libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, flags) != 0 || info.si_pid() != 0
     }
 }
 
-fn resident_mib(pid: u32) -> u64 {
+fn resident_mib(pid: i32) -> u64 {
     std::fs::read_to_string(format!("/proc/{pid}/statm"))
         .ok()
         .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
         .map_or(0, |pages| pages * 4 / 1024)
 }
 
-/// Reads everything, and keeps the beginning: a program that prints without an end must
-/// neither block nor fill our memory.
+/// Reads everything, and keeps the beginning and the end: a program that prints without an
+/// end must neither block nor fill our memory.
 fn keep(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
+        let (mut kept, mut end) = (Vec::new(), Vec::new());
         let Some(mut from) = from else { return kept };
         let mut chunk = [0; 8192];
         while let Ok(n @ 1..) = from.read(&mut chunk) {
-            let room = OUTPUT.saturating_sub(kept.len());
-            kept.extend_from_slice(&chunk[..n.min(room)]);
+            let (fits, more) = chunk[..n].split_at(n.min(OUTPUT - kept.len()));
+            kept.extend_from_slice(fits);
+            end.extend_from_slice(more);
+            if end.len() > 2 * OUTPUT {
+                end.drain(..end.len() - OUTPUT);
+            }
         }
+        kept.append(&mut end);
         kept
     })
 }
 
 /// The text, without what could change a terminal's mode or colours.
-fn text(from: JoinHandle<Vec<u8>>) -> String {
-    let bytes = from.join().unwrap_or_default();
-    String::from_utf8_lossy(&bytes)
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
         .chars()
         .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
         .collect()
@@ -194,13 +273,7 @@ const RECORDS: usize = 1 << 15;
 
 impl Traces {
     fn new() -> std::io::Result<Traces> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let dir = std::env::temp_dir().join(format!(
-            "safepoint-exercise-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Relaxed)
-        ));
-        std::fs::create_dir_all(&dir)?;
+        let dir = ::tests::fresh_folder("safepoint-exercise-")?;
         // Sparse: it takes room only where there are events.
         std::fs::File::create(dir.join("map"))?.set_len((RECORD * RECORDS) as u64)?;
         Ok(Traces { dir })
@@ -261,9 +334,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_is_told_from_what_was_printed() {
+        let out = "hello\n@7 looks 3\nno newline@7 end\n@ looks 9\n@8 looks 9\n";
+        let (said, rest) = apart(out, "@7 ");
+        assert_eq!(said, "looks 3\nend\n");
+        assert_eq!(rest, "hello\nno newline@ looks 9\n@8 looks 9\n");
+    }
+
+    #[test]
+    fn of_long_output_the_end_is_kept_too() {
+        let mut bytes = vec![b'a'; 5 * OUTPUT];
+        bytes.extend_from_slice(b"end");
+        let kept = keep(Some(std::io::Cursor::new(bytes))).join().unwrap();
+        assert!(kept.len() <= 3 * OUTPUT + 8192 && kept.ends_with(b"end"));
+    }
+
+    #[test]
     fn output_cannot_change_the_terminal() {
-        let bytes = b"a\x1b[31mb\x07\tc\n\x9bd".to_vec();
-        let shown = text(std::thread::spawn(move || bytes));
+        let shown = text(b"a\x1b[31mb\x07\tc\n\x9bd");
         assert_eq!(shown, "a[31mb\tc\n\u{fffd}d");
     }
 }

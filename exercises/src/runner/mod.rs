@@ -6,6 +6,7 @@ pub mod child;
 pub mod places;
 pub mod progress;
 pub mod show;
+pub mod submission;
 
 use crate::attempt::{Case, Exercise, Fault, Kind, Run};
 use crate::stage1;

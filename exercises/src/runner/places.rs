@@ -83,7 +83,7 @@ impl Places {
     /// Copies the starter into the learner's folder, if there is no file yet.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or is no file.
     pub fn ensure_work_file(&self, name: &str, ending: &str) -> Result<PathBuf> {
         let path = self.work_file(name, ending);
         if !path.exists() {
@@ -94,6 +94,12 @@ impl Places {
                 .and_then(|()| write_whole(&path, &text))
                 .with_context(|| format!("cannot write {}", self.shown(&path)))?;
         }
+        // A pipe, say, would be waited for without an end.
+        anyhow::ensure!(
+            path.is_file(),
+            "{} is no ordinary file; `reset {name}` moves it away and brings the starter back",
+            self.shown(&path)
+        );
         Ok(path)
     }
 }
@@ -105,7 +111,8 @@ impl Places {
 /// The system's.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    // Two runners do not meet in it.
+    beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
     let written = (|| {
         use std::io::Write;

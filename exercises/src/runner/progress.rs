@@ -1,4 +1,19 @@
-//! What the learner has done so far: one readable file, which the book shows too.
+//! What the learner has done so far: one readable file, `exercises/.progress.toml`, which the
+//! book shows too. It has a table for each exercise that was touched, by its name:
+//!
+//! ```toml
+//! [guard-check]
+//! solved = false      # it has passed at least once; never taken back
+//! runs = 4            # how often it was run
+//! tries = 2           # runs of a changed file; after three, `solution` opens
+//! hints = 1           # hints shown, 0 to 3
+//! looked = false      # the solution was shown before it was solved
+//! last = "signed"     # the rule that the last run broke; absent if it passed
+//! file = "e657..."    # a fingerprint of the last file
+//! ```
+//!
+//! Readers must take absent keys for zero, and pass over keys that they do not know. No file
+//! is no progress.
 
 use super::places::write_whole;
 use anyhow::{Context, Result};

@@ -2,9 +2,11 @@
 
 use super::Failure;
 use crate::attempt::Run;
-use ::tests::trace_of::{Event, Trace};
+use ::tests::trace::{Event, Trace};
 use std::fmt::Write;
 
+/// Columns that an event needs to be told from another one.
+const NARROW: usize = 36;
 /// Lines in front of the marked one, and behind it.
 const AROUND: usize = 5;
 
@@ -14,11 +16,8 @@ pub fn failure(failure: &Failure, width: usize) -> String {
     let seed = failure
         .seed
         .map_or("free-running".to_owned(), |s| format!("seed {s}"));
-    let _ = writeln!(
-        out,
-        "  case      {} ({seed}): {}",
-        failure.case.name, failure.case.what
-    );
+    let case = format!("{} ({seed}): {}", failure.case.name, failure.case.what);
+    paragraph(&mut out, "case", &case, width);
     paragraph(&mut out, "broke", &failure.fault.what, width);
     paragraph(&mut out, "means", &failure.fault.meaning, width);
     let (mine, at) = (&failure.run.trace, failure.fault.at);
@@ -29,7 +28,7 @@ pub fn failure(failure: &Failure, width: usize) -> String {
         }
         _ if !mine.events.is_empty() => {
             out.push('\n');
-            out.push_str(&alone(mine, at));
+            out.push_str(&alone(mine, at, width));
         }
         _ => {}
     }
@@ -37,34 +36,56 @@ pub fn failure(failure: &Failure, width: usize) -> String {
     if !said.is_empty() {
         let _ = writeln!(out, "\n  what it said");
         for line in said {
-            let _ = writeln!(out, "    {}", cut(line, width.saturating_sub(4)));
+            let _ = writeln!(out, "    {}", cut(line, width - 4));
         }
+    }
+    out
+}
+
+/// A text of whole sentences, folded to the width, behind `mark` and in line with it.
+pub fn text(mark: &str, text: &str, width: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut out = String::new();
+    for (i, part) in fold(&words.join(" "), width.min(100) - mark.len())
+        .iter()
+        .enumerate()
+    {
+        let before = if i == 0 { mark } else { "" };
+        let _ = writeln!(out, "{before:room$}{part}", room = mark.len());
     }
     out
 }
 
 /// `text`, folded to the width, behind a word.
 fn paragraph(out: &mut String, word: &str, text: &str, width: usize) {
-    let room = width.saturating_sub(12).max(30);
-    let mut first = true;
+    let room = width.saturating_sub(12).max(24);
+    let mut label = word;
     for line in text.lines() {
-        let mut rest = line;
-        loop {
-            let mut end = rest.len();
-            if rest.chars().count() > room {
-                let limit = rest.char_indices().nth(room).map_or(rest.len(), |(i, _)| i);
-                // Lines that are to be pasted keep their shape.
-                end = rest[..limit].rfind(' ').filter(|&i| i > 0).unwrap_or(limit);
-            }
-            let label = if first { word } else { "" };
-            let _ = writeln!(out, "  {label:<9} {}", rest[..end].trim_end());
-            first = false;
-            rest = rest[end..].trim_start();
-            if rest.is_empty() {
-                break;
-            }
+        // Lines that are to be pasted keep their shape.
+        for part in fold(line, room) {
+            let _ = writeln!(out, "  {label:<9} {part}");
+            label = "";
         }
     }
+}
+
+/// A line, cut at blanks into parts that have room.
+fn fold(line: &str, room: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = line;
+    while rest.chars().count() > room {
+        // A blank right behind the last column is fine too.
+        let limit = rest
+            .char_indices()
+            .nth(room + 1)
+            .map_or(rest.len(), |c| c.0);
+        let end = rest[..limit].rfind(' ').filter(|&i| i > 0);
+        let end = end.unwrap_or_else(|| rest.char_indices().nth(room).map_or(rest.len(), |c| c.0));
+        parts.push(rest[..end].trim_end());
+        rest = rest[end..].trim_start();
+    }
+    parts.push(rest.trim_end());
+    parts
 }
 
 /// Where the two schedules part: the first event that differs, times apart.
@@ -80,13 +101,24 @@ pub fn first_difference(expected: &Trace, actual: &Trace) -> Option<usize> {
 
 /// The two traces around the place where they part.
 fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usize) -> String {
-    let column = (width.saturating_sub(5) / 2).clamp(34, 60);
+    let column = (width - 5) / 2;
     let part = first_difference(expected, actual);
     let mut out = String::new();
-    let _ = writeln!(out, "   {:<column$}| yours", "expected (the stage's own)");
     let middle = part.or(at).unwrap_or(0);
     let from = middle.saturating_sub(AROUND);
     let to = middle + AROUND + 1;
+    if column < NARROW {
+        // No room for two columns.
+        for (whose, trace) in [("expected (the stage's own)", expected), ("yours", actual)] {
+            let _ = writeln!(out, "   {whose}");
+            out.push_str(&alone(trace, Some(middle), width));
+        }
+        if part.is_some() {
+            out.push_str(" > is the first event that differs\n");
+        }
+        return out;
+    }
+    let _ = writeln!(out, "   {:<column$}| yours", "expected (the stage's own)");
     if from > 0 {
         let _ = writeln!(out, "   {:<column$}|", format!("... {from} events before"));
     }
@@ -120,7 +152,7 @@ fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usiz
 }
 
 /// One trace around an event.
-fn alone(trace: &Trace, at: Option<usize>) -> String {
+fn alone(trace: &Trace, at: Option<usize>, width: usize) -> String {
     let mut out = String::new();
     let middle = at.unwrap_or(0);
     let from = middle.saturating_sub(AROUND);
@@ -132,7 +164,7 @@ fn alone(trace: &Trace, at: Option<usize>) -> String {
         .take(2 * AROUND + 1)
     {
         let mark = if Some(i) == at { '>' } else { ' ' };
-        let _ = writeln!(out, " {mark} {}", short(e));
+        let _ = writeln!(out, " {mark} {}", cut(&short(e), width - 3));
     }
     out
 }
@@ -190,6 +222,18 @@ mod tests {
         assert_eq!(first_difference(&a, &b), None);
         assert_eq!(first_difference(&a, &c), Some(1));
         assert_eq!(first_difference(&a, &Trace::default()), Some(0));
+    }
+
+    #[test]
+    fn texts_fold_at_blanks_and_never_lose_a_word() {
+        let words = "one two threeandfour äöü five-and-a-half six";
+        for room in 1..60 {
+            let parts = fold(words, room);
+            assert!(parts.iter().all(|p| p.chars().count() <= room), "{parts:?}");
+            assert_eq!(parts.concat().replace(' ', ""), words.replace(' ', ""));
+        }
+        assert_eq!(text("- ", "a b\nc", 40), "- a b c\n");
+        assert_eq!(text("- ", "aa bb cc", 7), "- aa bb\n  cc\n");
     }
 
     #[test]

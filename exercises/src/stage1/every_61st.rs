@@ -1,7 +1,7 @@
 //! A rare look at the global queue keeps two goroutines from starving all others. Alone, on
 //! a model of `schedule`: the condition stands on a hot path, so it has no row.
 
-use crate::attempt::{Case, Exercise, Fault, Kind, Run};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, tell};
 use std::collections::VecDeque;
 use std::fmt::Write;
 
@@ -12,6 +12,7 @@ pub type LookFirst = fn(schedtick: u32, global: usize) -> bool;
 pub const EXERCISE: Exercise = Exercise {
     name: "every-61st",
     kind: Kind::Rust(judge),
+    row: None,
     cases: &[
         Case {
             name: "three wait",
@@ -102,11 +103,12 @@ fn scenario(case: &str, look_first: LookFirst) {
     if !global.is_empty() {
         longest = longest.max(TURNS - since);
     }
-    println!("@ looks {looks}");
-    println!("@ longest {longest}");
-    println!("@ waiting {}", global.len());
-    println!("@trace");
-    print!("{trace}");
+    tell!("looks {looks}");
+    tell!("longest {longest}");
+    tell!("waiting {}", global.len());
+    for line in trace.lines() {
+        tell!("trace {line}");
+    }
 }
 
 fn judge(case: &Case, run: &Run) -> Result<(), Fault> {

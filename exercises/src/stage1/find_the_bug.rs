@@ -1,16 +1,18 @@
 //! A planted bug, found from a captured trace alone.
 
+use super::read_a_trace::{by_number, given};
 use super::{every_10_ms, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind};
-use ::tests::trace_of::Trace;
+use ::tests::trace::Trace;
 use stage1_coop::rt::{self, G, Next, SCHED};
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
-use toml::{Table, Value};
+use toml::Table;
 
 /// The exercise.
 pub const EXERCISE: Exercise = Exercise {
     name: "find-the-bug",
     kind: Kind::Answers(judge),
+    row: None,
     cases: &[Case {
         name: "captured",
         what: "two equal loops on one processor; every 10 ms somebody asks",
@@ -59,19 +61,16 @@ fn scenario(stage: &'static Stage) {
 }
 
 fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
-    let text = |key: &str| match answers.get(key) {
-        Some(Value::String(s)) => s.trim().to_owned(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
+    let text = |key: &str| given(answers, key);
     let yielded = trace.find("GoPreempt").next().unwrap_or(0);
     let bad = trace
         .after(yielded, |e| e.name == "GoStart")
         .unwrap_or(yielded);
-    let time = super::millis(trace.events[bad].us);
     let given = text("time");
-    if given != time {
-        let known = trace.events.iter().find(|e| super::millis(e.us) == given);
+    let ms: f64 = given.parse().unwrap_or(-1.0);
+    let us = (ms * 1000.0).round() as i64;
+    if us != trace.events[bad].us as i64 {
+        let known = trace.events.iter().find(|e| e.us as i64 == us);
         let (rule, what) = match known {
             Some(e) if e.name == "Preempt" => (
                 "the-request",
@@ -81,7 +80,7 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
                 "the-yield",
                 format!("{given} is where the goroutine yields. That is what it was asked for."),
             ),
-            Some(_) if given > time => (
+            Some(e) if e.us > trace.events[bad].us => (
                 "not-the-first",
                 format!(
                     "{given} is not the first event that a sound scheduler would not have produced."
@@ -108,7 +107,7 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         .iter()
         .filter_map(|n| trace.goroutine(n))
         .find(|g| Some(*g) != winner);
-    if text("harmed") != harmed.map_or(String::new(), |g| format!("g{g}")) {
+    if by_number(trace, &text("harmed")) != harmed.map_or(String::new(), |g| format!("g{g}")) {
         return Err(Fault::new(
             "harmed",
             format!(

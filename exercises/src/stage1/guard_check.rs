@@ -1,7 +1,7 @@
 //! The guard comparison, and why a request is -1314. Alone: measured against `prologue!`.
 
 use super::{all_heard, sound, with, work};
-use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
 use stage1_coop::rt::{self, G, Next};
 use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, WaitGroup, go, prologue, spin};
 use std::sync::OnceLock;
@@ -21,6 +21,7 @@ pub struct Work {
 pub const EXERCISE: Exercise = Exercise {
     name: "guard-check",
     kind: Kind::Rust(judge),
+    row: None,
     cases: &[
         Case {
             name: "against the real check",
@@ -100,20 +101,20 @@ fn against_the_real_check() {
     start(Runtime::new(COUNTING).procs(1), || {
         GUARD.store(rt::getg().stackguard0.load(Relaxed), Relaxed);
         let Work { must_look, request } = mine();
-        println!("@ request {request:#x}");
+        tell!("request {request:#x}");
         let offsets = [-65536, -4096, -928, -16, -8, -1, 0, 1, 8, 16, 4096, 65536];
         for offset in offsets {
             let (sp, guard, real) = probe(|sp| sp.wrapping_add_signed(offset));
             if must_look(sp, guard) != real {
-                println!("@ wrong {} {offset}", if real { "slow" } else { "fast" });
+                tell!("wrong {} {offset}", if real { "slow" } else { "fast" });
                 break;
             }
         }
         let (sp, guard, _) = probe(|_| rt::STACK_PREEMPT);
-        println!("@ sees-the-real-request {}", must_look(sp, guard));
-        println!("@ sees-its-own-request {}", must_look(sp, request));
+        tell!("sees-the-real-request {}", must_look(sp, guard));
+        tell!("sees-its-own-request {}", must_look(sp, request));
         let (_, _, real) = probe(|_| request);
-        println!("@ the-real-check-sees-it {real}");
+        tell!("the-real-check-sees-it {real}");
     });
 }
 

@@ -2,7 +2,7 @@
 //! `runqputslow`.
 
 use super::sound;
-use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
 use stage1_coop::rt::{G, P, SCHED};
 use stage1_coop::{Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub const EXERCISE: Exercise = Exercise {
     name: "half-plus-one",
     kind: Kind::Rust(judge),
+    row: Some("runqputslow"),
     cases: &[
         Case {
             name: "three hundred",
@@ -41,7 +42,7 @@ fn watched(pp: &'static P, batch: &[&'static G]) {
     // Called for a goroutine that the learner's own function puts back.
     static INSIDE: AtomicBool = AtomicBool::new(false);
     if INSIDE.swap(true, Relaxed) {
-        println!("@ again");
+        tell!("again");
         stage1_coop::exit(3);
     }
     let ring = pp.runq.len();
@@ -55,8 +56,8 @@ fn watched(pp: &'static P, batch: &[&'static G]) {
     let added: Vec<usize> = numbers(after.get(before.len()..).unwrap_or(&[]));
     let wanted = numbers(batch);
     let missing = wanted.iter().filter(|g| !added.contains(g)).count();
-    println!(
-        "@ overflow {} {} {missing} {} {}",
+    tell!(
+        "overflow {} {} {missing} {} {}",
         batch.len(),
         added.len(),
         added == wanted,
@@ -90,7 +91,7 @@ fn scenario(mine: &'static Stage) {
             });
         }
         all.wait();
-        println!("@ ran {}", RAN.load(Relaxed));
+        tell!("ran {}", RAN.load(Relaxed));
     });
 }
 
@@ -138,7 +139,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
                 format!("All {batch} are in the global queue, but not in their order.")
             } else {
                 format!(
-                    "{batch} goroutines were handed over, and {added} were queued: some stand there twice."
+                    "{batch} goroutines were handed over, and some were queued twice: the global queue does not end where it should."
                 )
             };
             let rule = if added == batch { "order" } else { "twice" };

@@ -2,7 +2,7 @@
 //! an event of the learner's own, on `gopark` and `goready`.
 
 use super::{sound, work};
-use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
 use stage1_coop::{Runtime, STAGE, WaitGroup, go};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -113,6 +113,7 @@ pub mod place {
 pub const EXERCISE: Exercise = Exercise {
     name: "lost-wakeup",
     kind: Kind::Rust(judge),
+    row: None,
     cases: &[
         Case {
             name: "after you",
@@ -167,7 +168,7 @@ fn scenario<E: Send + Sync + 'static>(case: &str, new: fn() -> E, wait: fn(&E), 
                     work(2_000);
                     wait(&event);
                     if !was_set.load(SeqCst) {
-                        println!("@ early {round}");
+                        tell!("early {round}");
                     }
                     all.done();
                 });
@@ -189,7 +190,7 @@ fn scenario<E: Send + Sync + 'static>(case: &str, new: fn() -> E, wait: fn(&E), 
             set(&event);
             wait(&event);
             wait(&event);
-            println!("@ first");
+            tell!("first");
             rounds(3, 1, 0);
         }),
         "close together" => start(Runtime::new(&STAGE).procs(2), move || rounds(30, 1, 1_000)),
@@ -209,6 +210,14 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "It was written down and the lock had gone, but it still ran: the lock must go after the goroutine counts as waiting.",
         )
         .at(at));
+    }
+    if run.err.contains("schedule: holding locks") {
+        return Err(Fault::new(
+            "lock-kept",
+            "A goroutine went to sleep with the lock in its hand, and the scheduler ended the process.",
+            "Whoever wants to wake it needs that lock: it must go when the goroutine counts as waiting, which `held.park()` does and `park()` does not.",
+        )
+        .at(last));
     }
     if run.says("early").is_some() {
         return Err(Fault::new(

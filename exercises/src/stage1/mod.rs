@@ -8,6 +8,7 @@ pub mod every_61st;
 pub mod find_the_bug;
 pub mod guard_check;
 pub mod half_plus_one;
+mod in_between;
 pub mod lost_wakeup;
 pub mod newstack_order;
 pub mod read_a_trace;

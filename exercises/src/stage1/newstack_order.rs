@@ -4,7 +4,7 @@ use super::{all_heard, every_10_ms, once, sound, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
 use stage1_coop::rt::{G, getg};
 use stage1_coop::{
-    Runtime, STAGE, Stage, WaitGroup, acquirem, go, gofunc, prologue, user_log, with_frame,
+    Runtime, STAGE, Stage, WaitGroup, acquirem, go, gofunc, prologue, spin, user_log, with_frame,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -40,6 +40,9 @@ pub mod helpers {
 
     /// Takes the flag down and records the refusal. Only for a request that is up.
     pub fn refuse(gp: &'static G) {
+        if !asked(gp) {
+            rt::throw("refuse: nobody asked");
+        }
         // The stage's own newstack refuses while a lock is held.
         let _held = why_not().is_none().then(acquirem);
         (STAGE.newstack)(gp);
@@ -67,6 +70,7 @@ pub mod helpers {
 pub const EXERCISE: Exercise = Exercise {
     name: "newstack-order",
     kind: Kind::Rust(judge),
+    row: Some("newstack"),
     cases: &[
         Case {
             name: "grow",
@@ -83,6 +87,12 @@ pub const EXERCISE: Exercise = Exercise {
         Case {
             name: "refuse",
             what: "somebody asks while a section is held",
+            procs: 1,
+            seeds: &[1, 2],
+        },
+        Case {
+            name: "both",
+            what: "somebody asks, and the next check finds too little stack as well",
             procs: 1,
             seeds: &[1, 2],
         },
@@ -136,6 +146,21 @@ fn scenario(case: &str, mine: &'static Stage) {
                 for _ in 0..5 {
                     work(100_000);
                 }
+                b.done();
+            });
+            all.wait();
+        }),
+        "both" => with(mine, once, || {
+            let all = WaitGroup::new();
+            all.add(2);
+            let (a, b) = (all.clone(), all.clone());
+            go("bystander", move || a.done());
+            go("deep", move || {
+                // Without a check until the request is up.
+                spin(15_000_000);
+                with_frame(4096, || {
+                    with_frame(4096, || with_frame(4096, || work(100_000)))
+                });
                 b.done();
             });
             all.wait();
@@ -194,6 +219,27 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "A refusal must take the flag down; the end of the section raises it again.",
         )
         .at(refusals[1]));
+    }
+    if run.err.contains("refuse: nobody asked") {
+        return Err(Fault::new(
+            "nothing-to-refuse",
+            "`refuse` was called although nobody had asked.",
+            "A check also fails for want of stack: only when the guard is a request is there anything to refuse.",
+        ));
+    }
+    if case.name == "both"
+        && let (Some(grown), Some(yielded)) = (
+            trace.find("StackGrow").next(),
+            trace.find("GoPreempt").next(),
+        )
+        && grown < yielded
+    {
+        return Err(Fault::new(
+            "stack-first",
+            "The request was up, and the stack was grown before the goroutine yielded.",
+            "While the guard is a request it says nothing about the stack. Yield first: the check is made again when the goroutine is back.",
+        )
+        .at(grown));
     }
     if case.name == "grow" && trace.count("StackGrow") == 0 {
         return Err(Fault::new(

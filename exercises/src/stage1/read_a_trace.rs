@@ -2,7 +2,7 @@
 
 use super::{every_10_ms, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind};
-use ::tests::trace_of::Trace;
+use ::tests::trace::Trace;
 use stage1_coop::{Chan, STAGE, WaitGroup, go};
 use toml::{Table, Value};
 
@@ -10,6 +10,7 @@ use toml::{Table, Value};
 pub const EXERCISE: Exercise = Exercise {
     name: "read-a-trace",
     kind: Kind::Answers(judge),
+    row: None,
     cases: &[Case {
         name: "left and right",
         what: "two goroutines share one processor, and the second wakes the first",
@@ -105,17 +106,30 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
     ]
 }
 
+/// An answer as text.
+pub(super) fn given(answers: &Table, key: &str) -> String {
+    match answers.get(key) {
+        Some(Value::String(s)) => s.trim().to_owned(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+/// A goroutine may be called by its name or by its number.
+pub(super) fn by_number(trace: &Trace, answer: &str) -> String {
+    match trace.goroutine(answer) {
+        Some(g) => format!("g{g}"),
+        None => answer.to_owned(),
+    }
+}
+
 fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
     let all = questions(trace);
     let mut right = 0;
     let mut wrong = None;
     for (key, question, answer, at) in &all {
-        let given = match answers.get(*key) {
-            Some(Value::String(s)) => s.trim().to_owned(),
-            Some(other) => other.to_string(),
-            None => String::new(),
-        };
-        if given == *answer {
+        let given = given(answers, key);
+        if by_number(trace, &given) == *answer {
             right += 1;
         } else if wrong.is_none() {
             wrong = Some((*key, *question, given, *at));

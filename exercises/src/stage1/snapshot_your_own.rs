@@ -2,7 +2,7 @@
 //! story, and what they were.
 
 use super::{every_10_ms, find_the_bug::CHANGED, sound, with};
-use crate::attempt::{Case, Exercise, Fault, Kind, Run};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, tell};
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
 
 /// What the learner writes.
@@ -20,6 +20,7 @@ pub struct Work {
 pub const EXERCISE: Exercise = Exercise {
     name: "snapshot-your-own",
     kind: Kind::Rust(judge),
+    row: None,
     cases: &[
         Case {
             name: "recorded",
@@ -69,10 +70,10 @@ pub fn attempt(work: Work) {
 
 fn scenario(case: &str, work: Work) {
     for event in work.events {
-        println!("@ event {event}");
+        tell!("event {event}");
     }
     for line in work.expected.trim().lines() {
-        println!("@ expected {}", line.trim_end());
+        tell!("expected {}", line.trim_end());
     }
     let stage: &'static Stage = match case {
         "a changed scheduler" => &CHANGED,

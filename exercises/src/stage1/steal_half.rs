@@ -1,8 +1,8 @@
 //! A thief takes half, rounded up, and leaves `runnext` alone until the last pass. Row
 //! `runqgrab`.
 
-use super::{sound, work};
-use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
+use super::{in_between, sound, work};
+use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
 use stage1_coop::rt::{G, P};
 use stage1_coop::{Chan, Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
@@ -11,12 +11,19 @@ use std::sync::OnceLock;
 pub const EXERCISE: Exercise = Exercise {
     name: "steal-half",
     kind: Kind::Rust(judge),
+    row: Some("runqgrab"),
     cases: &[
         Case {
             name: "two rings",
             what: "two queues on a workbench: 0, 1, 2, 3, 8 and 256 goroutines to steal from",
             procs: 2,
             seeds: &[1],
+        },
+        Case {
+            name: "in between",
+            what: "the victim's owner takes one, after each single instruction of yours in turn",
+            procs: 1,
+            seeds: &[],
         },
         Case {
             name: "eight workers",
@@ -52,6 +59,7 @@ fn scenario(case: &str, mine: &'static Stage) {
     let _ = MINE.set(mine.runqgrab);
     match case {
         "two rings" => two_rings(),
+        "in between" => in_between(),
         "eight workers" => start(Runtime::new(mine).procs(2), || {
             let all = WaitGroup::new();
             for _ in 0..8 {
@@ -93,7 +101,7 @@ fn scenario(case: &str, mine: &'static Stage) {
                 }
                 all.wait();
             }
-            println!("@ all 8000");
+            tell!("all 8000");
         }),
     }
 }
@@ -137,12 +145,52 @@ fn two_rings() {
             let left = victim.runq.len();
             let next_left = victim.runq.next().is_some();
             let in_order = mine.iter().copied().eq(1..=mine.len()) || mine == [1000];
-            println!(
-                "@ grab {len} {next} {last_pass} {said} {} {left} {next_left} {in_order}",
+            tell!(
+                "grab {len} {next} {last_pass} {said} {} {left} {next_left} {in_order}",
                 mine.len()
             );
         }
     });
+}
+
+/// One grab, disturbed after every single instruction, one by one.
+fn in_between() {
+    let Some(grab) = MINE.get() else { return };
+    // Enough: the thief wants the one that the owner takes.
+    let len = 2;
+    // No grab of so few is that long.
+    for k in 1..5000 {
+        let (thief, victim) = (bench(0), bench(1));
+        for i in 1..=len {
+            victim.runq.put(goroutine(i), false, |_| {});
+        }
+        let (mut long, mut taken) = (true, 0);
+        let got = thief.runq.steal_with(|t| {
+            let (said, was_long, by_owner) =
+                in_between::after(k, victim, || grab(thief, victim, t, false));
+            (long, taken) = (was_long, by_owner);
+            said
+        });
+        let mut all: Vec<usize> = got.map(|(gp, _)| gp.goid.get()).into_iter().collect();
+        for queue in [thief, victim] {
+            while let Some((gp, _)) = queue.runq.get() {
+                all.push(gp.goid.get());
+            }
+        }
+        all.extend((taken > 0).then_some(taken));
+        all.sort_unstable();
+        let twice = all.windows(2).any(|w| w[0] == w[1]);
+        if twice || all.len() < len {
+            tell!(
+                "disturbed {len} {k} {}",
+                if twice { "twice" } else { "gone" }
+            );
+            return;
+        }
+        if !long {
+            break;
+        }
+    }
 }
 
 fn bench(id: usize) -> &'static P {
@@ -162,6 +210,34 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             grabbed(line)?;
         }
         return run.ended_well();
+    }
+    if let Some(disturbed) = run.says("disturbed") {
+        let words: Vec<&str> = disturbed.split(' ').collect();
+        let [len, k, how] = words[..] else {
+            return run.ended_well();
+        };
+        let scene = format!("{len} in the ring; after your instruction {k} its owner took one");
+        return Err(if how == "twice" {
+            Fault::new(
+                "twice",
+                format!("{scene}, and now a goroutine stands in two places."),
+                "What you copied is yours only if the claim succeeded; if not, somebody else has it, and you begin again.",
+            )
+        } else {
+            Fault::new(
+                "gone",
+                format!("{scene}, and now a goroutine stands nowhere."),
+                "A goroutine in no queue never runs: what leaves one queue must arrive in the other.",
+            )
+        });
+    }
+    if run.err.contains("expected runnable") {
+        return Err(Fault::new(
+            "twice",
+            "Two processors ran the same goroutine, and the scheduler ended the process.",
+            "What you copied is yours only if the claim succeeded (for runnext: take_next); if not, somebody else has it.",
+        )
+        .at(run.trace.events.len().saturating_sub(1)));
     }
     run.ended_well()?;
     sound(run)?;

@@ -9,6 +9,7 @@ use stage1_coop::{STAGE, Stage, WaitGroup, acquirem, go, user_log};
 pub const EXERCISE: Exercise = Exercise {
     name: "sticky-flag",
     kind: Kind::Rust(judge),
+    row: Some("releasem_slow"),
     cases: &[
         Case {
             name: "one section",

@@ -4,14 +4,14 @@ use stage1_coop::rt::{G, P};
 
 /// Called by a thief, `pp`, for each victim: moves half of the victim's ring into its own,
 /// from position `t` on, and says how many. `steal_next`: this is the last pass.
-pub fn runqgrab(pp: &'static P, victim: &'static P, t: u32, steal_next: bool) -> u32 {
+pub fn runqgrab(pp: &'static P, victim: &'static P, t: u32, _steal_next: bool) -> u32 {
     loop {
         let (h, tail) = victim.runq.ends();
         let len = tail.wrapping_sub(h);
         let n = len - len / 2;
         if n == 0 {
             let next: Option<&'static G> = victim.runq.next();
-            let Some(gp) = next.filter(|_| true || steal_next) else {
+            let Some(gp) = next else {
                 return 0;
             };
             if victim.runq.take_next(gp) {

@@ -3,15 +3,15 @@
 //!
 //! `SAFEPOINT_TRACE_MAP=FILE` names a file of a fixed length, which is mapped and shared. It
 //! is a ring of records: a number from 1 that only counts up, written last, and a line. No
-//! allocation and no lock, so it may be used in a signal handler. Nothing of Go corresponds
-//! to it.
+//! allocation and no lock, so it may be used in a signal handler. Whoever shortens the file
+//! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
 use super::{Event, text};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 /// Bytes of a record: its number, and a line that ends with the record or a zero byte.
 const RECORD: usize = 128;
@@ -47,7 +47,7 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
     };
     let flags = MapFlags::MAP_SHARED;
     // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing that
-    // exists. It is only written, and only through `record`.
+    // exists. It is only written, and only in `record`.
     let base = unsafe {
         mmap(
             None,
@@ -80,17 +80,18 @@ pub(super) fn record(m: usize, event: &Event) {
     };
     let _ = text::write_line(&mut line, event.time, m, event);
     let n = NEXT.fetch_add(1, Relaxed);
-    let at = map.base + (n % map.records) as usize * RECORD;
-    // SAFETY: `at` lies inside the mapping, which is never taken away, and is aligned to a
-    // record. Whoever reads the file sees whole words; a record with the number 0 is being
-    // written. Two writers share a record only if one of them sleeps for a whole round.
-    unsafe {
-        let number = AtomicU64::from_ptr(at as *mut u64);
-        number.store(0, Relaxed);
-        std::sync::atomic::fence(Release);
-        ((at + 8) as *mut [u8; LINE]).write(line.bytes);
-        number.store(n + 1, Release);
+    let at = (map.base + (n % map.records) as usize * RECORD) as *const [AtomicU64; RECORD / 8];
+    // SAFETY: `at` is the place of a record inside the mapping, which is never taken away;
+    // it is aligned to a record, and only reached as these atomics. So two writers that meet
+    // in a record, because one of them slept for a whole round, spoil a line and nothing else.
+    let [number, words @ ..] = unsafe { &*at };
+    // A record with the number 0 is being written.
+    number.store(0, Relaxed);
+    fence(Release);
+    for (word, bytes) in words.iter().zip(line.bytes.as_chunks().0) {
+        word.store(u64::from_ne_bytes(*bytes), Relaxed);
     }
+    number.store(n + 1, Release);
 }
 
 /// A formatter that never allocates; what does not fit is cut off.

@@ -1,0 +1,416 @@
+//! The commands, but for `watch`, `grade` and `doctor`, which have files of their own.
+
+use crate::out::{out, outln};
+use anyhow::{Context, Result};
+use exercises::attempt::{Exercise, Kind};
+use exercises::catalogue::{Card, cards};
+use exercises::runner::build::{self, Built};
+use exercises::runner::places::Places;
+use exercises::runner::progress::{HONEST, Progress};
+use exercises::runner::{self, LIMIT, Program, Verdict, show, submission};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What the commands share.
+pub struct App {
+    /// Where things lie.
+    pub places: Places,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// This program, which holds the stage's own pieces.
+    pub own: PathBuf,
+}
+
+/// An exercise, and its texts.
+pub type Named = (&'static Exercise, &'static Card);
+
+impl App {
+    pub fn progress(&self) -> Result<Progress> {
+        Progress::load(&self.places.progress())
+    }
+
+    /// Saves, and says so if that fails; the rest of the answer is worth having all the same.
+    fn save(&self, progress: &Progress) -> u8 {
+        match progress.save(&self.places.progress()) {
+            Ok(()) => 0,
+            Err(error) => {
+                eprintln!("exercises: {error:#}");
+                3
+            }
+        }
+    }
+
+    pub fn print(&self, value: &Value) {
+        outln!("{value:#}");
+    }
+
+    /// The first exercise that is not solved.
+    pub fn current(&self, progress: &Progress) -> Option<Named> {
+        runner::all()
+            .find(|e| !progress.of(e.name).solved)
+            .and_then(|e| Some((e, Card::find(e.name)?)))
+    }
+
+    pub fn list(&self) -> Result<u8> {
+        let progress = self.progress()?;
+        if self.json {
+            let rows: Vec<Value> = cards()
+                .iter()
+                .map(|card| {
+                    let entry = progress.of(&card.name);
+                    json!({
+                        "name": card.name, "stage": card.stage(), "title": card.title,
+                        "points": card.points, "minutes": card.minutes, "page": card.page,
+                        "solved": entry.solved, "runs": entry.runs, "tries": entry.tries,
+                        "hints": entry.hints, "looked": entry.looked,
+                    })
+                })
+                .collect();
+            self.print(&Value::Array(rows));
+            return Ok(0);
+        }
+        // So that an editor finds every file that `checks/` names. If this cannot be done,
+        // `run` will say why.
+        for exercise in runner::all() {
+            let _ = self
+                .places
+                .ensure_work_file(exercise.name, exercise.kind.ending());
+        }
+        let solved = runner::all().filter(|e| progress.of(e.name).solved).count();
+        let total = runner::all().count();
+        outln!("Stage 1: {solved} of {total} solved\n");
+        let current = self.current(&progress).map(|(e, _)| e.name);
+        for card in cards() {
+            let entry = progress.of(&card.name);
+            let mark = match (entry.solved, entry.runs) {
+                (true, _) => "[x]",
+                (false, 0) => "[ ]",
+                (false, _) => "[~]",
+            };
+            let arrow = if current == Some(card.name.as_str()) {
+                ">"
+            } else {
+                " "
+            };
+            let tail = match (entry.runs, entry.hints) {
+                (0, _) => format!("about {} min", card.minutes),
+                (runs, 0) => plural(runs, "run"),
+                (runs, hints) => format!("{}, {}", plural(runs, "run"), plural(hints, "hint")),
+            };
+            // In a narrow terminal a line says what it can.
+            let title = if width() < 82 { "" } else { &card.title };
+            let room = if title.is_empty() { 0 } else { 40 };
+            let line = format!("{arrow} {mark} {:<18} {title:<room$} {tail}", card.name);
+            outln!("{}", line.trim_end());
+        }
+        match current {
+            Some(name) => outln!(
+                "\nnext: cargo run -p exercises -- run {name}\nalso: watch, hint, why, solution, reset, doctor; --help says more"
+            ),
+            None => outln!("\nfinished: every exercise of stage 1 is solved"),
+        }
+        Ok(0)
+    }
+
+    pub fn next(&self) -> Result<u8> {
+        match self.current(&self.progress()?) {
+            Some(named) => self.run(named),
+            None => {
+                if self.json {
+                    self.print(&json!({"finished": true}));
+                } else {
+                    outln!("finished: every exercise of stage 1 is solved");
+                }
+                Ok(0)
+            }
+        }
+    }
+
+    /// Builds and judges, without counting. The error text is the compiler's.
+    fn examine(&self, exercise: &'static Exercise, file: &Path) -> Result<Result<Verdict, String>> {
+        match exercise.kind {
+            Kind::Answers(_) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", self.places.shown(file)))?;
+                runner::examine_answers(exercise, &text, &self.own).map(Ok)
+            }
+            Kind::Rust(_) => match build::target(&self.places, exercise.name)? {
+                Built::Refused(said) => Ok(Err(said)),
+                Built::Program(path) => {
+                    let program = Program {
+                        path: &path,
+                        arguments: &[],
+                    };
+                    runner::examine(exercise, &program, &self.own, LIMIT).map(Ok)
+                }
+            },
+        }
+    }
+
+    pub fn run(&self, (exercise, card): Named) -> Result<u8> {
+        let ending = exercise.kind.ending();
+        let fresh = !self.places.work_file(exercise.name, ending).exists();
+        let file = self.places.ensure_work_file(exercise.name, ending)?;
+        let progress = self.progress()?;
+        if !self.json {
+            outln!("{}: {}", card.name, card.title);
+            if fresh || progress.of(exercise.name).runs == 0 {
+                self.card(card);
+            }
+            outln!("  your file {}\n", self.places.shown(&file));
+            if let Kind::Answers(_) = exercise.kind {
+                self.print_trace(exercise)?;
+            }
+        }
+        let outcome = self.examine(exercise, &file)?;
+        // Read again: somebody may watch in another terminal.
+        let mut progress = self.progress()?;
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let starter = self.places.starter(exercise.name, ending);
+        let starter = std::fs::read_to_string(starter).unwrap_or_default();
+        let fault = match &outcome {
+            Ok(Verdict::Passed { .. }) => None,
+            Ok(Verdict::Failed(failure)) => Some(failure.fault.rule),
+            Err(_) => Some("does-not-build"),
+        };
+        progress.note_run(exercise.name, &text, &starter, fault);
+        let passed = fault.is_none();
+        // What passes here and not there should not come as a surprise.
+        let refused = submission::inspect(exercise, &text).err();
+        if self.json {
+            let mut value = outcome_json(exercise.name, &outcome);
+            if let Some(why) = &refused {
+                value["refused"] = json!(why);
+            }
+            self.print(&value);
+        } else {
+            self.explain(exercise, &outcome);
+            if let Some(why) = refused.filter(|_| passed) {
+                outln!("  note: `grade` would refuse this: {why}");
+            }
+        }
+        let saved = self.save(&progress);
+        if passed && !self.json {
+            match self.current(&progress) {
+                Some((next, card)) => {
+                    outln!("  next: {} ({})", next.name, card.title);
+                }
+                None => outln!("  finished: every exercise of stage 1 is solved"),
+            }
+        }
+        Ok(if saved != 0 { saved } else { u8::from(!passed) })
+    }
+
+    fn card(&self, card: &Card) {
+        outln!();
+        text("  ", &card.task);
+        outln!();
+        text("  ", &card.grade);
+        for helper in &card.helpers {
+            text("  - ", helper);
+        }
+        outln!();
+    }
+
+    fn print_trace(&self, exercise: &'static Exercise) -> Result<()> {
+        let case = &exercise.cases[0];
+        let seed = case.seeds.first().copied();
+        let run = runner::reference(exercise, case, seed, &self.own)?;
+        outln!("{}", run.text);
+        Ok(())
+    }
+
+    fn explain(&self, exercise: &Exercise, outcome: &Result<Verdict, String>) {
+        match outcome {
+            Ok(Verdict::Passed { runs }) => {
+                outln!(
+                    "passed: {} of {}, each as it should be",
+                    plural(*runs as u32, "run"),
+                    exercise.name
+                );
+            }
+            Ok(Verdict::Failed(failure)) => {
+                outln!("not yet");
+                out!("{}", show::failure(failure, width()));
+                outln!(
+                    "\n  more:   cargo run -p exercises -- why {0}\n  a hint: cargo run -p exercises -- hint {0}",
+                    exercise.name
+                );
+            }
+            Err(said) => {
+                outln!("not yet: it does not build\n");
+                for line in said.lines() {
+                    outln!("  {line}");
+                }
+            }
+        }
+    }
+
+    pub fn hint(&self, (exercise, card): Named) -> Result<u8> {
+        let mut progress = self.progress()?;
+        let entry = progress.entry(exercise.name);
+        let again = entry.hints as usize >= card.hints.len();
+        entry.hints = (entry.hints + 1).min(card.hints.len() as u32);
+        let level = entry.hints as usize;
+        if self.json {
+            self.print(
+                &json!({"name": exercise.name, "level": level, "hint": card.hints[level - 1]}),
+            );
+        } else {
+            outln!(
+                "hint {level} of {} for {}\n",
+                card.hints.len(),
+                exercise.name
+            );
+            text("  ", &card.hints[level - 1]);
+            if again {
+                outln!(
+                    "\n  That was the last one. `solution {}` shows the rest.",
+                    exercise.name
+                );
+            }
+        }
+        Ok(self.save(&progress))
+    }
+
+    pub fn solution(&self, (exercise, _): Named, now: bool) -> Result<u8> {
+        let mut progress = self.progress()?;
+        let entry = progress.of(exercise.name);
+        if !entry.solved && !now && entry.tries < HONEST {
+            if self.json {
+                self.print(&json!({"name": exercise.name, "tries": entry.tries, "needed": HONEST}));
+                return Ok(1);
+            }
+            outln!(
+                "{} of {HONEST} honest tries so far (a try is a run of a file that you changed).\nTry again, take a hint (hint {}), or add --show.",
+                entry.tries,
+                exercise.name
+            );
+            return Ok(1);
+        }
+        let path = self.places.solution(exercise.name, exercise.kind.ending());
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "{} is not there; this copy of the repository has no solutions",
+                self.places.shown(&path)
+            )
+        })?;
+        if self.json {
+            self.print(&json!({"name": exercise.name, "solution": text}));
+        } else {
+            out!("{text}");
+        }
+        if !entry.solved {
+            progress.entry(exercise.name).looked = true;
+            return Ok(self.save(&progress));
+        }
+        Ok(0)
+    }
+
+    pub fn reset(&self, (exercise, _): Named) -> Result<u8> {
+        let ending = exercise.kind.ending();
+        let file = self.places.work_file(exercise.name, ending);
+        let starter = self.places.starter(exercise.name, ending);
+        let same = std::fs::read(&file).ok() == std::fs::read(&starter).ok();
+        let mut kept = None;
+        if file.symlink_metadata().is_ok() && !same {
+            // Never over one that was kept before.
+            let to = (1..)
+                .map(|n| file.with_extension(format!("{ending}.before-reset-{n}")))
+                .find(|to| to.symlink_metadata().is_err())
+                .context("a name to keep your file under")?;
+            std::fs::rename(&file, &to)
+                .with_context(|| format!("cannot move {}", self.places.shown(&file)))?;
+            kept = Some(self.places.shown(&to));
+        }
+        let file = self.places.ensure_work_file(exercise.name, ending)?;
+        let file = self.places.shown(&file);
+        if self.json {
+            self.print(&json!({"name": exercise.name, "file": file, "kept": kept}));
+            return Ok(0);
+        }
+        if let Some(kept) = kept {
+            outln!("your file is now {kept}");
+        }
+        outln!("the starter is in {file}");
+        Ok(0)
+    }
+
+    pub fn why(&self, (exercise, card): Named) -> Result<u8> {
+        let file = self
+            .places
+            .ensure_work_file(exercise.name, exercise.kind.ending())?;
+        let outcome = self.examine(exercise, &file)?;
+        if self.json {
+            let mut value = outcome_json(exercise.name, &outcome);
+            value["why"] = json!(card.why);
+            self.print(&value);
+            return Ok(u8::from(!passed(&outcome)));
+        }
+        outln!("{}: {}\n", card.name, card.title);
+        text("  ", &card.why);
+        outln!();
+        match &outcome {
+            Ok(Verdict::Failed(failure)) => {
+                out!("{}", show::failure(failure, width()));
+                if let Some(reference) = &failure.reference
+                    && !reference.trace.events.is_empty()
+                {
+                    outln!("\n  what each processor ran, expected:");
+                    indented(&reference.trace.strip());
+                    outln!("  and yours:");
+                    indented(&failure.run.trace.strip());
+                }
+                for line in failure.run.trace.totals.iter().take(1) {
+                    outln!("  yours, in sum: {}", line.trim_start_matches("# "));
+                }
+            }
+            _ => self.explain(exercise, &outcome),
+        }
+        Ok(u8::from(!passed(&outcome)))
+    }
+}
+
+fn passed(outcome: &Result<Verdict, String>) -> bool {
+    matches!(outcome, Ok(Verdict::Passed { .. }))
+}
+
+/// A text of the catalogue, folded to the terminal, behind `mark`.
+fn text(mark: &str, text: &str) {
+    out!("{}", show::text(mark, text, width()));
+}
+
+fn indented(strip: &str) {
+    for line in strip.lines() {
+        let mut shown: String = line.chars().take(width() - 8).collect();
+        if shown.len() < line.len() {
+            shown.push_str("...");
+        }
+        outln!("    {shown}");
+    }
+}
+
+/// What an outcome is for a machine.
+pub fn outcome_json(name: &str, outcome: &Result<Verdict, String>) -> Value {
+    match outcome {
+        Ok(Verdict::Passed { runs }) => json!({"name": name, "passed": true, "runs": runs}),
+        Ok(Verdict::Failed(f)) => json!({
+            "name": name, "passed": false, "rule": f.fault.rule, "what": f.fault.what,
+            "means": f.fault.meaning, "case": f.case.name, "seed": f.seed,
+            "event": f.fault.at.and_then(|at| f.run.trace.events.get(at)).map(|e| e.line.trim()),
+            "status": f.run.code, "signal": f.run.signal,
+        }),
+        Err(said) => json!({"name": name, "passed": false, "rule": "does-not-build", "what": said}),
+    }
+}
+
+fn plural(n: u32, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Columns of the terminal; 100 where there is none.
+fn width() -> usize {
+    console::Term::stdout()
+        .size_checked()
+        .map_or(100, |(_, columns)| usize::from(columns).clamp(40, 130))
+}
