@@ -6,6 +6,7 @@
 
 use crate::arch::getg;
 use crate::config::{Traceback, traceback};
+use crate::panics::say;
 use crate::runtime2::*;
 use crate::trace::WaitReason;
 use std::collections::HashMap;
@@ -118,7 +119,7 @@ pub(crate) fn forget(gp: &G) {
 
 /// Prints the goroutine that speaks: with the frames of its panic, or with those of now.
 pub(crate) fn running(gp: &'static G, panic_of: Option<usize>) {
-    eprintln!("\n{}:", header(gp, "running"));
+    say!("\n{}:", header(gp, "running"));
     let remembered = panic_of.and_then(|goid| {
         PANICS
             .lock()
@@ -151,9 +152,9 @@ pub(crate) fn others() {
             GWAITING => WaitReason::from_u8(gp.waitreason.load(Relaxed)).name(),
             other => gstatus_name(other),
         };
-        eprintln!("\n{}:", header(gp, word));
+        say!("\n{}:", header(gp, word));
         if status == GRUNNING {
-            eprintln!("\tgoroutine running on other thread; stack unavailable");
+            say!("\tgoroutine running on other thread; stack unavailable");
         } else if gp.stack.lo.get() != 0 {
             frames(&switched_out(gp));
         }
@@ -171,7 +172,7 @@ fn switched_out(gp: &G) -> Vec<usize> {
 
 /// Prints a goroutine whose check brought us to `g0`.
 pub(crate) fn at_its_check(gp: &'static G) {
-    eprintln!("\n{}:", header(gp, "running"));
+    say!("\n{}:", header(gp, "running"));
     frames(&switched_out(gp));
     created_by(gp);
 }
@@ -188,7 +189,7 @@ fn header(gp: &G, state: &str) -> String {
 fn created_by(gp: &G) {
     let parent = gp.parentgoid.get();
     if parent != 0 {
-        eprintln!("created by {} in goroutine {parent}", gp.parentname.get());
+        say!("created by {} in goroutine {parent}", gp.parentname.get());
     }
 }
 
@@ -199,7 +200,7 @@ fn frames(pcs: &[usize]) {
         return print_frames(pcs);
     }
     print_frames(&pcs[..SHOWN]);
-    eprintln!("...{} frames elided...", pcs.len() - 2 * SHOWN);
+    say!("...{} frames elided...", pcs.len() - 2 * SHOWN);
     print_frames(&pcs[pcs.len() - SHOWN..]);
 }
 
@@ -217,8 +218,8 @@ fn print_frames(pcs: &[usize]) {
                 return;
             }
             let offset = entry(pc).map_or_else(String::new, |e| format!(" +{:#x}", pc - e));
-            eprintln!("{name}(...)");
-            eprintln!("\t{file}:{}{offset}", symbol.lineno().unwrap_or(0));
+            say!("{name}(...)");
+            say!("\t{file}:{}{offset}", symbol.lineno().unwrap_or(0));
         });
     }
 }

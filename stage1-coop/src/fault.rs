@@ -14,7 +14,8 @@ use std::fmt::Write;
 /// A check found that the stack cannot grow any more. On `g0`, so everything may be used.
 pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
     crate::panics::begin_dying();
-    eprint!("{}", overflow_text(gp, sp, limit));
+    use std::io::Write;
+    let _ = write!(std::io::stderr(), "{}", overflow_text(gp, sp, limit));
     if crate::config::traceback() > crate::config::Traceback::None {
         crate::dump::at_its_check(gp);
     }

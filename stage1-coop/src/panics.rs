@@ -13,6 +13,17 @@ use std::fmt::Arguments;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering::*};
 
+/// `eprintln!`, but past whoever catches what a thread prints, as a test harness does: he dies
+/// with us, and the last words with him.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(crate) use say;
+
 /// The kernel's number of the thread that dies, 0 for none.
 static DYING: AtomicI32 = AtomicI32::new(0);
 
@@ -64,7 +75,7 @@ pub fn throw(message: &str) -> ! {
 pub fn throw_args(message: Arguments<'_>) -> ! {
     let was_locked = locks() != 0;
     begin_dying();
-    eprintln!("fatal error: {message}");
+    say!("fatal error: {message}");
     if traceback() > Traceback::None {
         if on_goroutine() {
             dump::running(getg(), None);
@@ -87,7 +98,7 @@ pub fn throw_dump() {
 /// and perhaps a backtrace; now Go's form. Go's `preprintpanics` and `fatalpanic`.
 pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
     begin_dying();
-    eprintln!("panic: {}", message_of(payload));
+    say!("panic: {}", message_of(payload));
     if traceback() > Traceback::None {
         let gp = getg();
         dump::running(gp, Some(gp.goid.get()));
@@ -102,8 +113,8 @@ pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
 /// A panic that nobody caught on the third party's thread.
 pub(crate) fn third_party_panicked(payload: &(dyn Any + Send)) -> ! {
     begin_dying();
-    eprintln!("panic: {}", message_of(payload));
-    eprintln!("\nthe third party, a thread without a processor [running]");
+    say!("panic: {}", message_of(payload));
+    say!("\nthe third party, a thread without a processor [running]");
     die()
 }
 
@@ -139,8 +150,8 @@ pub(crate) fn install_hook() {
 #[cold]
 pub(crate) fn out_of_memory(what: &str, error: nix::Error) -> ! {
     begin_dying();
-    eprintln!("runtime: cannot get memory for {what}: {}", error.desc());
-    eprintln!("fatal error: out of memory");
+    say!("runtime: cannot get memory for {what}: {}", error.desc());
+    say!("fatal error: out of memory");
     die()
 }
 
@@ -148,9 +159,9 @@ pub(crate) fn out_of_memory(what: &str, error: nix::Error) -> ! {
 #[cold]
 pub(crate) fn thread_exhaustion(have: usize, error: &std::io::Error) -> ! {
     begin_dying();
-    eprintln!(
+    say!(
         "runtime: failed to create new OS thread (have {have} already; {error}); raise the limit on processes (ulimit -u)"
     );
-    eprintln!("fatal error: newosproc");
+    say!("fatal error: newosproc");
     die()
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The workspace's root.
@@ -237,6 +237,9 @@ pub unsafe fn within<R: Send + 'static>(
         // SAFETY: the function is there for the whole life of the process.
         unsafe { libc::atexit(ended_inside) };
     });
+    // The time counts from when it is this run's turn: there is one at a time in a process.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let result = Arc::new(Mutex::new(None));
     let put = result.clone();
     INSIDE.fetch_add(1, SeqCst);

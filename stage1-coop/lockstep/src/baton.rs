@@ -290,7 +290,7 @@ fn wait(me: ActorId) {
             // Only one speaks, and only if nothing moved at all.
             let now = HANDOVERS.load(Relaxed);
             if now == seen && !STUCK.swap(true, Relaxed) {
-                eprintln!(
+                say!(
                     "lockstep: the thread that holds the baton has not come back for {STUCK_SECONDS} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)"
                 );
                 // SAFETY: `_exit` takes no pointer and does not return.

@@ -16,6 +16,14 @@
 //! `watchdog` notices a compiled loop that never reaches a tick.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+/// `eprintln!`, but past a test harness that catches what a thread prints: it dies with us.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod baton;
 mod sys;
 mod trap;
@@ -53,7 +61,7 @@ pub struct Config {
 /// Prints one line and ends the process with status 2, after saving the trace.
 pub(crate) fn die(config: &Config, line: std::fmt::Arguments<'_>) -> ! {
     (config.last_words)();
-    eprintln!("lockstep: {line}");
+    say!("lockstep: {line}");
     // SAFETY: `_exit` takes no pointer and does not return.
     unsafe { libc::_exit(2) }
 }
