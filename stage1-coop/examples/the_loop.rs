@@ -1,6 +1,6 @@
 //! A loop that never calls anything: raise the flag all you like.
 //!
-//! The request is up from the first moment, but only a function call looks for it, and this
+//! The request comes again and again, but only a function call looks for it, and this
 //! loop makes none. After a second the third party reports what it sees and ends the
 //! program. Ctrl-C raises the flag too, and is not heard either.
 
