@@ -6,7 +6,7 @@
 "use strict";
 
 (() => {
-    const keepKeys = safepoint.keepKeys;
+    const { keepKeys, make } = safepoint;
 
     document.querySelectorAll(".sp-figure, .sp-lines").forEach(figure => {
         // A player has keys of its own.
@@ -16,15 +16,6 @@
     });
     if (!safepoint.here) {
         return;
-    }
-
-    function make(tag, className, text) {
-        const element = document.createElement(tag);
-        element.className = className;
-        if (text !== undefined) {
-            element.textContent = text;
-        }
-        return element;
     }
 
     function button(className, text, label, parent) {

@@ -1,23 +1,15 @@
 // Steps through a recorded run: the picture, the trace and the listing light up together.
 //
-// The page holds the places of every event (`data-steps`): x, lane and goroutine lane in the
-// picture, line of the trace, line of the listing where one is known. This script only moves
-// the light. Arrow keys step, Space plays; without the script the picture and texts remain.
+// The page holds the places of every event (`data-steps`): x, lane and goroutine lane in both
+// forms of the picture (`p`), line of the trace, line of the listing where one is known. This
+// script only moves the light. Arrow keys step, Space plays; without the script the picture and texts remain.
 "use strict";
 
 (() => {
     const SVG = "http://www.w3.org/2000/svg";
     const PACE = 700;
+    const { make } = safepoint;
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
-
-    function make(tag, className, text) {
-        const element = document.createElement(tag);
-        element.className = className;
-        if (text !== undefined) {
-            element.textContent = text;
-        }
-        return element;
-    }
 
     // Scrolls inside a box and never the page.
     function scroll(box, left, top) {
@@ -31,14 +23,15 @@
             this.at = -1;
             this.timer = null;
             this.figure = place.querySelector(".sp-figure");
-            this.svg = place.querySelector("svg");
+            // One for a wide page and one for a narrow one; the style sheet shows one of them.
+            this.pictures = Array.from(this.figure.querySelectorAll("svg"));
             this.trace = place.querySelector(".sp-trace-lines");
             this.listing = place.querySelector(".sp-listing-lines");
             place.querySelectorAll(".sp-part").forEach(part => {
                 part.open = true;
             });
             this.build();
-            this.draw();
+            this.lights = this.pictures.map(svg => this.draw(svg));
         }
 
         build() {
@@ -78,21 +71,23 @@
             place.addEventListener("keydown", event => this.key(event));
         }
 
-        draw() {
+        draw(svg) {
             const shape = (name, attributes) => {
                 const element = document.createElementNS(SVG, name);
                 for (const [key, value] of Object.entries(attributes)) {
                     element.setAttribute(key, value);
                 }
                 element.setAttribute("visibility", "hidden");
-                this.svg.append(element);
+                svg.append(element);
                 return element;
             };
             // The line goes down to the axis; below it is the key.
-            const axis = this.svg.querySelector(".sp-axis").getBBox();
-            const height = axis.y + axis.height;
-            this.line = shape("path", { class: "sp-cursor", d: "M0 0V" + height });
-            this.spots = [0, 1].map(() => shape("circle", { class: "sp-here", r: 8, cx: 0 }));
+            // It is read from the path, because the picture that is not shown has no box.
+            const axis = /^M\S+ ([\d.]+)/.exec(svg.querySelector(".sp-axis").getAttribute("d"));
+            return {
+                line: shape("path", { class: "sp-cursor", d: "M0 0V" + axis[1] }),
+                spots: [0, 1].map(() => shape("circle", { class: "sp-here", r: 8, cx: 0 })),
+            };
         }
 
         // The next event in a direction for which `same` holds, or this one.
@@ -141,15 +136,22 @@
             this.slider.setAttribute("aria-valuetext", step.e);
             this.text.textContent = "Event " + (this.at + 1) + " of " + this.steps.length + ": " + step.e;
             this.state.textContent = step.n;
-            this.line.setAttribute("transform", "translate(" + step.x + " 0)");
-            this.line.setAttribute("visibility", "visible");
-            [step.y, step.z].forEach((y, i) => {
-                this.spots[i].setAttribute("visibility", y === null ? "hidden" : "visible");
-                this.spots[i].setAttribute("cx", step.x);
-                this.spots[i].setAttribute("cy", y === null ? 0 : y);
+            this.pictures.forEach((svg, picture) => {
+                const [x, ...heights] = step.p[picture];
+                const { line, spots } = this.lights[picture];
+                line.setAttribute("transform", "translate(" + x + " 0)");
+                line.setAttribute("visibility", "visible");
+                heights.forEach((y, i) => {
+                    spots[i].setAttribute("visibility", y === null ? "hidden" : "visible");
+                    spots[i].setAttribute("cx", x);
+                    spots[i].setAttribute("cy", y === null ? 0 : y);
+                });
+                const shown = svg.getBoundingClientRect().width;
+                if (shown > 0) {
+                    const scale = shown / svg.viewBox.baseVal.width;
+                    scroll(this.figure, x * scale - this.figure.clientWidth / 2, 0);
+                }
             });
-            const scale = this.svg.getBoundingClientRect().width / this.svg.viewBox.baseVal.width;
-            scroll(this.figure, step.x * scale - this.figure.clientWidth / 2, 0);
             this.light(this.trace, step.t);
             this.light(this.listing, step.s);
         }

@@ -5,14 +5,7 @@
 "use strict";
 
 (() => {
-    function make(tag, className, text) {
-        const element = document.createElement(tag);
-        element.className = className;
-        if (text !== undefined) {
-            element.textContent = text;
-        }
-        return element;
-    }
+    const { make } = safepoint;
 
     function build(box) {
         const folds = Array.from(box.querySelectorAll(":scope > .sp-option"));

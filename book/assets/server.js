@@ -1,4 +1,5 @@
-// The page's side of the small server: who we are, one request, one stream.
+// The page's side of the small server: who we are, one request, one stream; and the two
+// small things that every script of ours needs.
 //
 // The server puts a random word into each page that it hands out. A page without it was
 // opened from a file or from plain hosting: nothing can be run then, and nothing is asked.
@@ -58,5 +59,15 @@ const safepoint = (() => {
         element.addEventListener("keydown", event => event.stopPropagation());
     }
 
-    return { here: token !== null, post, run, status, keepKeys };
+    // An element with a class and, if there is one, a text.
+    function make(tag, className, text) {
+        const element = document.createElement(tag);
+        element.className = className;
+        if (text !== undefined) {
+            element.textContent = text;
+        }
+        return element;
+    }
+
+    return { here: token !== null, post, run, status, keepKeys, make };
 })();

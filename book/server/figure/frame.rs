@@ -5,8 +5,9 @@
 
 use std::fmt::Write;
 
+use super::layout::Layout;
 use super::marks::r;
-use super::svg::{MOST_LANES, Picture};
+use super::svg::{COLOURS, MOST_LANES, Picture};
 use super::timeline::{Span, State};
 use crate::trace::millis;
 
@@ -42,7 +43,10 @@ impl Picture<'_> {
 
     /// Explains the signs and lines that occur.
     pub(super) fn key(&mut self) {
-        let mut x = self.scale.left();
+        let left = match self.layout {
+            Layout::Wide => self.scale.left(),
+            Layout::Narrow => 6.0,
+        };
         let states = [
             ("sp-slice sp-c1", "runs", State::Running),
             ("sp-runnable", "could run, waits", State::Runnable),
@@ -52,16 +56,18 @@ impl Picture<'_> {
             let mut spans = self.timeline.goroutines.values().flatten();
             spans.any(|span: &Span| span.state == state)
         };
-        let mut items: Vec<(String, &str)> = Vec::new();
+        let mut items = self.names_in_key();
         for (class, words, state) in states {
-            if used(state) {
+            // Where the key has the goroutines' own colours, it need not say that they run.
+            let told = state == State::Running && !items.is_empty();
+            if used(state) && !told {
                 let shape = match state {
                     State::Running => format!(
                         r#"<rect class="{class}" x="-9" y="-5" width="18" height="10" rx="2"/>"#
                     ),
                     _ => format!(r#"<path class="{class}" d="M-9 0H9"/>"#),
                 };
-                items.push((shape, words));
+                items.push((shape, words.to_string()));
             }
         }
         for sign in &self.signs {
@@ -70,13 +76,13 @@ impl Picture<'_> {
                 sign.class(),
                 sign.path(0.0, 0.0)
             );
-            items.push((shape, sign.words()));
+            items.push((shape, sign.words().to_string()));
         }
-        let mut y = self.y + 8.0;
+        let (mut x, mut y) = (left, self.y + 8.0);
         for (shape, words) in items {
-            let width = text_width(words) + 36.0;
-            if x + width > self.scale.right() && x > self.scale.left() {
-                x = self.scale.left();
+            let width = text_width(&words) + 36.0;
+            if x + width > self.scale.right() + 12.0 && x > left {
+                x = left;
                 y += 18.0;
             }
             let _ = writeln!(
@@ -90,6 +96,23 @@ impl Picture<'_> {
             x += width;
         }
         self.y = y + 10.0;
+    }
+
+    /// The names of the goroutines, where the lanes have no room for them.
+    fn names_in_key(&self) -> Vec<(String, String)> {
+        if self.layout == Layout::Wide {
+            return Vec::new();
+        }
+        let all = self.timeline.goroutines.keys().take(MOST_LANES);
+        all.filter(|g| self.timeline.names.contains_key(g))
+            .map(|g| {
+                let shape = format!(
+                    r#"<rect class="sp-slice sp-c{}" x="-9" y="-5" width="18" height="10" rx="2"/>"#,
+                    g % COLOURS
+                );
+                (shape, escape(&self.name(*g)))
+            })
+            .collect()
     }
 
     /// The name at the left edge of a lane.

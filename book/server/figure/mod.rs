@@ -3,9 +3,11 @@
 //! `timeline` turns events into lanes and marks, `scale` turns times into positions,
 //! `marks` knows the signs, `svg` writes the lanes and `frame` what stands around them. It
 //! is plain inline SVG: it needs no script, prints, and takes its colours from the page's
-//! theme.
+//! theme. Each trace is drawn twice, for a wide and for a narrow page (`layout`), and the
+//! style sheet shows the one that fits.
 
 mod frame;
+mod layout;
 mod marks;
 mod scale;
 mod svg;
@@ -14,16 +16,27 @@ mod timeline;
 pub use svg::Spot;
 
 use crate::trace::Trace;
+use layout::Layout;
 
 /// The picture of a trace, or `None` when there is nothing to draw.
 pub fn draw(trace: &Trace) -> Option<String> {
     draw_with_spots(trace).map(|(picture, _)| picture)
 }
 
-/// The picture, and for each event of the trace where it stands.
-pub fn draw_with_spots(trace: &Trace) -> Option<(String, Vec<Spot>)> {
+/// The picture, and for each event of the trace where it stands: on a wide page, and on a
+/// narrow one.
+pub fn draw_with_spots(trace: &Trace) -> Option<(String, Vec<[Spot; 2]>)> {
     let timeline = timeline::Timeline::new(trace);
-    (!timeline.is_empty()).then(|| svg::write(trace, &timeline))
+    if timeline.is_empty() {
+        return None;
+    }
+    let (wide, on_wide) = svg::write(trace, &timeline, Layout::Wide);
+    let (narrow, on_narrow) = svg::write(trace, &timeline, Layout::Narrow);
+    let spots = on_wide.into_iter().zip(on_narrow);
+    Some((
+        format!("{wide}\n{narrow}"),
+        spots.map(|(wide, narrow)| [wide, narrow]).collect(),
+    ))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! happened gets a small step of its own, and the rest of the width is shared out by time:
 //! long slices still look long, and what happens at once can be told apart.
 
+use super::layout::Layout;
 use super::timeline::Timeline;
 
 /// The widest step that a moment gets.
@@ -21,11 +22,12 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// The scale of a timeline, beginning at `left`.
-    pub fn new(timeline: &Timeline, left: f64) -> Scale {
+    /// The scale of a timeline.
+    pub fn new(timeline: &Timeline, layout: Layout) -> Scale {
+        let left = layout.left(timeline);
         let moments: Vec<u64> = timeline.moments.iter().copied().collect();
         let steps = moments.len().saturating_sub(1).max(1) as f64;
-        let width = (steps * STEP * 2.0).clamp(600.0, 1500.0);
+        let width = layout.width(left, steps);
         // At most half of the width goes to the steps, the other half stays true to time.
         let step = STEP.min(width / 2.0 / steps);
         let total = timeline.end.saturating_sub(timeline.start).max(1) as f64;

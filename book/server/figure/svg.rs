@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::frame::{escape, text_width};
+use super::layout::{Layout, MARGIN};
 use super::marks::{Sign, r};
 use super::scale::Scale;
 use super::timeline::{Lane, Mark, Span, State, Timeline};
@@ -21,27 +22,27 @@ const STRIP: f64 = 13.0;
 const ROW: f64 = 15.0;
 /// More lanes than this are not drawn: the picture says how many are left out.
 pub(super) const MOST_LANES: usize = 24;
-/// From this many slices on, slices thinner than a line are drawn as one.
-const MANY: usize = 400;
+/// The most arrows of a picture.
+const MOST_ARROWS: usize = 400;
 /// The most slices of one lane of a crowded picture.
 const MOST_SLICES: usize = 300;
 /// Colours in use; goroutines share them in turn.
-const COLOURS: u32 = 8;
+pub(super) const COLOURS: u32 = 8;
 
 /// The picture of a timeline, and where each event stands in it.
-pub fn write(trace: &Trace, timeline: &Timeline) -> (String, Vec<Spot>) {
-    let longest = label_width(timeline);
-    let scale = Scale::new(timeline, longest);
+pub fn write(trace: &Trace, timeline: &Timeline, layout: Layout) -> (String, Vec<Spot>) {
+    let scale = Scale::new(timeline, layout);
     let mut picture = Picture {
         timeline,
+        layout,
         scale,
         body: String::new(),
         y: 6.0,
         rows: BTreeMap::new(),
         rows_of_g: BTreeMap::new(),
         signs: BTreeSet::new(),
-        dense: timeline.lanes.values().map(Vec::len).sum::<usize>() > MANY
-            || timeline.marks.len() > MANY,
+        dense: timeline.lanes.values().map(Vec::len).sum::<usize>() > layout.many()
+            || timeline.marks.len() > layout.many(),
     };
     picture.lanes();
     picture.marks();
@@ -71,6 +72,7 @@ pub struct Spot {
 /// A picture being written, from top to bottom.
 pub(super) struct Picture<'a> {
     pub(super) timeline: &'a Timeline,
+    pub(super) layout: Layout,
     pub(super) scale: Scale,
     pub(super) body: String,
     /// Where the next row begins.
@@ -240,7 +242,7 @@ impl Picture<'_> {
                 flows.entry(flow).or_default().push(mark);
             }
         }
-        for marks in flows.values().take(MANY) {
+        for marks in flows.values().take(MOST_ARROWS) {
             for pair in marks.windows(2) {
                 let (Some(y0), Some(y1)) =
                     (self.rows.get(&pair[0].lane), self.rows.get(&pair[1].lane))
@@ -281,7 +283,7 @@ impl Picture<'_> {
         for (g, spans) in self.timeline.goroutines.iter().take(MOST_LANES) {
             let middle = self.y + ROW / 2.0;
             self.rows_of_g.insert(*g, middle);
-            self.label(&self.name(*g), "a goroutine", middle);
+            self.label(&self.layout.label(self.timeline, *g), "a goroutine", middle);
             for slice in self.coalesce(spans) {
                 if slice.state == State::Running || slice.many > 1 {
                     self.slice(&slice, self.y + 2.0, ROW - 4.0, false);
@@ -324,7 +326,7 @@ impl Picture<'_> {
     }
 
     fn close(self, trace: &Trace) -> String {
-        let width = self.scale.right() + 14.0;
+        let width = self.scale.right() + MARGIN;
         let procs = self
             .timeline
             .lanes
@@ -339,20 +341,18 @@ impl Picture<'_> {
             trace.count("GoPreempt", None),
         );
         format!(
-            r#"<svg class="sp-svg{wide}" role="img" aria-label="{alt}" viewBox="0 0 {w} {h}" width="{w}" height="{h}" xmlns="http://www.w3.org/2000/svg"><desc>{alt}</desc>
+            r#"<svg class="{class}" role="img" aria-label="{alt}" viewBox="0 0 {w} {h}" width="{w}" height="{h}" xmlns="http://www.w3.org/2000/svg"><desc>{alt}</desc>
 {}</svg>"#,
             self.body,
-            wide = if width > 1000.0 { " sp-wide" } else { "" },
+            class = self.layout.class(width),
             w = r(width),
             h = r(self.y),
         )
     }
 
-    fn name(&self, g: u32) -> String {
-        match self.timeline.names.get(&g) {
-            Some(name) => format!("g{g} {}", shorten(name)),
-            None => format!("g{g}"),
-        }
+    /// The goroutine's number and name.
+    pub(super) fn name(&self, g: u32) -> String {
+        Layout::Wide.label(self.timeline, g)
     }
 }
 
@@ -368,20 +368,8 @@ struct Slice {
     many: usize,
 }
 
-/// Room for the longest label at the left edge.
-fn label_width(timeline: &Timeline) -> f64 {
-    let names = timeline.goroutines.keys().take(MOST_LANES).map(|g| {
-        let name = timeline
-            .names
-            .get(g)
-            .map_or(0, |name| shorten(name).chars().count() + 1);
-        format!("g{g}").len() + name
-    });
-    names.max().unwrap_or(0).max(3) as f64 * 7.0 + 16.0
-}
-
 /// Names are the reader's own strings; a long one would push the picture aside.
-fn shorten(name: &str) -> String {
+pub(super) fn shorten(name: &str) -> String {
     if name.chars().count() <= 14 {
         return name.to_string();
     }

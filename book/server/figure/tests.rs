@@ -48,6 +48,29 @@ fn two_hogs_share_a_p() {
     assert!(svg.contains("role=\"img\"") && svg.contains("<desc>"));
 }
 
+/// The picture for a phone is as wide as a phone, and no name of a goroutine is lost.
+#[test]
+fn the_narrow_picture() {
+    let svg = draw(&Trace::parse(HOGS)).unwrap();
+    let (wide, narrow) = svg.split_once("</svg>\n").unwrap();
+    assert!(wide.contains("class=\"sp-svg sp-wide\""), "{wide}");
+    assert!(narrow.contains("class=\"sp-svg sp-narrow\" role=\"img\""));
+    assert!(narrow.contains("viewBox=\"0 0 330.0 "), "{narrow}");
+    assert!(narrow.contains(">g2<title>a goroutine"), "a short label");
+    assert_eq!(narrow.matches(">g2 hog_a</text>").count(), 1, "in the key");
+    let right = |part: &str| {
+        let ends = part.split("class=\"sp-slice").skip(1).filter_map(|rect| {
+            let value = |name: &str| -> Option<f64> {
+                let (_, rest) = rect.split_once(&format!(" {name}=\""))?;
+                rest.split('"').next()?.parse().ok()
+            };
+            Some(value("x")? + value("width")?)
+        });
+        ends.fold(0.0, f64::max)
+    };
+    assert!(right(narrow) <= 330.0 && right(wide) > 600.0);
+}
+
 #[test]
 fn nothing_to_draw() {
     assert_eq!(draw(&Trace::parse("")), None);

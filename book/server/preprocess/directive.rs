@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::excerpt::Excerpt;
 use super::query::Query;
 
 /// A recorded run: of an example, or under a name of its own.
@@ -39,8 +40,14 @@ pub enum Directive {
         /// Is the source shown?
         listing: bool,
     },
-    /// `trace PKG/NAME [procs=1]`: the text of the recorded trace.
-    Trace(Run),
+    /// `trace PKG/NAME [procs=1] [events=A:B | events=A | totals]`: the text of the recorded
+    /// trace, or some of its lines.
+    Trace {
+        /// Which one.
+        run: Run,
+        /// Which of its lines.
+        part: Excerpt,
+    },
     /// `strip PKG/NAME [procs=1]`: the picture of the recorded trace.
     Strip(Run),
     /// `output PKG/NAME [procs=1]`: what the recorded run printed.
@@ -129,12 +136,15 @@ impl Directive {
             // trace, strip, output, player
             _ => {
                 let (run, left) = run(first, &rest)?;
-                nothing_left(&left)?;
                 if run.procs.len() > 1 {
                     return Err(format!("`{name}` shows one run: give one number in procs="));
                 }
+                if name == "trace" {
+                    let part = Excerpt::parse(&left)?;
+                    return Ok(Directive::Trace { run, part });
+                }
+                nothing_left(&left)?;
                 match name {
-                    "trace" => Directive::Trace(run),
                     "strip" => Directive::Strip(run),
                     "player" => Directive::Player(run),
                     _ => Directive::Output(run),
@@ -278,10 +288,14 @@ mod tests {
         };
         assert_eq!((run.procs, event.as_str()), (vec![2], "PollHit"));
         assert_eq!(argument.as_deref(), Some("take"));
-        let Ok(Directive::Trace(run)) = Directive::parse("trace review__three") else {
+        let Ok(Directive::Trace { run, part }) = Directive::parse("trace review__three totals")
+        else {
             panic!("a recording of its own");
         };
-        assert_eq!(run.to_string(), "review__three");
+        assert_eq!(
+            (run.to_string().as_str(), part),
+            ("review__three", Excerpt::Totals)
+        );
         assert_eq!(
             Directive::parse("deeper Who  holds it?").unwrap(),
             Directive::Deeper("Who  holds it?".to_string())
@@ -307,6 +321,7 @@ mod tests {
             ("example a/b nolistings", "not understood"),
             ("strip a/b procs=1,2", "one number"),
             ("trace a__b procs=1", "leave `procs=1` out"),
+            ("trace a/b lines=1", "not understood here; write events="),
             ("count a/b", "event's name"),
             ("playground x", "no directive"),
             ("page", "{{#page core}}"),

@@ -137,13 +137,13 @@ impl ChapterRun<'_> {
                     &example, id, *listing, &recorded, &known, open,
                 ))
             }
-            Directive::Trace(run) => self.shown(run, |recording| {
-                panel::fence("text", recording.trace.trim_end())
+            Directive::Trace { run, part } => self.shown(run, |recording| {
+                Ok(panel::fence("text", &part.cut(&recording.trace)?))
             }),
-            Directive::Output(run) => self.shown(run, panel::output),
+            Directive::Output(run) => self.shown(run, |recording| Ok(panel::output(recording))),
             Directive::Strip(run) => self.shown(run, |recording| {
                 let picture = figure::draw(&Trace::parse(&recording.trace));
-                panel::picture(picture.as_deref())
+                Ok(panel::picture(picture.as_deref()))
             }),
             Directive::Player(run) => self.player(run),
             // `line` has dealt with these.
@@ -190,11 +190,15 @@ impl ChapterRun<'_> {
         ))
     }
 
-    fn shown(&self, run: &Run, show: impl Fn(&Recording) -> String) -> Result<String, String> {
-        Ok(match self.recording(run, run.procs[0])? {
+    fn shown(
+        &self,
+        run: &Run,
+        show: impl Fn(&Recording) -> Result<String, String>,
+    ) -> Result<String, String> {
+        match self.recording(run, run.procs[0])? {
             Ok(recording) => show(&recording),
-            Err(what) => panel::missing(&what),
-        })
+            Err(what) => Ok(panel::missing(&what)),
+        }
     }
 
     fn example(&self, run: &Run) -> Result<Example, String> {

@@ -8,6 +8,7 @@ mod card;
 mod chapter;
 pub mod directive;
 mod drawing;
+pub mod excerpt;
 mod expand;
 mod include;
 mod links;

@@ -31,9 +31,7 @@ pub fn write(title: &str, text: &str, listing: Option<(&str, &Lines)>, id: &str)
         .enumerate()
         .map(|(index, (event, spot))| {
             json!({
-                "x": round(spot.x),
-                "y": spot.lane.map(round),
-                "z": spot.goroutine.map(round),
+                "p": spot.map(|spot| [Some(spot.x), spot.lane, spot.goroutine].map(|at| at.map(round))),
                 "t": event.line,
                 "s": known[index],
                 "g": event.subject(),
@@ -161,7 +159,9 @@ mod tests {
             let line = text.lines().nth(step["t"].as_u64().unwrap() as usize);
             assert!(line.unwrap().contains(&event.name), "{step}");
             assert!(step["s"].is_null(), "no line is invented");
-            assert!(step["x"].is_number() && step["y"].is_number());
+            for place in [&step["p"][0], &step["p"][1]] {
+                assert!(place[0].is_number() && place[1].is_number(), "{step}");
+            }
         }
         // When the first hog is asked, the other one waits and main is blocked.
         assert_eq!(

@@ -134,12 +134,34 @@ fn directives() {
         "{{#strip stage1-coop/two_hogs procs=4}}",
         "stage1-coop__two_hogs__p4__seed1.snap is not there",
     );
+    fails(
+        "# T\n\n{{#trace stage1-coop/two_hogs events=20:21}}\n",
+        "page.md:3: the recorded run has no events 20 to 21: it has 20",
+    );
+    fails(
+        "# T\n\n{{#trace stage1-coop/two_hogs events=2 GoStart}}\n",
+        "page.md:3: these events are called GoCreate in the recorded run",
+    );
     fails("{{#snapshot none}}", "none.snap is not there");
     fails("{{#snapshot empty}}", "empty.snap is empty");
     fails(
         "text {{#trace stage1-coop/two_hogs}} text",
         "only count can stand inside a line",
     );
+}
+
+#[test]
+fn some_lines_of_a_trace() {
+    let page = html(
+        "# T\n\n{{#trace stage1-coop/two_hogs events=1:2}}\n\n{{#trace stage1-coop/two_hogs events=2 GoCreate}}\n\n{{#trace stage1-coop/two_hogs totals}}\n",
+    );
+    let fences: Vec<&str> = page.split("language-text\">").skip(1).collect();
+    assert_eq!(fences.len(), 3, "{page}");
+    assert!(fences[0].starts_with("#    time  M   P   G    event\n"));
+    let line = fences[1].split("</code>").next().unwrap().trim_end();
+    assert!(line.starts_with("0.0"), "without indentation: {line}");
+    assert!(line.ends_with("GoCreate     g1 main"), "{line}");
+    assert!(fences[2].starts_with("# preempt: "), "{}", fences[2]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A page gets the token for its run panels, and a box when its sources could not be built.
 //! The policy header forbids a page to load anything from elsewhere: reading the book needs
-//! no network, and a slip in a chapter cannot change that.
+//! no network, and a slip in a chapter cannot change that. Nobody else may frame a page; the
+//! book itself does, because without scripts its list of pages is a frame.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use axum::response::Response;
 use super::App;
 use super::api::refusal;
 
-const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'self'; form-action 'none'";
+const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'self'; form-action 'none'";
 
 /// Any path that is not of the API.
 pub async fn page(State(app): State<Arc<App>>, method: Method, uri: Uri) -> Response {

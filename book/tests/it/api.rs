@@ -68,6 +68,53 @@ fn only_our_own_pages_may_ask() {
     );
 }
 
+/// No path of a request reaches the disk, however it is written.
+#[test]
+fn no_path_leads_out_of_the_book() {
+    let server = Server::fake(LONG);
+    assert_eq!(server.get("/page.html").0, 200);
+    for path in [
+        "/../book.toml",
+        "/../../../../../../etc/passwd",
+        "/%2e%2e/%2e%2e/book.toml",
+        "/..%2fbook.toml",
+        "//etc/passwd",
+        "/api/../book.toml",
+        "/api/progress/../../exercises/.progress.toml",
+        "/api/progress/half-plus-one",
+    ] {
+        let reply = request(server.address, "GET", path, "", "");
+        assert_eq!(reply.status, 404, "{path}");
+    }
+}
+
+/// A page may load and ask nothing from elsewhere, and nobody else may frame it.
+#[test]
+fn the_policy_of_the_pages() {
+    let server = Server::fake(LONG);
+    for (path, status) in [("/page.html", 200), ("/none.html", 404)] {
+        let reply = request(server.address, "GET", path, "", "");
+        assert_eq!(reply.status, status);
+        let policy = reply
+            .head
+            .iter()
+            .find_map(|line| line.strip_prefix("content-security-policy: "))
+            .unwrap_or_else(|| panic!("{path} has no policy"));
+        for part in [
+            "default-src 'self'",
+            "frame-ancestors 'self'",
+            "form-action 'none'",
+        ] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(
+            !policy.contains("http") && !policy.contains('*'),
+            "{policy}"
+        );
+    }
+    assert!(server.address.ip().is_loopback());
+}
+
 /// Only read, never written, and never an error: the file is the reader's own.
 #[test]
 fn progress_is_what_the_readers_file_says() {

@@ -3,16 +3,14 @@
 //! The server is the one with the scripts, so no stage is compiled for it. Where there is
 //! no browser, each test prints one line and passes.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
 use safepoint_book::run::Limits;
 use safepoint_book::workspace::Workspace;
-use serde_json::Value;
 
 use super::driver::Browser;
-use super::support::{Server, lesson, repository};
+use super::support::{Server, lesson};
 
 /// The text of the first element that fits, as it is shown.
 fn text(browser: &Browser, css: &str) -> String {
@@ -251,72 +249,78 @@ fn cards_show_the_readers_progress() {
     browser.quiet_and_local(&ours);
 }
 
-/// Every page of the book, at the width of a phone and of a desk, in both themes.
+/// With JavaScript off: what a reader needs is there, and nothing pretends to work.
 #[test]
-fn every_page_is_quiet_local_and_fits() {
+fn pages_without_scripts() {
     let Some(browser) = Browser::get() else {
         return;
     };
-    let root = repository();
-    let server = Server::start(Workspace::at(&root), Limits::default());
-    let ours = format!("http://{}/", server.address);
-    let summary = fs::read_to_string(root.join("book/chapters/SUMMARY.md")).unwrap();
-    let pages: BTreeSet<String> = summary
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next()?.strip_suffix(".md"))
-        .map(|stem| format!("{stem}.html"))
-        .collect();
-    assert!(pages.len() >= 4, "{pages:?}");
-    let mut requests = 0;
-    for (width, theme) in [(360, "light"), (1200, "navy")] {
-        browser.width(width);
-        browser.open(&ours);
-        browser.script(&format!("localStorage.setItem('mdbook-theme', '{theme}')"));
-        for page in &pages {
-            browser.open(&format!("{ours}{page}"));
-            let shown = browser.script("return document.documentElement.className");
-            assert!(
-                shown.as_str().is_some_and(|shown| shown.contains(theme)),
-                "{shown}"
-            );
-            assert_eq!(
-                browser.script(TOO_WIDE),
-                Value::Array(Vec::new()),
-                "{page} at {width} pixels: these are wider than the page"
-            );
-            assert_eq!(
-                browser.script(CROWDED),
-                Value::Array(Vec::new()),
-                "{page}: these texts of a figure overlap or are cut off"
-            );
-            requests += browser.quiet_and_local(&ours);
-        }
-    }
-    assert!(requests > 5 * pages.len(), "the log of requests was read");
-}
+    browser.without_scripts();
+    let root = lesson("plain");
+    fs::write(
+        root.join("exercises/.progress.toml"),
+        "[half-plus-one]\nsolved = true\nruns = 4\n",
+    )
+    .unwrap();
+    let server = Server::start(Workspace::at(root), Limits::default());
+    let ours = open(&browser, &server, "page.html");
+    let count = |css: &str| {
+        let expression = format!("document.querySelectorAll('{css}').length");
+        browser.value(&expression).as_u64().unwrap()
+    };
+    assert_eq!(count("main button, main input"), 0, "nothing to press");
+    let text = |css: &str| {
+        let expression = format!("document.querySelector('{css}').innerText");
+        browser
+            .value(&expression)
+            .as_str()
+            .unwrap_or("")
+            .to_string()
+    };
+    let press = |css: &str| browser.value(&format!("document.querySelector('{css}').click()"));
+    // A question: its choices are folds, and a fold opens without a script.
+    assert_eq!(count(".sp-option"), 3);
+    assert_eq!(count(".sp-option[hidden], .sp-option[open]"), 0);
+    press(".sp-right summary");
+    assert!(text(".sp-right").contains("Once each eighth."));
+    // The player: one picture that can be seen, and the two texts as folds.
+    assert_eq!(
+        browser.value(
+            "Array.from(document.querySelectorAll('.sp-player svg')).filter(s => s.getBoundingClientRect().width > 200).length"
+        ),
+        1,
+        "the picture that fits, and only that"
+    );
+    assert_eq!(count(".sp-player .sp-part:not([open])"), 2);
+    press(".sp-player .sp-part summary");
+    assert!(text(".sp-trace-lines").contains("GoCreate"));
+    // A card: the task and the command, and no word about progress.
+    let card = text(".sp-card");
+    assert!(
+        card.contains("cargo run -p exercises -- run half-plus-one"),
+        "{card}"
+    );
+    assert!(
+        !card.contains("solved") && !card.contains("tried"),
+        "{card}"
+    );
+    assert_eq!(count(".sp-tick"), 0);
+    // The list of pages is a frame then, which our own policy must allow.
+    assert_eq!(
+        browser.value("document.querySelector('iframe').getBoundingClientRect().width > 100"),
+        true
+    );
+    browser.quiet_and_local(&ours);
 
-/// What makes the page itself scroll sideways.
-const TOO_WIDE: &str = "\
-const wide = document.documentElement.clientWidth;
-if (document.documentElement.scrollWidth <= wide) return [];
-return Array.from(document.querySelectorAll('main *'))
-    .filter(e => e.getBoundingClientRect().right > wide + 1)
-    .map(e => e.tagName + '.' + e.className).slice(0, 5).concat(['something']);";
-
-/// Texts of a drawing that lie on each other, or beyond its edge.
-const CROWDED: &str = "\
-const bad = [];
-for (const svg of document.querySelectorAll('.sp-drawing')) {
-    const box = svg.viewBox.baseVal;
-    const texts = Array.from(svg.querySelectorAll('text')).map(t => [t.textContent, t.getBBox()]);
-    texts.forEach(([text, b], i) => {
-        if (b.x < 0 || b.y < 0 || b.x + b.width > box.width || b.y + b.height > box.height) bad.push(text);
-        for (const [other, o] of texts.slice(i + 1)) {
-            const across = Math.min(b.x + b.width, o.x + o.width) - Math.max(b.x, o.x);
-            const down = Math.min(b.y + b.height, o.y + o.height) - Math.max(b.y, o.y);
-            if (across > 1 && down > 4) bad.push(text + ' / ' + other);
-        }
-    });
+    // A run panel: the command for a terminal stands where the buttons would be.
+    let server = Server::fake(Duration::from_secs(30));
+    let ours = open(&browser, &server, "page.html");
+    assert_eq!(count("main button, .sp-bar"), 0);
+    let panel = text(".sp-panel");
+    assert!(
+        panel.contains("Run it in a terminal: cargo run -p stage1-fake --example quick"),
+        "{panel}"
+    );
+    assert!(count(".sp-recorded[open] svg") >= 1, "the recorded run");
+    browser.quiet_and_local(&ours);
 }
-return bad;";

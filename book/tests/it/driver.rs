@@ -175,6 +175,27 @@ impl Browser {
         self.call("POST", &format!("{}/window/rect", self.session), &body);
     }
 
+    /// Opens pages without their scripts from now on. `script` and `click` do not work then,
+    /// because the driver's own scripts wait for promises; `value` does.
+    pub fn without_scripts(&self) {
+        let params = json!({"value": true});
+        let answer = self.tools("Emulation.setScriptExecutionDisabled", &params);
+        assert_eq!(answer, json!({}), "scripts are off");
+    }
+
+    /// The value of an expression, from the browser's tools for developers.
+    pub fn value(&self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true});
+        let answer = self.tools("Runtime.evaluate", &params);
+        assert!(answer["exceptionDetails"].is_null(), "{answer}");
+        answer["result"]["value"].clone()
+    }
+
+    fn tools(&self, command: &str, params: &Value) -> Value {
+        let body = json!({"cmd": command, "params": params});
+        self.call("POST", &format!("{}/goog/cdp/execute", self.session), &body)
+    }
+
     /// Presses keys, one after the other, as a reader at the keyboard does. A name such as
     /// `Shift+ArrowRight` holds the first key meanwhile.
     pub fn keys(&self, names: &[&str]) {

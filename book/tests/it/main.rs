@@ -7,6 +7,8 @@ mod browser;
 #[cfg(unix)]
 mod driver;
 mod figures;
+#[cfg(unix)]
+mod layout;
 mod pages;
 #[cfg(unix)]
 mod program;

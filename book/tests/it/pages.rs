@@ -100,6 +100,27 @@ fn nothing_is_loaded_from_elsewhere() {
     }
 }
 
+/// What we write into a page brings no script of its own: those are files.
+#[test]
+fn no_handler_stands_in_a_page() {
+    for (name, text) in html() {
+        let (_, main) = text.split_once("<main>").unwrap_or(("", ""));
+        let main = main.split("</main>").next().unwrap_or("");
+        assert!(
+            !main.contains("<script") && !main.contains("javascript:"),
+            "{name}"
+        );
+        for tag in main.split('<').skip(1) {
+            let tag = tag.split('>').next().unwrap_or("");
+            let handler = tag.split_whitespace().skip(1).find(|word| {
+                let (key, value) = word.split_once('=').unwrap_or(("", ""));
+                key.starts_with("on") && value.starts_with('"')
+            });
+            assert_eq!(handler, None, "{name}: {tag}");
+        }
+    }
+}
+
 /// The links of the finished pages, those that mdBook and the panels made included.
 #[test]
 fn every_link_of_the_finished_pages_leads_somewhere() {

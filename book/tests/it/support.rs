@@ -244,6 +244,8 @@ pub fn lines(events: &[Value], kind: &str) -> Vec<String> {
 /// A response, read as it comes.
 pub struct Reply {
     pub status: u16,
+    /// The lines of the head, in small letters.
+    pub head: Vec<String>,
     chunked: bool,
     length: Option<usize>,
     reader: BufReader<TcpStream>,
@@ -270,7 +272,7 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, bod
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-    let (mut chunked, mut length) = (false, None);
+    let (mut chunked, mut length, mut head) = (false, None, Vec::new());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
@@ -282,9 +284,11 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, bod
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().ok();
         }
+        head.push(line);
     }
     Reply {
         status,
+        head,
         chunked,
         length,
         reader,
