@@ -1,11 +1,12 @@
 //! many: a million goroutines that wait on one channel. Making them, until all wait, the
 //! memory of each, and waking all; twice, in fresh memory and in used.
 
+#[path = "measure/scale.rs"]
+mod scale;
+
 use stage1_coop::{Chan, Runtime, STAGE, WaitGroup, go, gosched};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tests::bench::{emit, now, procs};
-
-const N: usize = 1_000_000;
 
 /// Bytes of a line of /proc/self/status.
 fn status(key: &str) -> f64 {
@@ -23,15 +24,15 @@ fn status(key: &str) -> f64 {
         * 1024.0
 }
 
-fn round(name: &str) {
+fn round(name: &str, count: usize, wake: bool) {
     let (r0, pt0) = (status("VmRSS:"), status("VmPTE:"));
     // Shared by reference, as Go's closures share them.
     let ch: &'static Chan<()> = Box::leak(Box::new(Chan::new(0)));
     let at: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
     let wg: &'static WaitGroup = Box::leak(Box::new(WaitGroup::new()));
-    wg.add(N);
+    wg.add(count);
     let t0 = now();
-    for _ in 0..N {
+    for _ in 0..count {
         go("waiter", move || {
             at.fetch_add(1, Relaxed);
             ch.recv();
@@ -39,26 +40,34 @@ fn round(name: &str) {
         });
     }
     let t1 = now();
-    while at.load(Relaxed) < N {
+    while at.load(Relaxed) < count {
         gosched();
     }
     let t2 = now();
     let (r1, pt1) = (status("VmRSS:"), status("VmPTE:"));
     let t3 = now();
-    ch.close();
-    wg.wait();
+    if wake {
+        ch.close();
+        wg.wait();
+    }
     let t4 = now();
-    let each = |a: u64, b: u64| (b - a) as f64 / N as f64;
+    let each = |a: u64, b: u64| (b - a) as f64 / count as f64;
     let bench = format!("many_{name}");
     emit(&bench, "create_ns_each", "ns", &[each(t0, t1)], &[]);
     emit(&bench, "blocked_ns_each", "ns", &[each(t0, t2)], &[]);
     if name == "cold" {
-        emit(&bench, "rss_bytes_each", "B", &[(r1 - r0) / N as f64], &[]);
+        emit(
+            &bench,
+            "rss_bytes_each",
+            "B",
+            &[(r1 - r0) / count as f64],
+            &[],
+        );
         emit(
             &bench,
             "page_table_bytes_each",
             "B",
-            &[(pt1 - pt0) / N as f64],
+            &[(pt1 - pt0) / count as f64],
             &[],
         );
     }
@@ -66,11 +75,14 @@ fn round(name: &str) {
 }
 
 fn main() {
+    // Whether to wake them, and how often to do it all: once in fresh memory, once in used.
+    let [count, wake, rounds] = scale::scale([1_000_000, 1, 2]);
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
-        Runtime::new(&STAGE).procs(procs()).run(|| {
-            round("cold");
-            round("warm");
+        Runtime::new(&STAGE).procs(procs()).run(move || {
+            for name in ["cold", "warm"].into_iter().take(rounds) {
+                round(name, count, wake != 0);
+            }
         });
     }
 }

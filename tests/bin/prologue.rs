@@ -1,11 +1,12 @@
 //! prologue: fib(40) with the guard check in every call, 331,160,281 calls; nanoseconds per
 //! call. Five rounds.
 
+#[path = "measure/scale.rs"]
+mod scale;
+
 use stage1_coop::{Runtime, STAGE, gofunc, prologue};
 use std::sync::mpsc;
 use tests::bench::{emit, now, procs};
-
-const CALLS: f64 = 331_160_281.0;
 
 #[gofunc]
 fn fib(n: u64) -> u64 {
@@ -23,14 +24,18 @@ fn fib(n: u64) -> u64 {
 }
 
 fn main() {
+    let [n, rounds] = scale::scale([40, 5]);
+    // fib(n) and fib(n + 1) the quick way; fib(n) makes 2 fib(n + 1) - 1 calls.
+    let (value, next) = (0..n).fold((0, 1), |(a, b), _| (b, a + b));
+    let calls = (2 * next - 1) as f64;
     let (tx, rx) = mpsc::channel();
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
         Runtime::new(&STAGE).procs(procs()).run(move || {
-            for _ in 0..5 {
+            for _ in 0..rounds {
                 let t = now();
-                assert_eq!(fib(40), 102_334_155);
-                let _ = tx.send((now() - t) as f64 / CALLS);
+                assert_eq!(fib(n as u64), value);
+                let _ = tx.send((now() - t) as f64 / calls);
             }
         });
     }

@@ -2,6 +2,9 @@
 //! goroutines with leaves of 10 to 25 us; and the same work without any, for the compiler's
 //! part. Eight rounds.
 
+#[path = "measure/scale.rs"]
+mod scale;
+
 use stage1_coop::{Runtime, STAGE, WaitGroup, go, gofunc, prologue};
 use std::sync::mpsc;
 use std::sync::{
@@ -26,8 +29,8 @@ fn fib(n: u64) -> u64 {
 }
 
 #[gofunc]
-fn pfib(n: u64) -> u64 {
-    if n <= 20 {
+fn pfib(n: u64, leaf: u64) -> u64 {
+    if n <= leaf {
         return fib(n);
     }
     let a = Arc::new(AtomicU64::new(0));
@@ -35,28 +38,36 @@ fn pfib(n: u64) -> u64 {
     wg.add(1);
     let (result, done) = (a.clone(), wg.clone());
     go("pfib", move || {
-        result.store(pfib(n - 1), Relaxed);
+        result.store(pfib(n - 1, leaf), Relaxed);
         done.done();
     });
-    let b = pfib(n - 2);
+    let b = pfib(n - 2, leaf);
     wg.wait();
     a.load(Relaxed) + b
 }
 
+/// fib(n) and how many calls it takes, the quick way.
+fn known(n: u64) -> (u64, f64) {
+    let (value, next) = (0..n).fold((0, 1), |(a, b), _| (b, a + b));
+    (value, (2 * next - 1) as f64)
+}
+
 fn main() {
+    let [rounds, n, leaf, alone] = scale::scale([8, 40, 20, 36]).map(|n| n as u64);
+    let (whole, part) = (known(n), known(alone));
     let (tx, rx) = mpsc::channel();
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
     unsafe {
         Runtime::new(&STAGE).procs(procs()).run(move || {
-            for _ in 0..8 {
+            for _ in 0..rounds {
                 let t = now();
-                assert_eq!(pfib(40), 102_334_155);
+                assert_eq!(pfib(n, leaf), whole.0);
                 let u = now();
-                assert_eq!(fib(36), 14_930_352);
+                assert_eq!(fib(alone), part.0);
                 let v = now();
                 let _ = tx.send((
                     (u - t) as f64 / 1e6,
-                    (v - u) as f64 / 1e6 * 331_160_281.0 / 48_315_633.0,
+                    (v - u) as f64 / 1e6 * whole.1 / part.1,
                 ));
             }
         });
