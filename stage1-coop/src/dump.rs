@@ -6,9 +6,9 @@
 
 use crate::arch::getg;
 use crate::config::{Traceback, traceback};
-use crate::panics::say;
 use crate::runtime2::*;
 use crate::trace::WaitReason;
+use safepoint_lockstep::say;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Mutex;
@@ -55,11 +55,9 @@ fn walk(mut bp: usize, lo: usize, hi: usize) -> Vec<usize> {
 /// Whether a return address lies in `morestack`, which makes one call.
 fn calls_morestack(pc: Option<usize>) -> bool {
     let morestack = crate::arch::morestack as *const () as usize;
-    pc.is_some_and(|pc| pc.wrapping_sub(morestack) < MORESTACK_SIZE)
+    // The tables decide; the distance only spares them most questions.
+    pc.is_some_and(|pc| pc.wrapping_sub(morestack) < 4096 && entry(pc) == Some(morestack))
 }
-
-/// More bytes than `morestack` has.
-const MORESTACK_SIZE: usize = 512;
 
 /// Whether the function around `pc`, which looks at its guard, linked a frame before that:
 /// then it begins with `push rbp` and `mov rbp, rsp`.

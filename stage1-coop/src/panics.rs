@@ -8,21 +8,11 @@ use crate::dump;
 use crate::os;
 use crate::runtime2::*;
 use crate::trace;
+use safepoint_lockstep::say;
 use std::any::Any;
 use std::fmt::Arguments;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering::*};
-
-/// `eprintln!`, but past whoever catches what a thread prints, as a test harness does: he dies
-/// with us, and the last words with him.
-macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        // Without a stderr there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), $($words)*);
-    }};
-}
-pub(crate) use say;
 
 /// The kernel's number of the thread that dies, 0 for none.
 static DYING: AtomicI32 = AtomicI32::new(0);

@@ -16,11 +16,15 @@
 //! `watchdog` notices a compiled loop that never reaches a tick.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-/// `eprintln!`, but past a test harness that catches what a thread prints: it dies with us.
+/// `eprintln!`, but past whoever catches what a thread prints, as a test harness does: he dies
+/// with us, and the last words with him. The runtime above uses it too.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! say {
     ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
+        use ::std::io::Write as _;
+        // Without a stderr there is nobody to tell.
+        let _ = ::std::writeln!(::std::io::stderr(), $($words)*);
     }};
 }
 
