@@ -53,7 +53,7 @@ pub struct Ended {
 
 /// The path of an example's program, built if need be, in the profile of the tests.
 pub fn example(package: &str, name: &str) -> PathBuf {
-    static BUILD: Once = Once::new();
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let exe = std::env::current_exe().expect("a test knows its own program");
     let dir = exe
         .parent()
@@ -61,7 +61,8 @@ pub fn example(package: &str, name: &str) -> PathBuf {
         .expect("tests are built into PROFILE/deps");
     let path = dir.join("examples").join(name);
     // `cargo test --workspace` has built all examples; `cargo test -p tests` has not.
-    BUILD.call_once(|| {
+    let mut built = BUILT.lock().unwrap_or_else(|e| e.into_inner());
+    if !built.iter().any(|p| p == package) {
         if modified(&path) < newest(&root().join(package)) {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["build", "-q", "-p", package, "--examples"]);
@@ -74,7 +75,8 @@ pub fn example(package: &str, name: &str) -> PathBuf {
                 .expect("cargo can be started");
             assert!(status.success(), "the examples of {package} do not build");
         }
-    });
+        built.push(package.to_owned());
+    }
     path
 }
 
@@ -144,10 +146,10 @@ pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ende
 }
 
 /// Runs an example in lockstep and returns what a snapshot holds: exit status, output and
-/// trace.
+/// trace; and the headers of its last words, if it died.
 ///
 /// # Panics
-/// If the example writes to stderr, does not end, or its trace is not portable.
+/// If the example lives and writes to stderr, does not end, or its trace is not portable.
 pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64, args: &[&str]) -> String {
     let mut command = Command::new(example(package, name));
     recorded(command.args(args), name, procs, seed)
@@ -174,10 +176,18 @@ pub fn recorded(command: &mut Command, name: &str, procs: usize, seed: u64) -> S
         ],
         Duration::from_secs(60),
     );
-    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let text = std::fs::read_to_string(&trace);
     let _ = std::fs::remove_dir_all(&dir);
     assert!(!ended.timed_out, "{name} did not end: {ended:?}");
-    assert_eq!(ended.stderr, "", "{name} wrote to stderr");
+    let text = text.unwrap_or_else(|e| {
+        panic!("{name} on {procs} Ps with seed {seed} left no trace ({e}): {ended:#?}")
+    });
+    let last_words = if ended.code == Some(2) {
+        format!("--- last words\n{}", headers(&ended.stderr))
+    } else {
+        assert_eq!(ended.stderr, "", "{name} wrote to stderr");
+        String::new()
+    };
     assert!(
         text.lines()
             .next()
@@ -185,10 +195,23 @@ pub fn recorded(command: &mut Command, name: &str, procs: usize, seed: u64) -> S
         "the trace of {name} depends on the compiler; use spin(n) or with_frame, or snapshot chosen events only:\n{text}"
     );
     format!(
-        "exit {}\n--- output\n{}--- trace\n{text}",
+        "exit {}\n--- output\n{}{last_words}--- trace\n{text}",
         ended.code.unwrap_or(-1),
         ended.stdout
     )
+}
+
+/// The lines of a dump that do not depend on the build: no frames, no places.
+fn headers(dump: &str) -> String {
+    let stable = |l: &&str| {
+        ["fatal error: ", "goroutine ", "created by "]
+            .iter()
+            .any(|begin| l.starts_with(begin))
+    };
+    dump.lines()
+        .filter(stable)
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 /// The programs in `package/examples`, by name, sorted.

@@ -38,6 +38,16 @@ fn stage1_on_eight_ps() {
     snapshot("stage1-coop", 8);
 }
 
+#[test]
+fn stage2_on_one_p() {
+    snapshot("stage2-sysmon", 1);
+}
+
+#[test]
+fn stage2_on_two_ps() {
+    snapshot("stage2-sysmon", 2);
+}
+
 /// The runs behind the questions of the book's review. No page shows the programs.
 #[test]
 fn stage1_review() {
@@ -67,6 +77,14 @@ fn generated_pages() {
         insta::assert_snapshot!(
             "stage_table__stage1-coop",
             stage1_coop::rt::table(&[&stage1_coop::STAGE])
+        );
+        insta::assert_snapshot!(
+            "legend__stage2-sysmon",
+            stage2_sysmon::rt::legend(stage2_sysmon::rt::KINDS)
+        );
+        insta::assert_snapshot!(
+            "stage_table__stage2-sysmon",
+            stage2_sysmon::rt::table(&[&stage1_coop::STAGE, &stage2_sysmon::STAGE])
         );
     });
 }
