@@ -225,7 +225,7 @@ fn print_frames(pcs: &[usize]) {
 /// Frames that say nothing about the program: the runtime's own, and std's. Inlined frames
 /// have short names, so the file decides first.
 fn internal(name: &str, file: &str) -> bool {
-    const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+    const OURS: &str = env!("CARGO_MANIFEST_DIR");
     const PREFIXES: &[&str] = &[
         "stage1_coop::",
         "<stage1_coop::",
@@ -239,7 +239,10 @@ fn internal(name: &str, file: &str) -> bool {
         "rust_begin_unwind",
         "rust_panic",
     ];
-    file.starts_with(OURS)
+    // The stages lie side by side: the folder's name up to its number, and then `src`.
+    let stages = OURS.trim_end_matches("1-coop");
+    file.strip_prefix(stages)
+        .is_some_and(|rest| rest.contains("/src/"))
         || file.contains("/library/std/")
         || file.contains("/library/core/")
         || file.contains("/library/alloc/")

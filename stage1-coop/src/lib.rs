@@ -93,10 +93,13 @@ pub const STAGE: Stage = Stage {
     runqgrab: steal::runqgrab,
     stealwork: steal::stealwork,
     poll: |_| None,
-    before_stopm: |_| None,
+    p_slow: |_| {},
+    before_stopm: |_| schedule::Slow::Continue,
     m_idle: |_| {},
     handoffp: proc::handoffp,
     throw_dump: panics::throw_dump,
+    wait_reasons: &[],
+    godebug: || config::GODEBUG,
     more: &[],
 };
 

@@ -68,11 +68,13 @@ fn dounlock(mp: &'static M, gp: &'static G) {
 
 /// The M's goroutine is not runnable: give the P away and sleep until it is, and until
 /// somebody lends us a P. Returns false when the run is over. Go's `stoplockedm`.
-pub(crate) fn stoplockedm(mp: &'static M) -> bool {
+pub fn stoplockedm(mp: &'static M) -> bool {
     if mp.p.get().is_some() {
         let pp = releasep(mp);
         (stage().handoffp)(pp);
     }
+    SCHED.lock().nmidlelocked += 1;
+    (stage().m_idle)(mp);
     mpark(mp)
 }
 
@@ -85,6 +87,7 @@ pub(crate) fn startlockedm(mp: &'static M, gp: &'static G) {
     if std::ptr::eq(locked, mp) {
         throw("startlockedm: locked to me");
     }
+    SCHED.lock().nmidlelocked -= 1;
     let pp = releasep(mp);
     locked.nextp.set(Some(pp));
     locked.park.wakeup();

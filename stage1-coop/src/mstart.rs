@@ -55,11 +55,22 @@ pub(crate) fn mstart(mp: &'static M) {
     } else if !seat {
         crate::panics::throw("mstart: nothing to do");
     }
-    mexit(mp, before);
+    mexit(mp, before, seat);
+}
+
+/// The M runs nothing any more: it leaves the counts. Go's `mexit`, its middle.
+pub(crate) fn retire(mp: &'static M, seat: bool) {
+    {
+        let mut sched = SCHED.lock();
+        sched.nmfreed += 1;
+        sched.nmsys -= i32::from(seat);
+    }
+    (stage().m_idle)(mp);
 }
 
 /// The thread of `mp` leaves the run. Go's `mexit`.
-fn mexit(mp: &'static M, before: Before) {
+fn mexit(mp: &'static M, before: Before, seat: bool) {
+    retire(mp, seat);
     crate::runtime::after_main(mp);
     os::block_all_signals();
     unminit(mp, before);

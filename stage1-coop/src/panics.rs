@@ -33,6 +33,11 @@ pub(crate) fn begin_dying() {
     }
 }
 
+/// Whether the process is dying: then nothing that looks wrong is news.
+pub fn dying() -> bool {
+    DYING.load(SeqCst) != 0
+}
+
 /// Makes every M stand still, as far as they can be made to: those that run goroutines stop
 /// at their next check. Go's `freezetheworld`.
 fn freezetheworld() {

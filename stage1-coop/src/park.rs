@@ -171,7 +171,7 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
 /// While a goroutine unwinds it stays on its M, because std counts a thread's panics. When
 /// that is over, the next yield or the goroutine's end lets it go.
 #[inline]
-pub(crate) fn pin_while_unwinding() {
+pub fn pin_while_unwinding() {
     let gp = getg();
     let unwinding = std::thread::panicking();
     if unwinding != gp.unwinding.load(Relaxed) {

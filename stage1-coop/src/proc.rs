@@ -15,6 +15,14 @@ use std::sync::atomic::{Ordering::*, fence};
 
 /// `mp` holds `pp` from now on. Go's `acquirep`.
 pub fn acquirep(mp: &'static M, pp: &'static P) {
+    wirep(mp, pp);
+    trace::proc_start(pp);
+}
+
+/// Joins `mp` and the idle `pp`, which nobody else can reach: the first half of
+/// [`acquirep`], without its event. Go's `wirep`.
+#[inline]
+pub fn wirep(mp: &'static M, pp: &'static P) {
     if mp.p.get().is_some() {
         throw("acquirep: already in go");
     }
@@ -24,7 +32,6 @@ pub fn acquirep(mp: &'static M, pp: &'static P) {
     mp.p.set(Some(pp));
     pp.m.store(Some(mp), Release);
     pp.status.store(PRUNNING, Release);
-    trace::proc_start(pp);
 }
 
 /// `mp` gives its P up, which it returns. Go's `releasep`.
@@ -126,6 +133,7 @@ pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -
         let mut sched = SCHED.lock();
         let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
         sched.mnext += 1;
+        sched.nmsys += i32::from(mstartfn.is_some());
         mcommoninit(mp);
         mp
     };
@@ -153,7 +161,7 @@ pub(crate) fn mcommoninit(mp: &'static M) {
 
 /// Puts the M to sleep until somebody gives it a P. Returns false when it was woken because
 /// the run is over. Go's `stopm`.
-pub(crate) fn stopm(mp: &'static M) -> bool {
+pub fn stopm(mp: &'static M) -> bool {
     {
         let mut sched = SCHED.lock();
         if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {

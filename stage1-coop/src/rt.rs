@@ -12,26 +12,33 @@ pub use crate::arch::{
     McallFn, getg, getm, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine, systemstack,
 };
 pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
-pub use crate::config::{GODEBUG, GodebugKey, Traceback};
+pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
 pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
+pub use crate::lockosthread::stoplockedm;
 pub use crate::newstack::newstack;
 pub use crate::os::{Lock, LockGuard, Note, nanotime, osyield, procyield, usleep};
-pub use crate::panics::{throw, throw_args, throw_dump};
-pub use crate::park::{gopark, gopreempt_m, goready, gosched_impl, ready, runqput};
+pub use crate::panics::{dying, throw, throw_args, throw_dump};
+pub use crate::park::{
+    gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, ready, runqput,
+};
 pub use crate::preempt::{
     can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
     why_not_preempt_m,
 };
-pub use crate::proc::{acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, wakep};
+pub use crate::proc::{
+    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wakep, wirep,
+};
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
-pub use crate::schedule::{GLOBAL_EVERY, Slow, schedule_slow};
+pub use crate::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
 pub use crate::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
-pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN};
+pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
 pub use crate::stage::{Next, Row, table};
 pub use crate::steal::{
     Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
 };
-pub use crate::trace::{Event, KINDS, Kind, WaitReason, emit, legend, on};
+pub use crate::trace::{
+    Event, KINDS, Kind, WaitReason, emit, go_unblock, legend, on, slice_begins,
+};
 pub use crate::word::{Link, Text, Word};

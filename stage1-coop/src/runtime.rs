@@ -8,7 +8,7 @@
 
 use crate::arch::{getm_opt, mcall, morestackinit};
 use crate::config::{self, Config};
-use crate::mstart::{minit, unminit};
+use crate::mstart::{minit, retire, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
 use crate::park::{goexit0, runqput};
 use crate::preempt::preemptall;
@@ -155,6 +155,7 @@ impl Runtime {
         scheduler(mp);
         if mp.leaving.load(Relaxed) {
             // A goroutine ended while locked to M0. Go parks the main thread for ever then.
+            retire(mp, false);
             mp.park.sleep();
         }
         after_main(mp);
@@ -175,7 +176,7 @@ impl Runtime {
 
     /// Everything before the first goroutine. Go's `schedinit`.
     fn schedinit(&self) -> &'static M {
-        let config = config::read(config::GODEBUG).unwrap_or_else(|line| usage(&line));
+        let config = config::read((self.stage.godebug)()).unwrap_or_else(|line| usage(&line));
         let Config { procs, seed, trace } = config;
         if let Some(seed) = seed {
             let lab = lab::Config {
@@ -221,6 +222,9 @@ impl Runtime {
         let mut sched = SCHED.lock();
         sched.midle = None;
         sched.nmidle = 0;
+        sched.nmidlelocked = 0;
+        sched.nmsys = 0;
+        sched.nmfreed = 0;
         sched.pidle = None;
         sched.runqhead = None;
         sched.runqtail = None;

@@ -299,6 +299,9 @@ pub struct P {
     pub schedtick: AtomicU32,
     /// Asks whoever runs here to yield. *anybody*, relaxed.
     pub preempt: AtomicBool,
+    /// What `schedule` must look at before this P's queue; 0 nearly always. *anybody*,
+    /// relaxed: a bit that is seen late is seen at the next turn.
+    pub attention: AtomicU32,
     /// The M that holds it. *owner*; others read it to ask for preemption (acquire).
     pub m: Link<M>,
     /// Next idle P. *lock*
@@ -355,6 +358,7 @@ impl P {
             status: AtomicU32::new(PIDLE),
             schedtick: AtomicU32::new(0),
             preempt: AtomicBool::new(false),
+            attention: AtomicU32::new(0),
             m: Link::none(),
             link: Link::none(),
             gfree: Link::none(),
@@ -409,6 +413,13 @@ pub struct SchedInner {
     pub midle: Option<&'static M>,
     /// How many.
     pub nmidle: u32,
+    /// Ms that sleep until the goroutine which is locked to them can run. Below 0 for a
+    /// moment when it can before its M has gone to sleep.
+    pub nmidlelocked: i32,
+    /// Ms that were made for one function and run no goroutines.
+    pub nmsys: i32,
+    /// Ms that have ended before the run.
+    pub nmfreed: i32,
     /// Ms made so far; the number of the next.
     pub mnext: usize,
     /// Idle Ps, last in first out.
@@ -427,6 +438,9 @@ pub static SCHED: Sched = Sched {
     inner: UnsafeCell::new(SchedInner {
         midle: None,
         nmidle: 0,
+        nmidlelocked: 0,
+        nmsys: 0,
+        nmfreed: 0,
         mnext: 0,
         pidle: None,
         runqhead: None,

@@ -15,9 +15,9 @@ use crate::runtime2::*;
 use crate::{stack, steal, trace};
 use std::sync::atomic::{Ordering::*, fence};
 
-/// What `schedule_slow` found when `sched.attention` was not 0.
+/// What a row found that `schedule` or `findrunnable` asked.
 pub enum Slow {
-    /// Nothing that concerns this M: schedule.
+    /// Nothing that concerns this M: go on.
     Continue,
     /// Something was done; ask again from the start.
     Again,
@@ -97,6 +97,9 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
         if mp.spinning.load(Relaxed) && !pp.runq.is_empty() {
             throw("schedule: spinning with local work");
         }
+        if pp.attention.load(Relaxed) != 0 {
+            (stage().p_slow)(pp);
+        }
 
         // ANCHOR: choose
         let mut found = None;
@@ -128,7 +131,7 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
 
 /// Makes `gp` the running goroutine of `mp`. It gets a fresh time slice unless it inherits
 /// the one that runs. Go's `execute`, but for the jump.
-pub(crate) fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
+pub fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
     let Some(pp) = mp.p.get() else {
         throw("execute: no p");
     };
@@ -160,6 +163,9 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
         let Some(pp) = mp.p.get() else {
             throw("findrunnable: no p");
         };
+        if pp.attention.load(Relaxed) != 0 {
+            (stage().p_slow)(pp);
+        }
         if let Some(found) = pp.runq.get() {
             return Some(found);
         }
@@ -223,8 +229,11 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
                 }
             }
         }
-        if let Some(gp) = (stage().before_stopm)(mp) {
-            return Some((gp, false));
+        match (stage().before_stopm)(mp) {
+            Slow::Continue => {}
+            Slow::Again => continue,
+            Slow::Run(gp) => return Some((gp, false)),
+            Slow::Stop => return None,
         }
         if !stopm(mp) {
             return None;
@@ -244,7 +253,7 @@ fn resetspinning(mp: &'static M) {
 }
 
 /// Takes the running goroutine off its M. Go's `dropg`.
-pub(crate) fn dropg(gp: &'static G) {
+pub fn dropg(gp: &'static G) {
     getm().curg.store(None, Relaxed);
     gp.m.set(None);
 }

@@ -9,6 +9,7 @@
 //! Rows are cold. The guard check, the queue's put and get, the switch and the fast way
 //! through `schedule` never look here.
 
+use crate::config::GodebugKey;
 use crate::runtime2::{G, M, P};
 use crate::schedule::Slow;
 use crate::steal::Order;
@@ -26,6 +27,11 @@ macro_rules! stage_table {
             /// Name of the crate that the constant stands for; traces print it.
             pub name: &'static str,
             $( $(#[doc = $doc])+ pub $name: $ty, )+
+            /// Reasons to wait that later stages add to Go's list, as dumps and traces print
+            /// them: the names of `WaitReason::Later0` and its neighbours. No row.
+            pub wait_reasons: &'static [&'static str],
+            /// The keys of `GODEBUG` that this stage reads, and those before it. No row.
+            pub godebug: fn() -> &'static [&'static GodebugKey],
             /// Tables that later stages declare for themselves and their successors: each
             /// stage that has rows of its own adds one, found by its type.
             pub more: &'static [&'static (dyn std::any::Any + Send + Sync)],
@@ -90,11 +96,15 @@ stage_table! {
     /// Called by `findrunnable` before stealing: goroutines that became runnable outside.
     /// Here: none.
     poll "netpoll": fn(&'static P) -> Option<&'static G>;
+    /// Called by `schedule` and `findrunnable` when their P's `attention` is not 0, before
+    /// they look at its queue. Here: never.
+    p_slow "checkTimers": fn(&'static P);
     /// Called by `findrunnable` when nothing was found and the P is given up: the M has none
-    /// any more, and a row that finds a goroutine must take a P first. Here: nothing more
-    /// to try.
-    before_stopm "findrunnable": fn(&'static M) -> Option<&'static G>;
-    /// Called, under no lock, after an M was put on the idle list. Here: nothing.
+    /// any more, and a row that wants it to go on must take a P first. `Continue` lets the M
+    /// sleep, `Again` searches once more. Here: it sleeps.
+    before_stopm "findrunnable": fn(&'static M) -> Slow;
+    /// Called, under no lock, after an M was put on the idle list, has begun to wait for the
+    /// goroutine that is locked to it, or has ended. Here: nothing.
     m_idle "checkdead": fn(&'static M);
     /// Called with a P that its M cannot use: starts another M, or puts it on the idle list.
     handoffp "handoffp": fn(&'static P);

@@ -177,6 +177,7 @@ pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64) -> String {
     trace_of::trace_of_program(example(package, name), &[])
         .procs(procs)
         .seed(seed)
+        .may_die()
         .text()
 }
 

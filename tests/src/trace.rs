@@ -42,7 +42,7 @@ impl Event {
         matches!(
             self.name.as_str(),
             "GoEnd" | "GoSched" | "GoPreempt" | "GoBlock"
-        )
+        ) || (self.name == "GoSysExit" && !self.args.is_empty())
     }
 
     /// The event without its time.
@@ -240,6 +240,16 @@ impl Trace {
                         holder.remove(&p);
                     } else if !holder.contains_key(&p) {
                         return broken(format!("m{} gives p{p} up and does not hold it", e.m));
+                    }
+                }
+                ("ProcSteal", Some(p)) => {
+                    let from = e.args.get(1).and_then(|word| id(word, 'm'));
+                    if holder.remove(&p) != from {
+                        return broken(format!("p{p} is taken from an M that does not hold it"));
+                    }
+                    // An M that is back from a call takes it for itself.
+                    if e.p == Some(p) {
+                        holder.insert(p, e.m);
                     }
                 }
                 _ => {

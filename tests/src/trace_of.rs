@@ -57,11 +57,16 @@ pub struct TraceOf {
     procs: usize,
     seed: u64,
     name: Option<String>,
+    may_die: bool,
     at: &'static Location<'static>,
 }
 
+/// The exit status of last words.
+const DIED: i32 = 2;
+
 /// What a scenario did.
 struct Done {
+    code: i32,
     output: String,
     errors: String,
     trace: String,
@@ -109,6 +114,7 @@ fn new(what: What, at: &'static Location<'static>) -> TraceOf {
         procs: 1,
         seed: 1,
         name: None,
+        may_die: false,
         at,
     }
 }
@@ -144,8 +150,15 @@ impl TraceOf {
         self
     }
 
+    /// The scenario may end with last words and exit status 2, as a deadlock does.
+    pub fn may_die(mut self) -> TraceOf {
+        self.may_die = true;
+        self
+    }
+
     /// Everything: exit status, output, what went to stderr if anything did, and the whole
-    /// trace.
+    /// trace. Of last words it holds the headers: what stands in frames depends on the
+    /// build.
     ///
     /// # Panics
     /// If the scenario does not end well, if an invariant of the trace does not hold, or if
@@ -156,11 +169,12 @@ impl TraceOf {
         refuse_what_depends_on_the_compiler(&trace);
         let errors = match done.errors.as_str() {
             "" => String::new(),
+            dump if done.code == DIED => format!("--- last words\n{}", headers(dump)),
             errors => format!("--- stderr\n{errors}"),
         };
         format!(
-            "exit 0\n--- output\n{}{errors}--- trace\n{}",
-            done.output, done.trace
+            "exit {}\n--- output\n{}{errors}--- trace\n{}",
+            done.code, done.output, done.trace
         )
     }
 
@@ -213,8 +227,10 @@ impl TraceOf {
             procs,
             seed,
             name,
+            may_die,
             at,
         } = self;
+        let codes: &[i32] = if may_die { &[0, DIED] } else { &[0] };
         let switches = [
             ("GOMAXPROCS", procs.to_string()),
             ("SAFEPOINT_SEED", seed.to_string()),
@@ -222,11 +238,16 @@ impl TraceOf {
         match what {
             What::Example(name) => {
                 let mut command = Command::new(example(stage.name, &name));
-                execute(&mut command, &switches, &name)
+                execute(&mut command, &switches, &name, codes)
             }
             What::Program(program, arguments) => {
                 let shown = program.display().to_string();
-                execute(Command::new(program).args(arguments), &switches, &shown)
+                execute(
+                    Command::new(program).args(arguments),
+                    &switches,
+                    &shown,
+                    codes,
+                )
             }
             What::Closure { main, test } => {
                 let call = this_call(&test, at);
@@ -254,7 +275,7 @@ impl TraceOf {
                     .args(["--nocapture", "--test-threads=1"])
                     .env(TARGET, &call)
                     .env(RESULTS, &results);
-                let mut done = execute(&mut command, &switches, &name);
+                let mut done = execute(&mut command, &switches, &name, codes);
                 let Some((_, output)) = done.output.split_once(&format!("{BEGIN}\n")) else {
                     panic!(
                         "the test `{test}` started itself again and did not come to this call ({at}); call trace_of in the test itself, and on every way through it"
@@ -280,7 +301,7 @@ fn refuse_what_depends_on_the_compiler(trace: &Trace) {
 
 /// Runs `command` in lockstep with its trace in a file.
 #[track_caller]
-fn execute(command: &mut Command, switches: &[(&str, String)], name: &str) -> Done {
+fn execute(command: &mut Command, switches: &[(&str, String)], name: &str, codes: &[i32]) -> Done {
     let dir = fresh_folder("safepoint-trace-").expect("a folder for the trace");
     let file = dir.join("trace.txt");
     let shown = file.display().to_string();
@@ -290,21 +311,42 @@ fn execute(command: &mut Command, switches: &[(&str, String)], name: &str) -> Do
     let trace = std::fs::read_to_string(&file).unwrap_or_default();
     let _ = std::fs::remove_dir_all(&dir);
     assert!(!ended.timed_out, "{name} did not end within {LIMIT:?}");
-    assert!(
-        ended.code == Some(0) && !trace.is_empty(),
-        "{name} did not end well: {}\n{}{}",
-        match (ended.code, ended.signal) {
-            (Some(code), _) => format!("status {code}"),
-            (_, signal) => format!("signal {}", signal.unwrap_or(0)),
-        },
-        ended.stderr,
-        ended.stdout,
-    );
+    let code = ended.code.filter(|code| codes.contains(code));
+    let Some(code) = code.filter(|_| !trace.is_empty()) else {
+        panic!(
+            "{name} did not end well: {}{}\n{}{}",
+            match (ended.code, ended.signal) {
+                (Some(code), _) => format!("status {code}"),
+                (_, signal) => format!("signal {}", signal.unwrap_or(0)),
+            },
+            if trace.is_empty() {
+                ", and left no trace"
+            } else {
+                ""
+            },
+            ended.stderr,
+            ended.stdout,
+        );
+    };
     Done {
+        code,
         output: ended.stdout,
         errors: ended.stderr,
         trace,
     }
+}
+
+/// The lines of a dump that do not depend on the build: no frames, no places.
+fn headers(dump: &str) -> String {
+    let stable = |l: &&str| {
+        ["fatal error: ", "goroutine ", "created by "]
+            .iter()
+            .any(|begin| l.starts_with(begin))
+    };
+    dump.lines()
+        .filter(stable)
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 /// The trace of a closure without what only this program's file has: its name and how to
@@ -355,6 +397,7 @@ fn load(file: &Path) -> Option<Done> {
     let value: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
     let text = |key: &str| value[key].as_str().map(str::to_owned);
     Some(Done {
+        code: i32::try_from(value["code"].as_i64()?).ok()?,
         output: text("output")?,
         errors: text("errors")?,
         trace: text("trace")?,
@@ -362,6 +405,6 @@ fn load(file: &Path) -> Option<Done> {
 }
 
 fn save(file: &Path, done: &Done) {
-    let value = json!({"output": done.output, "errors": done.errors, "trace": done.trace});
+    let value = json!({"code": done.code, "output": done.output, "errors": done.errors, "trace": done.trace});
     let _ = std::fs::write(file, value.to_string());
 }

@@ -8,7 +8,8 @@ use tests::trace_of::{trace_of_example, trace_of_program};
 fn snapshot(stage: &'static Stage, procs: usize) {
     let package = stage.name;
     for name in examples(package) {
-        let text = trace_of_example(&name).stage(stage).procs(procs).text();
+        let scenario = trace_of_example(&name).stage(stage).procs(procs);
+        let text = scenario.may_die().text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
         settings.set_prepend_module_to_snapshot(false);
@@ -40,6 +41,16 @@ fn stage1_on_eight_ps() {
     snapshot(&STAGE, 8);
 }
 
+#[test]
+fn stage2_on_one_p() {
+    snapshot(&stage2_sysmon::STAGE, 1);
+}
+
+#[test]
+fn stage2_on_two_ps() {
+    snapshot(&stage2_sysmon::STAGE, 2);
+}
+
 /// The runs behind the questions of the book's review. No page shows the programs.
 #[test]
 fn stage1_review() {
@@ -68,6 +79,14 @@ fn generated_pages() {
         insta::assert_snapshot!(
             "stage_table__stage1-coop",
             stage1_coop::rt::table(&[&STAGE])
+        );
+        insta::assert_snapshot!(
+            "legend__stage2-sysmon",
+            stage2_sysmon::rt::legend(stage2_sysmon::rt::KINDS)
+        );
+        insta::assert_snapshot!(
+            "stage_table__stage2-sysmon",
+            stage2_sysmon::rt::table(&[&stage1_coop::STAGE, &stage2_sysmon::STAGE])
         );
     });
 }

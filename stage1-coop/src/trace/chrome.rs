@@ -30,7 +30,7 @@ pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
             names.insert(e.args[0], escape(&arguments(e)));
         } else if is(e, &GO_START) || is(e, &GO_START_NEXT) {
             running.insert(*m, (e.args[0], *time, e.p));
-        } else if (is(e, &GO_END) || is(e, &GO_SCHED) || is(e, &GO_PREEMPT) || is(e, &GO_BLOCK))
+        } else if e.kind.leaves
             && let Some((g, since, p)) = running.remove(m)
         {
             let name = names.get(&g).cloned().unwrap_or_else(|| format!("g{g}"));

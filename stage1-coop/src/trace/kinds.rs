@@ -9,17 +9,26 @@ pub struct Kind {
     pub form: &'static str,
     /// What it means, for the legend.
     pub doc: &'static str,
+    /// Whether the goroutine that ran leaves its processor with it.
+    pub leaves: bool,
 }
 
 macro_rules! kinds {
-    ($( $id:ident $name:literal $form:literal $doc:literal; )+) => {
+    ($( $id:ident $name:literal $form:literal $doc:literal $($leaves:ident)?; )+) => {
         $(
             #[doc = $doc]
-            pub static $id: Kind = Kind { name: $name, form: $form, doc: $doc };
+            pub static $id: Kind = Kind {
+                name: $name,
+                form: $form,
+                doc: $doc,
+                leaves: kinds!(@ $($leaves)?),
+            };
         )+
         /// The kinds that this stage registers.
         pub static KINDS: &[&Kind] = &[$(&$id),+];
     };
+    (@) => { false };
+    (@ leaves) => { true };
 }
 
 kinds! {
@@ -29,10 +38,10 @@ kinds! {
     GO_CREATE "GoCreate" "g{n} {s}" "A goroutine is made, with this name; it can run now.";
     GO_START "GoStart" "g{n}" "This goroutine gets the processor, for a fresh time slice.";
     GO_START_NEXT "GoStart" "g{n} next" "The same from `runnext`: it inherits the rest of the slice.";
-    GO_END "GoEnd" "" "The goroutine has finished.";
-    GO_SCHED "GoSched" "" "The goroutine lets others run, of its own will.";
-    GO_PREEMPT "GoPreempt" "{s}" "The goroutine heeds a request and yields: `coop`, at a guard check.";
-    GO_BLOCK "GoBlock" "{s}" "The goroutine parks, for this reason.";
+    GO_END "GoEnd" "" "The goroutine has finished." leaves;
+    GO_SCHED "GoSched" "" "The goroutine lets others run, of its own will." leaves;
+    GO_PREEMPT "GoPreempt" "{s}" "The goroutine heeds a request and yields: `coop`, at a guard check." leaves;
+    GO_BLOCK "GoBlock" "{s}" "The goroutine parks, for this reason." leaves;
     GO_UNBLOCK "GoUnblock" "g{n}" "This parked goroutine can run again.";
     PREEMPT "Preempt" "p{n}/g{n} ran={t}" "Somebody asks the goroutine on this P to yield; `ran` is how long its slice is.";
     POLL_HIT "PollHit" "refused={s}" "A guard check met a request and could not obey, for this reason.";
@@ -85,11 +94,19 @@ pub enum WaitReason {
     SyncMutexLock,
     /// Waiting for others to be done.
     SyncWaitGroupWait,
+    /// The first of the stage's own: `Stage::wait_reasons` names it.
+    Later0,
+    /// The second.
+    Later1,
+    /// The third.
+    Later2,
+    /// The fourth.
+    Later3,
 }
 
 impl WaitReason {
     /// Go's name of the reason.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             WaitReason::Zero => "",
             WaitReason::ChanReceive => "chan receive",
@@ -100,13 +117,21 @@ impl WaitReason {
             WaitReason::SelectNoCases => "select (no cases)",
             WaitReason::SyncMutexLock => "sync.Mutex.Lock",
             WaitReason::SyncWaitGroupWait => "sync.WaitGroup.Wait",
+            later => {
+                let n = later as usize - WaitReason::Later0 as usize;
+                crate::runtime2::stage()
+                    .wait_reasons
+                    .get(n)
+                    .copied()
+                    .unwrap_or("")
+            }
         }
     }
 
     /// The reason that a G's `waitreason` holds.
     pub fn from_u8(n: u8) -> WaitReason {
         use WaitReason::*;
-        const ALL: [WaitReason; 9] = [
+        const ALL: [WaitReason; 13] = [
             Zero,
             ChanReceive,
             ChanSend,
@@ -116,6 +141,10 @@ impl WaitReason {
             SelectNoCases,
             SyncMutexLock,
             SyncWaitGroupWait,
+            Later0,
+            Later1,
+            Later2,
+            Later3,
         ];
         ALL.get(usize::from(n)).copied().unwrap_or(Zero)
     }

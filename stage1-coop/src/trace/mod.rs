@@ -210,6 +210,13 @@ fn go_start_on(pp: &P, gp: &G, inherit: bool) {
     }
 }
 
+/// A goroutine goes on with another P: its slice there begins now.
+pub fn slice_begins(pp: &P) {
+    if on() {
+        pp.slice_start.store(stamp(), Relaxed);
+    }
+}
+
 /// The run's clock, for the length of a slice.
 fn stamp() -> u64 {
     if lab::enabled() {
@@ -289,7 +296,7 @@ pub(crate) fn go_block(_gp: &G, reason: WaitReason) {
 
 /// A parked goroutine may run again.
 #[inline]
-pub(crate) fn go_unblock(gp: &G) {
+pub fn go_unblock(gp: &G) {
     if on() {
         outlined(|| {
             emit(&GO_UNBLOCK, [gp.goid.get() as u64, 0, 0], 0);

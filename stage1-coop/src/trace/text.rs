@@ -153,7 +153,7 @@ fn totals(out: &mut String, run: &Run, events: &[(u64, usize, Event)]) {
         }
         if is(e, &GO_START) || is(e, &GO_START_NEXT) {
             running.insert(*m, (e.args[0], *time));
-        } else if (is(e, &GO_END) || is(e, &GO_SCHED) || is(e, &GO_PREEMPT) || is(e, &GO_BLOCK))
+        } else if e.kind.leaves
             && let Some((g, since)) = running.remove(m)
             && time - since > longest.1
         {

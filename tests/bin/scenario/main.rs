@@ -7,6 +7,7 @@ mod bad_input;
 mod chan;
 mod last_words;
 mod rows;
+mod sysmon;
 
 use std::time::Duration;
 
@@ -30,7 +31,13 @@ fn main() {
         eprintln!("usage: scenario NAME [ARGUMENT...]");
         std::process::exit(64);
     };
-    let tables = [bad_input::ALL, chan::ALL, last_words::ALL, rows::ALL];
+    let tables = [
+        bad_input::ALL,
+        chan::ALL,
+        last_words::ALL,
+        rows::ALL,
+        sysmon::ALL,
+    ];
     let Some((_, scenario)) = tables
         .iter()
         .flat_map(|t| t.iter())

@@ -1,4 +1,4 @@
-//! The lock-free pieces of stage 1 under loom, which tries every order of steps and every
+//! The lock-free pieces of stages 1 and 2 under loom, which tries every order of steps and every
 //! value that a weak memory may show. Run them with
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it.
-//! `note` and `wake` are models of a protocol that in the runtime is spread over several
+//! `note`, `wake` and `syscall` are models of a protocol that in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
 #![cfg(loom)]
@@ -21,5 +21,7 @@ mod runq;
 mod note;
 #[cfg(test)]
 mod ring;
+#[cfg(test)]
+mod syscall;
 #[cfg(test)]
 mod wake;

@@ -1,0 +1,75 @@
+//! Is anybody left who could do anything? If every M sleeps, no goroutine will ever become
+//! runnable again: all of them wait for each other. Then the process says so and ends.
+//! Mirrors `checkdead` and `incidlelocked` of `proc.go`.
+//!
+//! Nobody polls for this. An M that goes to sleep, or ends, asks whether it was the last
+//! one; those are all the moments at which the answer can change. An M in a system call
+//! counts as awake, because the call may return. A thread that the runtime does not know
+//! does not count: a goroutine that waits for one must wait in a system call.
+
+use crate::syscall::OVER;
+use crate::timers::{NEVER, time_sleep_until};
+use stage1_coop::rt::*;
+use std::sync::atomic::Ordering::*;
+
+/// The row `m_idle` of this stage.
+pub fn m_idle(_mp: &'static M) {
+    checkdead();
+}
+
+/// Pretends that `n` Ms more wait for the goroutine which is locked to them, and looks if
+/// that makes everybody sleep. Go's `incidlelocked`.
+pub(crate) fn incidlelocked(n: i32) {
+    SCHED.lock().nmidlelocked += n;
+    if n > 0 {
+        checkdead();
+    }
+}
+
+// ANCHOR: checkdead
+/// Ends the process if nobody can ever do anything again. Takes `sched.lock`.
+pub fn checkdead() {
+    let sched = SCHED.lock();
+    let attention = SCHED.attention.load(Relaxed);
+    if attention & OVER != 0 || dying() {
+        // The run ends already, one way or the other.
+        return;
+    }
+    let mcount = sched.mnext as i32 - sched.nmfreed;
+    let idle = sched.nmidle as i32;
+    let awake = mcount - idle - sched.nmidlelocked - sched.nmsys;
+    if awake > 0 {
+        return;
+    }
+    if awake < 0 {
+        let (locked, sys) = (sched.nmidlelocked, sched.nmsys);
+        drop(sched);
+        eprintln!(
+            "runtime: checkdead: nmidle={idle} nmidlelocked={locked} mcount={mcount} nmsys={sys}"
+        );
+        throw("checkdead: inconsistent counts");
+    }
+    let mut waiting = 0;
+    for gp in &sched.allgs {
+        match readgstatus(gp) & !GSCAN {
+            GWAITING | GPREEMPTED => waiting += 1,
+            status @ (GRUNNABLE | GRUNNING | GSYSCALL) => {
+                let goid = gp.goid.get();
+                drop(sched);
+                eprintln!("runtime: checkdead: find g {goid} in status {status}");
+                throw("checkdead: runnable g");
+            }
+            _ => {}
+        }
+    }
+    drop(sched);
+    if waiting == 0 {
+        throw("no goroutines (main called runtime.Goexit) - deadlock!");
+    }
+    if time_sleep_until() != NEVER {
+        // Somebody will look after the timers, and then a goroutine may wake.
+        return;
+    }
+    throw("all goroutines are asleep - deadlock!");
+}
+// ANCHOR_END: checkdead

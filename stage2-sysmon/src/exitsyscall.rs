@@ -1,0 +1,164 @@
+//! Back from a system call: the goroutine has its M and needs a P. It tries, from cheap to
+//! dear, the one that it had, any that is idle, and at last the queue. Mirrors
+//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
+//! `syscall.rs` tells who else may want the same P.
+
+use crate::kinds::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
+use crate::rows::rows;
+use crate::syscall::{OVER, Side};
+use crate::sysmon::wake_sysmon;
+use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick};
+use stage1_coop::rt::*;
+use std::sync::atomic::Ordering::*;
+
+// ANCHOR: exitsyscall
+/// The goroutine is back from its system call; returns when it has a P again. Go's
+/// `exitsyscall`.
+#[inline(never)]
+pub fn exitsyscall() {
+    let (gp, mp) = (getg(), getm());
+    let old = oldp(mp);
+    if exitsyscall_fast(mp, old) {
+        set_oldp(mp, None);
+        let Some(pp) = mp.p.get() else {
+            throw("exitsyscall: no p");
+        };
+        syscalltick(pp).bump();
+        casgstatus::<GSYSCALL, GRUNNING>(gp);
+        gp.throwsplit.store(false, Relaxed);
+        let guard = if gp.preempt.load(Relaxed) {
+            // Somebody asked meanwhile: the next check shall hear it.
+            STACK_PREEMPT
+        } else {
+            ordinary_guard(gp)
+        };
+        gp.stackguard0.store(guard, Relaxed);
+        event(&GO_SYS_EXIT);
+        return;
+    }
+    wait_for_the_thief(mp, old);
+    set_oldp(mp, None);
+    event(&GO_SYS_EXIT_BLOCKED);
+    pin_while_unwinding();
+    // SAFETY: on a goroutine; this function keeps nothing that belongs to the thread.
+    unsafe { mcall(exitsyscall_m) }
+    // Here again, perhaps on another M, and as good as new: `execute` has set the guard.
+    match getm().p.get() {
+        Some(pp) => syscalltick(pp).bump(),
+        None => throw("exitsyscall: no p"),
+    }
+    getg().throwsplit.store(false, Relaxed);
+}
+// ANCHOR_END: exitsyscall
+
+fn exitsyscall_m(gp: &'static G) -> Next {
+    (rows().exitsyscall_slow)(gp)
+}
+
+/// Takes a P without the scheduler's help, if one is to be had. Go's `exitsyscallfast`.
+#[inline]
+fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
+    if SCHED.attention.load(Relaxed) != 0 && !(rows().syscall_slow)(Side::Exit, old) {
+        return false;
+    }
+    // The look in front of the exchange spares the cache line when the P is gone. Acquire,
+    // because the P may have been elsewhere and come back into a call: then another M was
+    // its owner last, and what that one did must be seen.
+    if let Some(pp) = old
+        && pp.status.load(Relaxed) == PSYSCALL
+        && pp
+            .status
+            .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
+            .is_ok()
+    {
+        wirep(mp, pp);
+        if syscalltick(pp).get() != m_syscalltick(mp).get() {
+            reacquired_elsewhere(pp);
+        }
+        return true;
+    }
+    SCHED.npidle.load(Relaxed) != 0 && exitsyscall_pidle(mp, old)
+}
+
+/// It is our old P, but not our call: it was taken from us, went on, and another M has
+/// entered a call with it. Now we have taken it from that one. Go's
+/// `exitsyscallfast_reacquired`.
+#[cold]
+fn reacquired_elsewhere(pp: &'static P) {
+    proc_steal(pp);
+    syscalltick(pp).bump();
+    slice_begins(pp);
+}
+
+/// Takes any idle P. Go's `exitsyscallfast_pidle`.
+#[cold]
+fn exitsyscall_pidle(mp: &'static M, old: Option<&'static P>) -> bool {
+    let Some(pp) = pidle() else {
+        return false;
+    };
+    wait_for_the_thief(mp, old);
+    acquirep(mp, pp);
+    slice_begins(pp);
+    true
+}
+
+/// An idle P, if there is one. Sysmon may be asleep because all of them were.
+fn pidle() -> Option<&'static P> {
+    let mut sched = SCHED.lock();
+    let pp = pidleget(&mut sched)?;
+    wake_sysmon(&mut sched);
+    Some(pp)
+}
+
+/// Who took our P first records that, and then counts; we record what we do afterwards. Only
+/// for the sake of the trace's order. A P that still lies there was taken by nobody: we were
+/// told not to.
+fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
+    if let Some(pp) = old
+        && on()
+    {
+        while syscalltick(pp).get() == m_syscalltick(mp).get()
+            && pp.status.load(Relaxed) != PSYSCALL
+        {
+            osyield();
+        }
+    }
+}
+
+// ANCHOR: exitsyscall0
+/// The row `exitsyscall_slow` of this stage, on `g0`: there was no P. The goroutine becomes
+/// an ordinary runnable one, at the end of the global queue, and its M sleeps. Go's
+/// `exitsyscall0`.
+pub fn exitsyscall0(gp: &'static G) -> Next {
+    let mp = getm();
+    casgstatus::<GSYSCALL, GRUNNABLE>(gp);
+    dropg(gp);
+    let idle = {
+        let mut sched = SCHED.lock();
+        if SCHED.attention.load(Relaxed) & OVER != 0 {
+            // Nobody runs it any more.
+            return None;
+        }
+        let pp = pidleget(&mut sched);
+        match pp {
+            // A P has become idle since we looked.
+            Some(_) => wake_sysmon(&mut sched),
+            None => globrunqput(&mut sched, gp),
+        }
+        pp
+    };
+    if let Some(pp) = idle {
+        acquirep(mp, pp);
+        return Some(execute(mp, gp, false));
+    }
+    // Our M is asked and not the goroutine: that one may run elsewhere already, and be
+    // locked there.
+    if mp.lockedg.get().is_some() {
+        // It can run here only: wait until somebody lends us a P for it.
+        return stoplockedm(mp).then(|| execute(mp, gp, false));
+    }
+    // Woken with a P, or because the run is over; `schedule` sees which.
+    stopm(mp);
+    None
+}
+// ANCHOR_END: exitsyscall0

@@ -1,0 +1,104 @@
+//! A P whose M cannot use it, and goroutines that became runnable in a bunch: who runs
+//! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
+
+use crate::kinds::proc_steal;
+use crate::poller::{mind_timers_of, polling};
+use crate::rows::rows;
+use crate::timers::{NEVER, time_sleep_until};
+use crate::words::syscalltick;
+use stage1_coop::rt::*;
+use std::sync::atomic::Ordering::*;
+
+/// The caller has just made `pp`, which was in a system call, idle: says so, and hands it
+/// on. Nobody else can reach it meanwhile: it stands in no list.
+pub(crate) fn taken_from_call(pp: &'static P) {
+    // The event first, the counter afterwards: whoever comes back from the call waits for
+    // the counter, so its events come behind ours.
+    proc_steal(pp);
+    syscalltick(pp).bump();
+    (stage().handoffp)(pp);
+}
+
+// ANCHOR: handoffp
+/// The row `handoffp` of this stage. It must start an M in every case in which
+/// `findrunnable` would find something to run on `pp`.
+pub fn handoffp(pp: &'static P) {
+    // Work of its own, or of everybody's.
+    if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
+        return startm(Some(pp), false);
+    }
+    if (rows().handoffp_gc)(pp) {
+        return startm(Some(pp), false);
+    }
+    // No work here; but if nobody looks for work anywhere, somebody should.
+    if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
+        && SCHED
+            .nmspinning
+            .compare_exchange(0, 1, SeqCst, Relaxed)
+            .is_ok()
+    {
+        return startm(Some(pp), true);
+    }
+    let mut sched = SCHED.lock();
+    // The global queue again: who puts something there holds this lock.
+    if SCHED.runqsize.load(Relaxed) != 0 {
+        drop(sched);
+        return startm(Some(pp), false);
+    }
+    // This is the last P in use, there are timers, and nobody sleeps for them: send one who
+    // will, when it has found nothing to do.
+    if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
+        && !polling()
+        && time_sleep_until() != NEVER
+    {
+        drop(sched);
+        return startm(Some(pp), false);
+    }
+    // Nobody looks after this P's timers from here on but who sleeps for all.
+    mind_timers_of(pp, &mut sched);
+    pidleput(&mut sched, pp);
+}
+// ANCHOR_END: handoffp
+
+/// Makes waiting goroutines runnable, all at once, and finds Ms for them. Go's
+/// `injectglist`.
+pub fn injectglist(list: &[&'static G]) {
+    for gp in list {
+        go_unblock(gp);
+        casgstatus::<GWAITING, GRUNNABLE>(gp);
+    }
+    if !list.is_empty() {
+        (rows().injectglist)(list);
+    }
+}
+
+// ANCHOR: injectglist
+/// The row `injectglist` of this stage, and the split of Go 1.15. A caller without a P puts
+/// all of them into the global queue. A caller with one puts there as many as there are idle
+/// Ps to take them, and keeps the rest.
+pub fn injectglist_split(list: &[&'static G]) {
+    let own = getm().p.get();
+    let global = {
+        let mut sched = SCHED.lock();
+        let n = match own {
+            None => list.len(),
+            Some(_) => list.len().min(SCHED.npidle.load(Relaxed) as usize),
+        };
+        for gp in &list[..n] {
+            globrunqput(&mut sched, gp);
+        }
+        n
+    };
+    for _ in 0..global {
+        if SCHED.npidle.load(Relaxed) == 0 {
+            break;
+        }
+        startm(None, false);
+    }
+    if let Some(pp) = own {
+        for gp in &list[global..] {
+            runqput(pp, gp, false);
+        }
+    }
+}
+// ANCHOR_END: injectglist

@@ -1,0 +1,111 @@
+//! What sysmon looks for in each round: goroutines whose time is up, and Ps that lie idle
+//! in a system call. Mirrors `retake` of `proc.go`.
+//!
+//! Sysmon is a sampler. It does not know when a slice or a call began; it only sees that
+//! since its last look a counter has moved, or has not. A slice that it sees for the first
+//! time is stamped with *now*, so the ten milliseconds begin then, and end at the first look
+//! after they are over: a slice is between 10 and somewhat over 20 ms long.
+
+use crate::checkdead::incidlelocked;
+use crate::handoff;
+use crate::rows::rows;
+use crate::words::{others, syscalltick};
+use stage1_coop::rt::*;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// Nanoseconds that a goroutine may run before it is asked to yield. Go's
+/// `forcePreemptNS`.
+pub const FORCE_PREEMPT_NS: u64 = 10_000_000;
+/// Nanoseconds after which a P is taken out of a system call even if nobody needs it.
+pub const SYSCALL_NS: u64 = 10_000_000;
+
+/// What sysmon saw of a P when it looked last. Only sysmon writes it. Go's `sysmontick`.
+pub struct Sysmontick {
+    /// `p.schedtick` then.
+    pub schedtick: Word,
+    /// When that was seen first.
+    pub schedwhen: AtomicU64,
+    /// `p.syscalltick` then.
+    pub syscalltick: Word,
+    /// When that was seen first.
+    pub syscallwhen: AtomicU64,
+}
+
+impl Default for Sysmontick {
+    /// Nothing seen yet: no tick has these numbers. In Go they begin at 0, and so the first
+    /// call of a P's life does not get its whole round.
+    fn default() -> Sysmontick {
+        Sysmontick {
+            schedtick: Word::new(usize::MAX),
+            schedwhen: AtomicU64::new(0),
+            syscalltick: Word::new(usize::MAX),
+            syscallwhen: AtomicU64::new(0),
+        }
+    }
+}
+
+// ANCHOR: retake
+/// The row `retake` of this stage: one look at all Ps. Returns how many were taken out of a
+/// system call.
+pub fn retake(now: u64) -> u32 {
+    let mut taken = 0;
+    for pp in allp() {
+        let seen = &others(pp).sysmontick;
+        let status = pp.status.load(Acquire);
+        let mut slice_is_over = false;
+        if status == PRUNNING || status == PSYSCALL {
+            let tick = pp.schedtick.load(Relaxed) as usize;
+            if seen.schedtick.get() != tick {
+                seen.schedtick.set(tick);
+                seen.schedwhen.store(now, Relaxed);
+            } else if seen.schedwhen.load(Relaxed) + FORCE_PREEMPT_NS <= now {
+                // Nobody hears it in a system call: the P has no M to ask then.
+                preemptone(pp);
+                slice_is_over = true;
+            }
+        }
+        if status == PSYSCALL {
+            let tick = syscalltick(pp).get();
+            if !slice_is_over && seen.syscalltick.get() != tick {
+                // Another call than last time. Give it a whole round.
+                seen.syscalltick.set(tick);
+                seen.syscallwhen.store(now, Relaxed);
+            } else if (rows().retake_syscall)(pp, now) && take(pp) {
+                taken += 1;
+            }
+        }
+    }
+    taken
+}
+// ANCHOR_END: retake
+
+// ANCHOR: three_conditions
+/// The row `retake_syscall` of this stage. A P is worth taking if it has work in its queue;
+/// if nobody else is there for new work, neither an M that looks for some nor an idle P; and
+/// in the end anyhow, because a P in a call keeps sysmon from its deep sleep.
+pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
+    !pp.runq.is_empty()
+        || SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
+        || others(pp).sysmontick.syscallwhen.load(Relaxed) + SYSCALL_NS <= now
+}
+// ANCHOR_END: three_conditions
+
+/// Takes `pp` out of its system call, if it is still there, and gives it to somebody.
+///
+/// This is one side of the race for `p.status`; `syscall.rs` tells the whole story. The
+/// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
+fn take(pp: &'static P) -> bool {
+    // Sysmon counts as nobody. If it takes the only P, the goroutine comes back at this
+    // moment, queues, and its M sees everybody asleep, then that would look like the end.
+    // So count one sleeper less while the P is on its way.
+    incidlelocked(-1);
+    let won = pp
+        .status
+        .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
+        .is_ok();
+    if won {
+        handoff::taken_from_call(pp);
+    }
+    incidlelocked(1);
+    won
+}

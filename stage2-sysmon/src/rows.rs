@@ -1,0 +1,56 @@
+//! The rows that this stage adds to the table, for later stages and for exercises. They
+//! travel in the table's `more`; [`rows`] finds them there by their type.
+
+use crate::syscall::Side;
+use stage1_coop::rt::{G, Next, P, stage};
+
+/// The decisions of this stage, one row each, as in stage 1's table.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// Called by sysmon before each sleep, with the rounds in which it found nothing to do
+    /// and the last sleep: how many microseconds to sleep now.
+    pub sysmon_delay: fn(idle: u32, delay: u32) -> u32,
+    /// Called by sysmon at the end of each round, with the time: jobs beside `retake`.
+    /// Here: none.
+    pub sysmon_tick: fn(now: u64),
+    /// Called by sysmon in each round, with the time: asks goroutines whose slice is over,
+    /// takes Ps out of long system calls; returns how many it took. Go's `retake`.
+    pub retake: fn(now: u64) -> u32,
+    /// Called by `retake` for a P that has been in the same system call for a whole round:
+    /// shall it be taken away?
+    pub retake_syscall: fn(pp: &'static P, now: u64) -> bool,
+    /// Called on both sides of a system call when `sched.attention` is not 0, entering when
+    /// the P was given up, leaving before one is taken. The answer is asked for when
+    /// leaving: may the goroutine take a P by itself?
+    pub syscall_slow: fn(side: Side, pp: Option<&'static P>) -> bool,
+    /// Called on `g0` when a goroutine is back from a call and found no P. Go's
+    /// `exitsyscall0`.
+    pub exitsyscall_slow: fn(gp: &'static G) -> Next,
+    /// Called by `handoffp`: is there another reason to start an M for this P? Here: no.
+    pub handoffp_gc: fn(pp: &'static P) -> bool,
+    /// Called with goroutines that have just become runnable: puts each into some queue and
+    /// starts Ms for them. Go's `injectglist`, its second half.
+    pub injectglist: fn(list: &[&'static G]),
+}
+
+/// What this stage decides.
+pub const ROWS: Rows = Rows {
+    sysmon_delay: crate::sysmon::sysmon_delay,
+    sysmon_tick: |_| {},
+    retake: crate::retake::retake,
+    retake_syscall: crate::retake::retake_syscall,
+    syscall_slow: crate::syscall::syscall_slow,
+    exitsyscall_slow: crate::exitsyscall::exitsyscall0,
+    handoffp_gc: |_| false,
+    injectglist: crate::handoff::injectglist_split,
+};
+
+/// The rows of the run: the first table of this type in the stage's `more`.
+pub fn rows() -> &'static Rows {
+    static OURS: Rows = ROWS;
+    stage()
+        .more
+        .iter()
+        .find_map(|table| table.downcast_ref())
+        .unwrap_or(&OURS)
+}

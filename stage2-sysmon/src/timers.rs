@@ -1,0 +1,176 @@
+//! Timers belong to Ps: each P keeps those that were set by goroutines which ran on it, and
+//! looks at them whenever it looks for work. Mirrors `addtimer`, `checkTimers`, `runtimer`
+//! and `timeSleepUntil` of `time.go` and `proc.go`.
+//!
+//! Before Go 1.14 one thread had all timers, and each one that was due meant two thread
+//! switches. Here a P that is busy asks between two goroutines if something is due: one load
+//! while it has no timers, and a look at the clock while it has.
+
+use crate::heap::Heap;
+use crate::poller;
+use crate::words::others;
+use stage1_coop::Chan;
+use stage1_coop::rt::*;
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// The time of a timer that is not there.
+pub const NEVER: u64 = u64::MAX;
+
+/// `p.attention`: the P has timers.
+pub const P_ATTENTION_TIMERS: u32 = 1;
+
+/// What happens when a timer is due.
+pub(crate) enum Fire {
+    /// This goroutine can go on.
+    Ready(&'static G),
+    /// This channel gets a value.
+    Tick(Arc<Tick>),
+}
+
+/// A timer that sends.
+pub(crate) struct Tick {
+    pub(crate) c: Chan<()>,
+    /// Nanoseconds until it fires again, or 0.
+    pub(crate) period: u64,
+    /// The P whose timer it is.
+    pub(crate) pp: &'static P,
+}
+
+/// The timers of one P.
+pub struct Timers {
+    /// Go's `timersLock`. It comes before `sched.lock`.
+    lock: Lock,
+    heap: UnsafeCell<Heap<Fire>>,
+    /// When the earliest is due, [`NEVER`] if there is none. Written under the lock; anybody may
+    /// look (relaxed: see `poller` for who must not miss what). Go's `timer0When`.
+    first: AtomicU64,
+}
+
+// SAFETY: `heap` is only touched in `with`, under the lock; what is in it may be sent.
+unsafe impl Sync for Timers {}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers {
+            lock: Lock::new(),
+            heap: UnsafeCell::new(Heap::new()),
+            first: AtomicU64::new(NEVER),
+        }
+    }
+}
+
+fn timers(pp: &'static P) -> &'static Timers {
+    &others(pp).timers
+}
+
+/// Lets `f` change the timers of `pp`, and tells those who look without the lock.
+fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
+    let timers = timers(pp);
+    let _held = timers.lock.lock();
+    // SAFETY: the lock is held, and `f` cannot come here again: nothing that is called with a
+    // heap in hand sets a timer.
+    let heap = unsafe { &mut *timers.heap.get() };
+    let result = f(heap);
+    let first = heap.first();
+    timers.first.store(first.unwrap_or(NEVER), Relaxed);
+    let raised = pp.attention.load(Relaxed) & P_ATTENTION_TIMERS != 0;
+    if first.is_some() && !raised {
+        pp.attention.fetch_or(P_ATTENTION_TIMERS, Relaxed);
+    } else if first.is_none() && raised {
+        pp.attention.fetch_and(!P_ATTENTION_TIMERS, Relaxed);
+    }
+    result
+}
+
+/// When the earliest timer of `pp` is due; [`NEVER`] if there is none.
+pub fn first_of(pp: &'static P) -> u64 {
+    timers(pp).first.load(Relaxed)
+}
+
+/// When the earliest of all timers is due; [`NEVER`] if there is none. Go's `timeSleepUntil`.
+pub fn time_sleep_until() -> u64 {
+    allp().iter().map(first_of).min().unwrap_or(NEVER)
+}
+
+/// The P whose timers the caller sets: its own, or any if it has none.
+pub(crate) fn my_p() -> &'static P {
+    getm().p.get().unwrap_or(&allp()[0])
+}
+
+/// Sets a timer of `pp`. Go's `addtimer`.
+pub(crate) fn addtimer(pp: &'static P, when: u64, fire: Fire) {
+    with(pp, |heap| heap.push(when, fire));
+    poller::wake_net_poller(when);
+    if getm().p.get().is_none() {
+        // Whose timer it is may be idle, and everybody asleep.
+        wakep();
+    }
+}
+
+/// Takes a timer away; returns whether it was there. Go's `deltimer`.
+pub(crate) fn deltimer(tick: &Arc<Tick>) -> bool {
+    let is = |fire: &Fire| matches!(fire, Fire::Tick(t) if Arc::ptr_eq(t, tick));
+    with(tick.pp, |heap| heap.remove(is)).is_some()
+}
+
+// ANCHOR: checktimers
+/// Runs the timers of `pp` that are due; returns whether there were any. The caller has some
+/// P, perhaps another: what becomes runnable goes into *its* queue. Go's `checkTimers`.
+pub fn checktimers(pp: &'static P) -> bool {
+    let first = first_of(pp);
+    if first == NEVER {
+        return false;
+    }
+    let now = nanotime();
+    if first > now {
+        return false;
+    }
+    let mut ran = false;
+    while let Some((when, fire)) = with(pp, |heap| heap.pop_due(now)) {
+        run_one_timer(pp, now, when, fire);
+        ran = true;
+    }
+    ran
+}
+// ANCHOR_END: checktimers
+
+/// Does what the timer is for, without the lock. Go's `runOneTimer`.
+fn run_one_timer(pp: &'static P, now: u64, when: u64, fire: Fire) {
+    match fire {
+        Fire::Ready(gp) => goready(gp),
+        Fire::Tick(tick) => {
+            // The next multiple that is not over yet: whoever was late does not catch up.
+            if let Some(missed) = (now - when).checked_div(tick.period) {
+                let further = tick.period.saturating_mul(missed + 1);
+                let next = when.saturating_add(further).min(NEVER - 1);
+                with(pp, |heap| heap.push(next, Fire::Tick(tick.clone())));
+            }
+            // A full channel has a tick that nobody has taken yet; one is enough.
+            let _ = tick.c.try_send(());
+        }
+    }
+}
+
+/// The row `p_slow` of this stage: a P that has timers asks for those that are due, before
+/// it looks at its queue.
+pub fn p_slow(pp: &'static P) {
+    checktimers(pp);
+}
+
+/// The row `stealwork` of this stage: the four passes of stage 1, and after the last one the
+/// timers of all Ps. Their owner may be in a long slice, or asleep.
+pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
+    if let Some(found) = (stage1_coop::STAGE.stealwork)(pp, order) {
+        return Some(found);
+    }
+    let mut ran = false;
+    for id in order {
+        if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+            return None;
+        }
+        ran |= checktimers(&allp()[id as usize]);
+    }
+    if ran { pp.runq.get() } else { None }
+}

@@ -1,0 +1,172 @@
+//! The race for `p.status` of stage 2: an M in a system call, sysmon, and another M to which
+//! sysmon gives the P. Models `reentersyscall` of `syscall.rs`, `exitsyscall_fast` of
+//! `exitsyscall.rs` and `take` of `retake.rs`, with their orderings.
+//!
+//! What the P's owner alone may touch is a plain cell here. Two owners at once, or an owner
+//! that does not see what the last one wrote, are a data race, and loom finds it.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering::*};
+use loom::thread;
+
+const PIDLE: u32 = 0;
+const PRUNNING: u32 = 1;
+const PSYSCALL: u32 = 2;
+
+struct P {
+    status: AtomicU32,
+    syscalltick: AtomicU32,
+    /// Owners so far: stands for the queue and all else that the owner alone may change.
+    owned: UnsafeCell<u32>,
+}
+
+impl P {
+    fn new() -> Arc<P> {
+        Arc::new(P {
+            status: AtomicU32::new(PRUNNING),
+            syscalltick: AtomicU32::new(0),
+            owned: UnsafeCell::new(0),
+        })
+    }
+
+    /// The caller is the owner: it works. Returns how many have before.
+    fn work(&self) -> u32 {
+        // SAFETY: the caller owns the P; loom checks it.
+        self.owned.with_mut(|n| unsafe {
+            *n += 1;
+            *n - 1
+        })
+    }
+
+    fn bump(&self) {
+        self.syscalltick
+            .store(self.syscalltick.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// `reentersyscall`: returns `m.syscalltick`.
+    fn enter(&self) -> u32 {
+        let tick = self.syscalltick.load(Relaxed);
+        self.status.store(PSYSCALL, Release);
+        tick
+    }
+
+    /// `exitsyscall_fast`, with the old P: whether it was taken.
+    fn exit(&self) -> bool {
+        self.status.load(Relaxed) == PSYSCALL
+            && self
+                .status
+                .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
+                .is_ok()
+    }
+
+    /// `take`.
+    fn retake(&self) -> bool {
+        self.status.load(Acquire) == PSYSCALL
+            && self
+                .status
+                .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
+                .is_ok()
+    }
+}
+
+#[test]
+fn one_of_two_gets_the_p_and_sees_what_its_last_owner_did() {
+    loom::model(|| {
+        let pp = P::new();
+        let sysmon = {
+            let pp = pp.clone();
+            thread::spawn(move || {
+                let won = pp.retake();
+                if won {
+                    assert_eq!(pp.work(), 1);
+                }
+                won
+            })
+        };
+        pp.work();
+        pp.enter();
+        let back = pp.exit();
+        if back {
+            assert_eq!(pp.work(), 1);
+        }
+        let taken = sysmon.join().unwrap();
+        assert!(!(back && taken), "two owners");
+    });
+}
+
+/// Sysmon takes the P and gives it to another M, which enters a call with it: then the first
+/// M may take its old P out of that call. It knows by the counter that the call was another.
+#[test]
+fn a_p_that_comes_back_into_a_call_is_known_by_its_tick() {
+    loom::model(|| {
+        let pp = P::new();
+        let others = {
+            let pp = pp.clone();
+            thread::spawn(move || {
+                if pp.retake() {
+                    pp.bump();
+                    // The P is handed on here: a note, which orders it. The other M works.
+                    assert_eq!(pp.work(), 1);
+                    pp.enter();
+                    if pp.exit() {
+                        pp.work();
+                    }
+                }
+            })
+        };
+        pp.work();
+        let tick = pp.enter();
+        if pp.exit() {
+            let owners = pp.work();
+            let same_call = pp.syscalltick.load(Relaxed) == tick;
+            assert_eq!(same_call, owners == 1);
+        }
+        others.join().unwrap();
+    });
+}
+
+/// The M that lost its P waits, while a trace is written, until the thief has counted: what
+/// the thief recorded before that comes first.
+#[test]
+fn who_lost_its_p_does_not_wait_for_ever() {
+    loom::model(|| {
+        let pp = P::new();
+        let sysmon = {
+            let pp = pp.clone();
+            thread::spawn(move || {
+                if pp.retake() {
+                    pp.bump();
+                }
+            })
+        };
+        let tick = pp.enter();
+        if !pp.exit() {
+            while pp.syscalltick.load(Relaxed) == tick && pp.status.load(Relaxed) != PSYSCALL {
+                thread::yield_now();
+            }
+        }
+        sysmon.join().unwrap();
+    });
+}
+
+/// The model notices when the store of `PSYSCALL` is no release: then the next owner may not
+/// see what the last one did.
+#[test]
+#[should_panic]
+fn without_the_release_the_next_owner_is_too_early() {
+    loom::model(|| {
+        let pp = P::new();
+        let sysmon = {
+            let pp = pp.clone();
+            thread::spawn(move || {
+                if pp.retake() {
+                    pp.work();
+                }
+            })
+        };
+        pp.work();
+        pp.status.store(PSYSCALL, Relaxed);
+        sysmon.join().unwrap();
+    });
+}

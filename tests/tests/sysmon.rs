@@ -1,0 +1,592 @@
+//! Stage 2's mechanisms as behaviour: who notices that a goroutine runs for too long, that a
+//! thread sits in a system call, that nobody is left. Rows 32 to 53 of the list of
+//! mechanisms, as far as they are built.
+
+use stage2_sysmon::rt::{self, ROWS, Rows};
+use stage2_sysmon::*;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::time::{Duration, Instant};
+use tests::trace_of::trace_of;
+use tests::{LIMIT, gettid, in_order, scenario, within};
+
+/// Runs `main` on `procs` Ps with the decisions of `stage` and returns its result.
+fn with<R: Send + 'static>(
+    stage: &'static Stage,
+    procs: usize,
+    main: impl FnOnce() -> R + Send + 'static,
+) -> R {
+    // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
+    unsafe { within(LIMIT, Runtime::new(stage).procs(procs), main) }
+}
+
+fn on<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static) -> R {
+    with(&STAGE, procs, main)
+}
+
+#[gofunc]
+fn step() {
+    spin(1_000);
+}
+
+/// Sysmon takes no P out of a call: what happens without it.
+static NO_RETAKE: Stage = Stage {
+    more: &[&Rows {
+        retake: |_| 0,
+        ..ROWS
+    }],
+    ..STAGE
+};
+
+// ---- Slices.
+
+/// Loops until `stop`, and gives way only when asked. Returns its longest uninterrupted time.
+fn hog(stop: &AtomicBool) -> Duration {
+    let (mut longest, mut begin, mut last) = (Duration::ZERO, Instant::now(), Instant::now());
+    while !stop.load(Relaxed) {
+        step();
+        let now = Instant::now();
+        // Somebody else ran meanwhile: a step takes microseconds.
+        if now - last > Duration::from_millis(4) {
+            longest = longest.max(last - begin);
+            begin = now;
+        }
+        last = now;
+    }
+    longest
+}
+
+#[test]
+fn a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand() {
+    let (turns, took) = on(1, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = WaitGroup::new();
+        for _ in 0..2 {
+            done.add(1);
+            let (stop, done) = (stop.clone(), done.clone());
+            go("hog", move || {
+                hog(&stop);
+                done.done();
+            });
+        }
+        // Main comes back ten times although the hogs never yield by themselves.
+        let begin = Instant::now();
+        for _ in 0..10 {
+            gosched();
+        }
+        let took = begin.elapsed();
+        stop.store(true, Relaxed);
+        done.wait();
+        (10, took)
+    });
+    // Two slices between two turns of main, of 10 ms at least each.
+    assert!(took >= Duration::from_millis(10) * turns, "{took:?}");
+}
+
+#[test]
+fn a_goroutine_that_yields_in_time_is_never_asked() {
+    let asked = on(1, || {
+        let mut asked = 0;
+        let begin = Instant::now();
+        go("other", || {
+            for _ in 0..2_000 {
+                gosched();
+            }
+        });
+        while begin.elapsed() < Duration::from_millis(100) {
+            for _ in 0..100 {
+                step();
+            }
+            asked += usize::from(rt::getg().preempt.load(Relaxed));
+            gosched();
+        }
+        asked
+    });
+    // On a busy machine the thread itself may have been off the processor for a slice.
+    assert!(asked <= 5, "{asked}");
+}
+
+// ---- System calls.
+
+#[test]
+fn a_thread_in_a_call_loses_its_p_to_whoever_has_work() {
+    on(1, || {
+        let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let done = WaitGroup::new();
+        done.add(1);
+        let d = done.clone();
+        go("reader", move || {
+            let mut byte = [0_u8; 1];
+            // SAFETY: the buffer lives until the call is over.
+            let n = libc_call(|| unsafe {
+                libc::read(theirs.as_raw_fd(), byte.as_mut_ptr().cast(), 1)
+            });
+            assert_eq!((n.expect("a byte"), byte[0]), (1, 7));
+            d.done();
+        });
+        // The reader goes first, and blocks its thread. On the only P.
+        gosched();
+        ours.write_all(&[7]).expect("room for a byte");
+        done.wait();
+    });
+}
+
+#[test]
+fn a_call_that_is_known_to_block_gives_its_p_away_at_once() {
+    with(&NO_RETAKE, 1, || {
+        let seen = Arc::new(AtomicBool::new(false));
+        let s = seen.clone();
+        go("other", move || s.store(true, SeqCst));
+        syscall_block(|| {
+            let begin = Instant::now();
+            while !seen.load(SeqCst) {
+                assert!(begin.elapsed() < LIMIT / 2, "nobody else runs");
+                std::thread::yield_now();
+            }
+        });
+    });
+}
+
+#[test]
+fn without_sysmon_a_call_keeps_its_p() {
+    let ran = with(&NO_RETAKE, 1, || {
+        let seen = Arc::new(AtomicBool::new(false));
+        let s = seen.clone();
+        go("other", move || s.store(true, SeqCst));
+        nanosleep(Duration::from_millis(50));
+        seen.load(SeqCst)
+    });
+    assert!(!ran);
+}
+
+#[test]
+fn a_call_that_nobody_takes_the_p_of_changes_nothing() {
+    // Without sysmon's help: a busy machine can make any call a long one.
+    with(&NO_RETAKE, 1, || {
+        let (tid, m) = (gettid(), rt::getm().id.get());
+        for _ in 0..10_000 {
+            syscall(|| ());
+        }
+        assert_eq!((gettid(), rt::getm().id.get()), (tid, m));
+        let pp = rt::getm().p.get().expect("a goroutine has a P");
+        assert!(rt::syscalltick(pp).get() >= 10_000);
+        assert_eq!(pp.status.load(Relaxed), rt::PRUNNING);
+    });
+}
+
+#[test]
+fn calls_and_hogs_share_the_ps() {
+    let counts = on(2, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let counts: Arc<[AtomicUsize; 8]> = Arc::default();
+        let done = WaitGroup::new();
+        for i in 0..8 {
+            done.add(1);
+            let (stop, counts, done) = (stop.clone(), counts.clone(), done.clone());
+            go("caller", move || {
+                while !stop.load(Relaxed) {
+                    syscall(std::thread::yield_now);
+                    counts[i].fetch_add(1, Relaxed);
+                    step();
+                }
+                done.done();
+            });
+        }
+        for _ in 0..2 {
+            done.add(1);
+            let (stop, done) = (stop.clone(), done.clone());
+            go("hog", move || {
+                hog(&stop);
+                done.done();
+            });
+        }
+        nanosleep(Duration::from_millis(600));
+        stop.store(true, Relaxed);
+        done.wait();
+        counts.each_ref().map(|c| c.load(Relaxed))
+    });
+    assert!(counts.iter().all(|&n| n > 0), "{counts:?}");
+}
+
+#[test]
+fn many_calls_on_few_ps_lose_nobody() {
+    for procs in [1, 2, 4] {
+        let sum = on(procs, move || {
+            let sum = Arc::new(AtomicUsize::new(0));
+            let done = WaitGroup::new();
+            for i in 0..200 {
+                done.add(1);
+                let (sum, done) = (sum.clone(), done.clone());
+                go("caller", move || {
+                    for k in 0..20 {
+                        match (i + k) % 4 {
+                            0 => nanosleep(Duration::from_micros(200)),
+                            1 => syscall_block(|| ()),
+                            2 => gosched(),
+                            _ => syscall(|| ()),
+                        }
+                        sum.fetch_add(1, Relaxed);
+                    }
+                    done.done();
+                });
+            }
+            done.wait();
+            sum.load(Relaxed)
+        });
+        assert_eq!(sum, 200 * 20);
+    }
+}
+
+/// Two goroutines, two calls, and the same P: the first loses it to sysmon, the second
+/// enters a call with it, and the first, back before the second, takes it out of that call.
+#[test]
+fn who_comes_back_first_takes_its_old_p_out_of_another_s_call() {
+    static STAGE2: Stage = STAGE;
+    let trace = trace_of(|| {
+        let done = WaitGroup::new();
+        done.add(3);
+        let (a, b, c) = (done.clone(), done.clone(), done.clone());
+        go("spinner", move || {
+            // Keeps the other P for a while, so that nobody is there for the second.
+            spin(1_000_000);
+            c.done();
+        });
+        go("second", move || {
+            spin(2_000_000);
+            nanosleep(Duration::from_millis(6));
+            b.done();
+        });
+        go("first", move || {
+            nanosleep(Duration::from_millis(3));
+            a.done();
+        });
+        done.wait();
+    })
+    .stage(&STAGE2)
+    .procs(2)
+    .trace();
+    let by_an_m_with_a_p = |i: usize| trace.events[i].p.is_some();
+    let steals: Vec<usize> = trace.find("ProcSteal").collect();
+    assert!(
+        steals.iter().any(|&i| !by_an_m_with_a_p(i)) && steals.iter().any(|&i| by_an_m_with_a_p(i)),
+        "{}",
+        trace.only(&[])
+    );
+}
+
+#[test]
+fn a_locked_goroutine_comes_back_to_its_thread_from_a_call() {
+    on(1, || {
+        let done = WaitGroup::new();
+        done.add(2);
+        let (a, b) = (done.clone(), done.clone());
+        go("locked", move || {
+            lock_os_thread();
+            let tid = gettid();
+            for _ in 0..20 {
+                nanosleep(Duration::from_millis(1));
+                assert_eq!(gettid(), tid);
+                syscall_block(|| assert_eq!(gettid(), tid));
+                assert_eq!(gettid(), tid);
+            }
+            unlock_os_thread();
+            a.done();
+        });
+        go("other", move || {
+            for _ in 0..20_000 {
+                step();
+            }
+            b.done();
+        });
+        done.wait();
+    });
+}
+
+#[test]
+fn a_panic_in_a_call_finds_its_way_back() {
+    let caught = on(1, || {
+        go("other", || {
+            for _ in 0..3_000 {
+                step();
+            }
+        });
+        let caught = std::panic::catch_unwind(|| {
+            syscall(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                std::panic::resume_unwind(Box::new("boom"))
+            })
+        });
+        // A goroutine like any other again.
+        step();
+        gosched();
+        caught.is_err()
+    });
+    assert!(caught);
+}
+
+#[test]
+fn a_call_that_a_signal_interrupts_is_made_again() {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: a zeroed sigaction is valid; the handler does nothing, and without SA_RESTART
+    // the call that it interrupts ends with EINTR.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        action.sa_flags = libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    on(2, || {
+        let (mut ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        let tid = Arc::new(AtomicUsize::new(0));
+        let done = WaitGroup::new();
+        done.add(1);
+        let (d, t) = (done.clone(), tid.clone());
+        go("reader", move || {
+            let mut byte = [0_u8; 1];
+            let fd = theirs.as_raw_fd();
+            // SAFETY: the buffer lives until the call is over.
+            let n = libc_call(|| unsafe {
+                t.store(gettid() as usize, SeqCst);
+                libc::read(fd, byte.as_mut_ptr().cast(), 1)
+            });
+            assert_eq!(n.expect("a byte, and no EINTR"), 1);
+            assert_eq!(theirs.read(&mut byte).expect("the other end is closed"), 0);
+            d.done();
+        });
+        while tid.load(SeqCst) == 0 {
+            gosched();
+        }
+        for _ in 0..20 {
+            // SAFETY: the thread is one of this process, in its call.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_tgkill,
+                    libc::getpid(),
+                    tid.load(SeqCst),
+                    libc::SIGUSR1,
+                )
+            };
+            nanosleep(Duration::from_millis(1));
+        }
+        ours.write_all(&[7]).expect("room for a byte");
+        drop(ours);
+        done.wait();
+    });
+}
+
+#[test]
+fn a_call_s_error_is_what_errno_says() {
+    let error = on(1, || {
+        // SAFETY: closes a file that cannot be open.
+        libc_call(|| unsafe { libc::close(-1) }).expect_err("there is no such file")
+    });
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+}
+
+#[test]
+fn off_a_goroutine_a_call_is_a_call() {
+    assert_eq!(syscall(|| 7), 7);
+    assert_eq!(syscall_block(|| 7), 7);
+}
+
+#[test]
+fn in_a_call_a_goroutine_is_not_the_scheduler_s() {
+    for (name, words) in [
+        (
+            "check_in_a_call",
+            "fatal error: runtime: stack split at bad time\n",
+        ),
+        ("go_in_a_call", "fatal error: newproc: no p\n"),
+        (
+            "yield_in_a_call",
+            "is syscall (0x3), expected running to become runnable\n",
+        ),
+        (
+            "wait_in_a_call",
+            "is syscall (0x3), expected running to become waiting\n",
+        ),
+        (
+            "call_in_a_call",
+            "is syscall (0x3), expected running to become syscall\n",
+        ),
+    ] {
+        let ended = scenario!([], name);
+        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
+        assert!(ended.stderr.contains(words), "{name}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_dump_shows_who_is_in_a_call_and_where() {
+    let ended = scenario!([], "dump_of_a_call");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    in_order(
+        &ended.stderr,
+        &[
+            "fatal error: look around\n",
+            "\ngoroutine 2 [syscall]:\n",
+            "in_the_kernel",
+            "sysmon.rs:",
+            "\ncreated by main in goroutine 1\n",
+        ],
+    );
+}
+
+#[test]
+fn a_run_ends_when_main_returns_although_somebody_is_in_a_call() {
+    let ended = scenario!([], "main_returns_beside_a_call");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("and again\n", ""));
+}
+
+// ---- Many at once.
+
+#[test]
+fn goroutines_that_are_injected_all_run() {
+    for procs in [1, 3] {
+        on(procs, move || {
+            let (parked, woken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let all: Arc<std::sync::Mutex<Vec<&'static rt::G>>> = Arc::default();
+            let done = WaitGroup::new();
+            for _ in 0..300 {
+                done.add(1);
+                let (parked, woken, all, done) =
+                    (parked.clone(), woken.clone(), all.clone(), done.clone());
+                go("parked", move || {
+                    all.lock()
+                        .expect("no panic while it is held")
+                        .push(rt::getg());
+                    parked.fetch_add(1, SeqCst);
+                    // SAFETY: on a goroutine; main finds it in the list.
+                    unsafe {
+                        rt::gopark(
+                            None,
+                            std::ptr::null_mut(),
+                            rt::WaitReason::SyncWaitGroupWait,
+                        );
+                    }
+                    woken.fetch_add(1, SeqCst);
+                    done.done();
+                });
+            }
+            let list = loop {
+                gosched();
+                let list = all.lock().expect("no panic while it is held").clone();
+                let asleep = |gp: &&rt::G| rt::readgstatus(gp) == rt::GWAITING;
+                if list.len() == 300 && list.iter().all(asleep) {
+                    break list;
+                }
+            };
+            rt::injectglist(&list);
+            done.wait();
+            assert_eq!(woken.load(SeqCst), 300);
+        });
+    }
+}
+
+// ---- Sysmon's own sleep.
+
+#[test]
+fn an_idle_process_does_not_wake_up() {
+    let ended = scenario!([], "idle_with_sysmon");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let sleeps: u64 = ended.stdout.trim().parse().expect("a number");
+    // Not one every 10 ms, which would be 50, and not one every 20 us.
+    assert!(sleeps <= 5, "{sleeps} sleeps in half a second");
+}
+
+#[test]
+fn sysmon_wakes_when_a_p_is_used_again() {
+    on(2, || {
+        for _ in 0..3 {
+            // Long enough for everybody to go to sleep, sysmon too.
+            syscall_block(|| std::thread::sleep(Duration::from_millis(60)));
+            let asleep = rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_SYSMON;
+            assert_eq!(asleep, 0, "whoever takes a P wakes sysmon");
+            // And it does its work: a hog is asked.
+            let begin = Instant::now();
+            while !rt::getg().preempt.load(Relaxed) {
+                assert!(begin.elapsed() < Duration::from_secs(5), "sysmon sleeps on");
+                spin(10_000);
+            }
+            step();
+        }
+    });
+}
+
+#[test]
+fn schedtrace_prints_go_s_line_again_and_again() {
+    let ended = scenario!([("GODEBUG", "schedtrace=20")], "schedtraced");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let mut times = Vec::new();
+    for line in ended.stderr.lines() {
+        let rest = line
+            .strip_prefix("SCHED ")
+            .expect("nothing else is printed");
+        let (ms, rest) = rest.split_once("ms: ").expect("a time");
+        times.push(ms.parse::<u64>().expect("a number"));
+        let keys: Vec<&str> = rest
+            .split_whitespace()
+            .filter_map(|word| Some(word.split_once('=')?.0))
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "gomaxprocs",
+                "idleprocs",
+                "threads",
+                "spinningthreads",
+                "idlethreads",
+                "runqueue"
+            ]
+        );
+        assert!(rest.starts_with("gomaxprocs=2 "), "{line}");
+        let queues = rest.split_once('[').and_then(|(_, q)| q.strip_suffix(']'));
+        assert_eq!(queues.map(|q| q.split(' ').count()), Some(2), "{line}");
+    }
+    assert!(times.len() >= 3, "{ended:#?}");
+    assert_eq!(times[0], 0);
+    assert!(times.windows(2).all(|t| t[1] >= t[0] + 20), "{times:?}");
+}
+
+// ---- Nobody is left.
+
+#[test]
+fn a_deadlock_is_told_and_ends_the_process() {
+    for procs in ["1", "2", "8"] {
+        let ended = scenario!([], "all_asleep", procs);
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        in_order(
+            &ended.stderr,
+            &[
+                "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\n",
+                "goroutine 2 [chan receive]:\n",
+                "created by main in goroutine 1\n",
+            ],
+        );
+        assert!(ended.stderr.starts_with("fatal error: "), "{ended:#?}");
+    }
+    for name in [
+        "asleep_after_a_call",
+        "asleep_and_locked",
+        "asleep_beside_a_third_party",
+    ] {
+        let ended = scenario!([], name);
+        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
+        let words = "fatal error: all goroutines are asleep - deadlock!\n";
+        assert!(ended.stderr.starts_with(words), "{name}: {ended:#?}");
+    }
+}
+
+#[test]
+fn when_main_has_gone_and_nobody_is_left_that_is_told() {
+    let ended = scenario!([], "main_goexits_last");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert_eq!(
+        ended.stderr,
+        "fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n"
+    );
+}

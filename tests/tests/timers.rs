@@ -1,0 +1,242 @@
+//! Timers as behaviour: nobody wakes too early, nobody is forgotten, and who sleeps costs no
+//! thread. Row 51 of the list of mechanisms, and the timers' part of 35, 39, 44 and 52.
+
+use stage2_sysmon::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::time::{Duration, Instant};
+use tests::{LIMIT, Random, threads, within};
+
+fn on<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static) -> R {
+    // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
+    unsafe { within(LIMIT, Runtime::new(&STAGE).procs(procs), main) }
+}
+
+const MS: Duration = Duration::from_millis(1);
+/// What a busy machine may add.
+const LATE: Duration = Duration::from_secs(5);
+
+#[gofunc]
+fn step() {
+    spin(1_000);
+}
+
+/// In which order is the snapshot's to say (`sleepers`): here the machine may stand still for
+/// a while, and then many are due at once.
+#[test]
+fn nobody_wakes_too_early_and_nobody_is_forgotten() {
+    for procs in [1, 3] {
+        let mut woken = on(procs, || {
+            let woken = Chan::new(8);
+            let begin = Instant::now();
+            for n in [60, 20, 100, 40, 80] {
+                let woken = woken.clone();
+                go("sleeper", move || {
+                    sleep(n * MS);
+                    assert!(begin.elapsed() >= n * MS);
+                    woken.send(n);
+                });
+            }
+            (0..5).filter_map(|_| woken.recv()).collect::<Vec<u32>>()
+        });
+        woken.sort_unstable();
+        assert_eq!(woken, [20, 40, 60, 80, 100]);
+    }
+}
+
+#[test]
+fn a_sleep_of_nothing_does_not_park() {
+    on(1, || {
+        let seen = Arc::new(AtomicBool::new(false));
+        let s = seen.clone();
+        go("other", move || s.store(true, SeqCst));
+        sleep(Duration::ZERO);
+        assert!(!seen.load(SeqCst));
+        sleep(MS);
+        assert!(seen.load(SeqCst));
+    });
+}
+
+#[test]
+fn a_sleep_for_ever_is_one() {
+    on(1, || {
+        go("sleeper", || {
+            sleep(Duration::MAX);
+            panic!("for ever is over");
+        });
+        sleep(30 * MS);
+    });
+}
+
+#[test]
+fn a_timer_fires_while_two_goroutines_wake_each_other() {
+    let late = on(1, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (there, back) = (Chan::new(0), Chan::new(0));
+        let (a, b, s) = (there.clone(), back.clone(), stop.clone());
+        go("ping", move || {
+            while !s.load(Relaxed) {
+                a.send(());
+                b.recv();
+            }
+            a.close();
+        });
+        go("pong", move || {
+            while there.recv().is_some() {
+                back.send(());
+            }
+        });
+        let begin = Instant::now();
+        sleep(20 * MS);
+        let took = begin.elapsed();
+        stop.store(true, Relaxed);
+        took - 20 * MS
+    });
+    assert!(late < LATE, "{late:?}");
+}
+
+#[test]
+fn a_timer_fires_beside_a_loop_that_only_calls() {
+    let late = on(1, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let s = stop.clone();
+        go("hog", move || {
+            while !s.load(Relaxed) {
+                step();
+            }
+        });
+        let begin = Instant::now();
+        sleep(5 * MS);
+        let took = begin.elapsed();
+        stop.store(true, Relaxed);
+        took - 5 * MS
+    });
+    assert!(late < LATE, "{late:?}");
+}
+
+/// The P that has the timer does nothing but its loop; another one is idle, and nobody
+/// sleeps for the timers. That is sysmon's to see.
+#[test]
+fn the_timer_of_a_p_in_a_long_slice_fires_elsewhere() {
+    let took = on(2, || {
+        // The other M looks for work, finds none, and sleeps.
+        sleep(20 * MS);
+        let (fired, took) = (after(2 * MS), Arc::new(AtomicUsize::new(0)));
+        let (begin, t) = (Instant::now(), took.clone());
+        go("waiter", move || {
+            fired.recv();
+            t.store(begin.elapsed().as_millis() as usize, SeqCst);
+        });
+        // No check for as long as it takes.
+        while took.load(SeqCst) == 0 && begin.elapsed() < LATE {
+            spin(100_000);
+        }
+        took.load(SeqCst)
+    });
+    assert!(took > 0, "nobody ran the timer");
+}
+
+#[test]
+fn after_sends_once() {
+    on(2, || {
+        let begin = Instant::now();
+        let c = after(10 * MS);
+        assert_eq!(c.try_recv(), Err(WouldBlock));
+        assert_eq!(c.recv(), Some(()));
+        assert!(begin.elapsed() >= 10 * MS);
+        sleep(20 * MS);
+        assert_eq!(c.try_recv(), Err(WouldBlock));
+        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+    });
+}
+
+#[test]
+fn a_ticker_ticks_until_it_is_dropped_and_does_not_catch_up() {
+    on(2, || {
+        let begin = Instant::now();
+        let ticker = Ticker::new(4 * MS);
+        for _ in 0..5 {
+            ticker.c().recv();
+        }
+        assert!(begin.elapsed() >= 20 * MS);
+        // Nobody takes these; one of them is kept.
+        sleep(40 * MS);
+        let c = ticker.c().clone();
+        drop(ticker);
+        assert_eq!(c.try_recv(), Ok(Some(())));
+        assert_eq!(c.try_recv(), Err(WouldBlock));
+        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+    });
+}
+
+#[test]
+fn tickers_can_be_dropped_while_they_fire() {
+    on(4, || {
+        let done = WaitGroup::new();
+        for i in 0..40 {
+            done.add(1);
+            let done = done.clone();
+            go("owner", move || {
+                for _ in 0..20 {
+                    let ticker = Ticker::new(Duration::from_micros(50 + i));
+                    ticker.c().recv();
+                    drop(ticker);
+                }
+                done.done();
+            });
+        }
+        done.wait();
+        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+    });
+}
+
+#[test]
+fn who_sleeps_costs_no_thread() {
+    let most = on(2, || {
+        let done = WaitGroup::new();
+        done.add(2_000);
+        for _ in 0..2_000 {
+            let done = done.clone();
+            go("sleeper", move || {
+                sleep(100 * MS);
+                done.done();
+            });
+        }
+        sleep(50 * MS);
+        let most = threads().len();
+        done.wait();
+        most
+    });
+    // Main, the test, its watcher, sysmon, two for the Ps, and one that sleeps for them; and
+    // the same again for each test that runs beside this one.
+    assert!(most < 200, "{most} threads");
+}
+
+#[test]
+fn many_sleeps_on_many_ps_all_end() {
+    for procs in [1, 2, 4] {
+        let sum = on(procs, move || {
+            let (sum, done) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
+            for i in 0..1_000 {
+                done.add(1);
+                let (sum, done) = (sum.clone(), done.clone());
+                go("sleeper", move || {
+                    let mut random = Random::new(i + 1);
+                    for _ in 0..5 {
+                        let us = random.below(8_000);
+                        if us.is_multiple_of(7) {
+                            nanosleep(Duration::from_micros(us / 10));
+                        } else {
+                            sleep(Duration::from_micros(us));
+                        }
+                        sum.fetch_add(1, Relaxed);
+                    }
+                    done.done();
+                });
+            }
+            done.wait();
+            sum.load(Relaxed)
+        });
+        assert_eq!(sum, 5_000);
+    }
+}
