@@ -218,7 +218,9 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
                 throw("findrunnable: negative nmspinning");
             }
             fence(SeqCst);
-            if allp().iter().any(|p| !p.runq.is_empty()) {
+            // The global queue too, unlike Go's: here a thread without a P may wake a
+            // goroutine, and it saw us looking when we had looked there already.
+            if SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty()) {
                 let mut sched = SCHED.lock();
                 if let Some(pp) = pidleget(&mut sched) {
                     drop(sched);
