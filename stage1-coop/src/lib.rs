@@ -95,6 +95,7 @@ pub const STAGE: Stage = Stage {
     poll: |_| None,
     p_slow: |_| {},
     before_stopm: |_| schedule::Slow::Continue,
+    poll_break: || {},
     m_idle: |_| {},
     handoffp: proc::handoffp,
     throw_dump: panics::throw_dump,

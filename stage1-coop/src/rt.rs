@@ -17,7 +17,10 @@ pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 pub use crate::lockosthread::stoplockedm;
 pub use crate::newstack::newstack;
-pub use crate::os::{Lock, LockGuard, Note, nanotime, osyield, procyield, usleep};
+pub use crate::os::{
+    Lock, LockGuard, Note, READ, WRITE, nanotime, osyield, outside_world, procyield, usleep,
+    wait_fd,
+};
 pub use crate::panics::{dying, throw, throw_args, throw_dump};
 pub use crate::park::{
     gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, ready, runqput,

@@ -294,6 +294,7 @@ fn stop_all() {
     for m in allm() {
         m.park.wakeup();
     }
+    (stage().poll_break)();
 }
 
 /// Called by each M that leaves. The one that ran `main` to its end waits for the others,

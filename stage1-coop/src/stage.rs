@@ -103,6 +103,9 @@ stage_table! {
     /// any more, and a row that wants it to go on must take a P first. `Continue` lets the M
     /// sleep, `Again` searches once more. Here: it sleeps.
     before_stopm "findrunnable": fn(&'static M) -> Slow;
+    /// Called when the run is over: an M may sleep where its note does not wake it. Here:
+    /// nobody does.
+    poll_break "netpollBreak": fn();
     /// Called, under no lock, after an M was put on the idle list, has begun to wait for the
     /// goroutine that is locked to it, or has ended. Here: nothing.
     m_idle "checkdead": fn(&'static M);

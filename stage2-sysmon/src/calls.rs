@@ -1,9 +1,11 @@
 //! System calls that programs make, on top of `syscall`: what a call answered, as Rust says
-//! it, and one call that does nothing but block. Nothing in Go's runtime corresponds to this
+//! it; files whose reads and writes really block; and one call that does nothing else. Nothing in Go's runtime corresponds to this
 //! file; its package `syscall` does.
 
 use crate::syscall::syscall;
-use std::io;
+use stage1_coop::rt::{READ, WRITE, wait_fd};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// What a function of libc returns: a number, negative when it failed and left the reason
@@ -59,4 +61,68 @@ pub fn libc_call<T: Answer>(mut f: impl FnMut() -> T) -> io::Result<T> {
 pub fn nanosleep(time: Duration) {
     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     syscall(|| stage1_coop::rt::usleep(us));
+}
+
+/// A file, a pipe or a terminal in the kernel's ordinary form: a read or write may block, and
+/// then it keeps the thread. The P goes to somebody else, when sysmon has noticed. Go's
+/// `os.File`, for what the network poller cannot watch.
+///
+/// ```no_run
+/// # use std::{fs, io::Read};
+/// let mut file = stage2_sysmon::File::new(fs::File::open("/etc/hostname").unwrap());
+/// let mut text = String::new();
+/// file.read_to_string(&mut text).unwrap();
+/// ```
+pub struct File(OwnedFd);
+
+impl File {
+    /// Takes anything that is a descriptor. Go's `os.NewFile`.
+    pub fn new(fd: impl Into<OwnedFd>) -> File {
+        File(fd.into())
+    }
+}
+
+impl Read for &File {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let fd = self.0.as_raw_fd();
+        let n = libc_call(|| {
+            wait_fd(fd, READ, None);
+            // SAFETY: the buffer is borrowed for the call.
+            unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) }
+        })?;
+        Ok(n.unsigned_abs())
+    }
+}
+
+impl Write for &File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let fd = self.0.as_raw_fd();
+        // As much as always fits when there is room at all: in lockstep nothing else waits
+        // for more room than `wait_fd`.
+        let len = bytes.len().min(libc::PIPE_BUF);
+        let n = libc_call(|| {
+            wait_fd(fd, WRITE, None);
+            // SAFETY: the buffer is borrowed for the call.
+            unsafe { libc::write(fd, bytes.as_ptr().cast(), len) }
+        })?;
+        Ok(n.unsigned_abs())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(bytes)
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

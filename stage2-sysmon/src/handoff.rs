@@ -2,7 +2,8 @@
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
 
 use crate::kinds::proc_steal;
-use crate::poller::{mind_timers_of, polling};
+use crate::netpoll::{any_waiters, polling};
+use crate::poller::mind_timers_of;
 use crate::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
 use crate::words::syscalltick;
@@ -45,17 +46,17 @@ pub fn handoffp(pp: &'static P) {
         drop(sched);
         return startm(Some(pp), false);
     }
-    // This is the last P in use, there are timers, and nobody sleeps for them: send one who
-    // will, when it has found nothing to do.
+    // This is the last P in use, there are timers or goroutines that wait for the network,
+    // and nobody sleeps for them: send one who will, when it has found nothing to do.
     if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
         && !polling()
-        && time_sleep_until() != NEVER
+        && (any_waiters() || time_sleep_until() != NEVER)
     {
         drop(sched);
         return startm(Some(pp), false);
     }
     // Nobody looks after this P's timers from here on but who sleeps for all.
-    mind_timers_of(pp, &mut sched);
+    mind_timers_of(pp);
     pidleput(&mut sched, pp);
 }
 // ANCHOR_END: handoffp

@@ -1,4 +1,5 @@
-//! The events that this stage adds to a trace: system calls, and Ps that are taken away.
+//! The events that this stage adds to a trace: system calls, Ps that are taken away, and what
+//! the network poller finds.
 
 use crate::words::{m_syscalltick, oldp, syscalltick};
 use stage1_coop::rt::{Kind, M, P, allm, emit, on};
@@ -21,6 +22,7 @@ kinds! {
     GO_SYS_EXIT "GoSysExit" "" "The goroutine is back from its call and runs on, with the P that the column shows." false;
     GO_SYS_EXIT_BLOCKED "GoSysExit" "blocked" "It is back, and there is no P for it: it has to queue, and its M sleeps." true;
     PROC_STEAL "ProcSteal" "p{n} m{n}" "Somebody takes this P away from that M, whose system call takes long." false;
+    NET_POLL "NetPoll" "{s} n={n}" "Descriptors are ready for this many goroutines. Who asked: `findrunnable`, the last idle thread (`sleeper`), or `sysmon`." false;
 }
 
 /// Records an event without arguments.
@@ -42,6 +44,14 @@ pub(crate) fn proc_steal(pp: &'static P) {
         };
         let from = allm().find(left).map_or(0, |m| m.id.get());
         outlined(&PROC_STEAL, [pp.id.get() as u64, from as u64, 0]);
+    }
+}
+
+/// The poller has found `n` goroutines that can go on.
+#[inline]
+pub(crate) fn net_poll(by: &'static str, n: usize) {
+    if n != 0 && on() {
+        outlined(&NET_POLL, [by.as_ptr() as u64, by.len() as u64, n as u64]);
     }
 }
 

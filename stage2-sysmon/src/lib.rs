@@ -12,34 +12,46 @@
 //! | into a system call, and back | `syscall.rs`, `exitsyscall.rs` | `entersyscall`, `exitsyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
-//! | the last idle thread sleeps for the timers | `poller.rs` | `findrunnable`, `wakeNetPoller` |
+//! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
+//! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
+//! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
+//! | a descriptor that many goroutines share | `fd.rs` | `internal/poll` |
+//! | pipes, sockets, files | `pipe.rs`, `net.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
 //! | a glance at the scheduler | `schedtrace.rs` | `schedtrace` |
 //! | the rows that this stage adds | `rows.rs` | |
 //! | its words in a G, M and P | `words.rs` | `runtime2.go` |
 //! | its events | `kinds.rs` | `trace.go` |
 //!
-//! Everything of stage 1 is here too, under the same names. The network poller is not
-//! written yet.
+//! Everything of stage 1 is here too, under the same names.
 
 mod calls;
 mod checkdead;
 mod exitsyscall;
+mod fd;
 mod handoff;
 mod heap;
 mod kinds;
+mod net;
+mod netpoll;
+mod pipe;
+mod polldesc;
 mod poller;
+mod pollword;
 mod retake;
 mod rows;
 pub mod rt;
 mod schedtrace;
 mod sleep;
+mod sockaddr;
 mod syscall;
 mod sysmon;
 mod timers;
 mod words;
 
-pub use calls::{Answer, libc_call, nanosleep};
+pub use calls::{Answer, File, libc_call, nanosleep};
+pub use net::{TcpListener, TcpStream, UnixStream};
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use sleep::{Ticker, after, sleep};
 pub use stage1_coop::*;
 pub use syscall::{syscall, syscall_block};
@@ -51,7 +63,9 @@ pub const STAGE: Stage = Stage {
     schedule_slow: sysmon::schedule_slow, // it sleeps while no P is in use: wake it
     p_slow: timers::p_slow,               // timers that are due, before the queue
     stealwork: timers::stealwork,         // the same four passes, and then their timers
-    before_stopm: poller::before_stopm,   // sleep until the next timer
+    poll: netpoll::poll,                  // descriptors that are ready
+    before_stopm: poller::before_stopm,   // sleep for descriptors, and for the next timer
+    poll_break: netpoll::poll_break,      // and do not oversleep the end
     m_idle: checkdead::m_idle,            // is anybody left who could do anything?
     handoffp: handoff::handoffp,          // a P that comes out of a system call
     wait_reasons: sleep::WAIT_REASONS,

@@ -6,9 +6,12 @@ pub use crate::exitsyscall::{exitsyscall, exitsyscall0};
 pub use crate::handoff::{handoffp, injectglist, injectglist_split};
 pub use crate::heap::Heap;
 pub use crate::kinds::{
-    GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, PROC_STEAL,
+    GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, NET_POLL, PROC_STEAL,
 };
+pub use crate::netpoll::{net_poll_break, poll, poll_break};
+pub use crate::polldesc::{IO_WAIT, Mode, PollDesc};
 pub use crate::poller::{before_stopm, wake_net_poller};
+pub use crate::pollword::PollWord;
 pub use crate::retake::{FORCE_PREEMPT_NS, SYSCALL_NS, Sysmontick, retake, retake_syscall};
 pub use crate::rows::{ROWS, Rows, rows};
 pub use crate::schedtrace::SCHEDTRACE;

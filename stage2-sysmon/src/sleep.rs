@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Why a goroutine waits that sleeps.
 pub const SLEEP: WaitReason = WaitReason::Later0;
 /// The names of this stage's reasons to wait, for the stage's table.
-pub const WAIT_REASONS: &[&str] = &["sleep"];
+pub const WAIT_REASONS: &[&str] = &["sleep", "IO wait"];
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)

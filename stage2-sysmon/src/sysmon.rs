@@ -8,7 +8,7 @@
 //! sleeps of a real run.
 
 use crate::checkdead::checkdead;
-use crate::poller::{self, polling};
+use crate::netpoll::{self, polling};
 use crate::rows::rows;
 use crate::schedtrace;
 use crate::timers::{NEVER, time_sleep_until};
@@ -37,7 +37,7 @@ static SYSMON: Link<M> = Link::none();
 /// The row `main_start` of this stage: the first goroutine makes sysmon's thread.
 pub fn main_start() {
     crate::words::init();
-    poller::init();
+    netpoll::init();
     systemstack(|| {
         newm(Some(Box::new(sysmon)), None, false);
     });
@@ -76,6 +76,7 @@ fn sysmon() {
             (idle, delay) = (0, DELAY_MIN);
         }
         let now = nanotime();
+        netpoll::poll_for_sysmon(now);
         if time_sleep_until() < now && !polling() {
             // A timer is late, and nobody sleeps for it: its P is in a long slice.
             startm(None, false);

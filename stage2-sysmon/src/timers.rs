@@ -7,6 +7,7 @@
 //! while it has no timers, and a look at the clock while it has.
 
 use crate::heap::Heap;
+use crate::polldesc::{Mode, PollDesc};
 use crate::poller;
 use crate::words::others;
 use stage1_coop::Chan;
@@ -27,6 +28,8 @@ pub(crate) enum Fire {
     Ready(&'static G),
     /// This channel gets a value.
     Tick(Arc<Tick>),
+    /// A deadline may be over; the number says whether it is still meant.
+    Deadline(&'static PollDesc, Mode, u32),
 }
 
 /// A timer that sends.
@@ -140,6 +143,7 @@ pub fn checktimers(pp: &'static P) -> bool {
 fn run_one_timer(pp: &'static P, now: u64, when: u64, fire: Fire) {
     match fire {
         Fire::Ready(gp) => goready(gp),
+        Fire::Deadline(pd, mode, seq) => pd.timer_fired(mode, seq, now),
         Fire::Tick(tick) => {
             // The next multiple that is not over yet: whoever was late does not catch up.
             if let Some(missed) = (now - when).checked_div(tick.period) {

@@ -6,11 +6,18 @@ use tests::{examples, lockstep, long};
 
 const PROCS: [usize; 3] = [1, 2, 4];
 
+/// The examples whose schedule is the same each time: all but the one that uses the network.
+fn repeatable() -> Vec<String> {
+    let mut names = examples("stage2-sysmon");
+    names.retain(|name| name != "echo");
+    names
+}
+
 #[test]
 fn every_seed_keeps_the_invariants() {
     let seeds = if long() { 1_000 } else { 5 };
     let mut schedules = 0;
-    for name in examples("stage2-sysmon") {
+    for name in repeatable() {
         for procs in PROCS {
             for seed in 1..=seeds {
                 let text = lockstep("stage2-sysmon", &name, procs, seed);
@@ -33,7 +40,7 @@ fn every_seed_keeps_the_invariants() {
 
 #[test]
 fn the_same_seed_is_the_same_schedule() {
-    for name in examples("stage2-sysmon") {
+    for name in repeatable() {
         for procs in PROCS {
             let first = lockstep("stage2-sysmon", &name, procs, 7);
             for _ in 0..if long() { 100 } else { 2 } {

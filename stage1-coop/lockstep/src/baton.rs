@@ -11,17 +11,22 @@
 //! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
 //! thread arrives at the instruction where that thread resumes.
 
-use crate::{CHECK_NS, CLOCK_NS, Config, EVENT_NS, WAKE_NS, sys, trap, watchdog};
+use crate::{CHECK_NS, CLOCK_NS, Config, EVENT_NS, WAKE_NS, fds, sys, trap, watchdog};
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*,
+};
 
 /// Index of an actor; actors are numbered in the order of their registration.
 pub type ActorId = usize;
 
 /// Actors that one run may have. More threads than this end the run with one line.
-const MAX_ACTORS: usize = 512;
-/// Seconds that nobody may be stuck with the baton before the run is given up.
-const STUCK_SECONDS: i64 = 10;
+pub(crate) const MAX_ACTORS: usize = 512;
+/// A waiter looks this often whether the baton has moved, and gives the run up when it has
+/// seen it stand still [`STUCK_LOOKS`] times in a row. It counts its own looks and reads no
+/// clock: however long a machine is frozen, that is one look.
+const LOOK_MS: i64 = 100;
+const STUCK_LOOKS: u32 = 100;
 
 const FREE: u8 = 0;
 const READY: u8 = 1;
@@ -38,7 +43,10 @@ pub(crate) struct Actor {
     /// Set by `unblock`, so that a timed wait knows why it ended.
     notified: AtomicBool,
     /// Its clock when a timed sleep began.
-    slept_at: AtomicU64,
+    pub(crate) slept_at: AtomicU64,
+    /// The descriptor that it waits for besides, -1 for none, and the events it wants.
+    pub(crate) fd: AtomicI32,
+    pub(crate) wanted: AtomicI32,
     /// State of this actor's jitter.
     jitter: AtomicU64,
     /// More than 0 while a raw lock is held: events take time but do not hand on.
@@ -55,6 +63,8 @@ impl Actor {
             horizon: AtomicU64::new(0),
             notified: AtomicBool::new(false),
             slept_at: AtomicU64::new(0),
+            fd: AtomicI32::new(-1),
+            wanted: AtomicI32::new(0),
             jitter: AtomicU64::new(0),
             held: AtomicU32::new(0),
             watch: watchdog::Watch::new(),
@@ -68,7 +78,7 @@ struct ConfigCell(UnsafeCell<Option<Config>>);
 unsafe impl Sync for ConfigCell {}
 
 static ON: AtomicBool = AtomicBool::new(false);
-static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACTORS];
+pub(crate) static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACTORS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
 static HANDOVERS: AtomicU64 = AtomicU64::new(0);
@@ -86,6 +96,8 @@ pub enum Portable {
     NearWatchdog,
     /// A stack grew where the compiler's frame sizes decide.
     StackGrowth,
+    /// Somebody waited for the world outside the process, whose clock is another.
+    Outside,
 }
 
 /// Whether the trace so far is portable.
@@ -93,7 +105,8 @@ pub fn portable() -> Portable {
     match PORTABLE.load(Relaxed) {
         0 => Portable::Yes,
         1 => Portable::NearWatchdog,
-        _ => Portable::StackGrowth,
+        2 => Portable::StackGrowth,
+        _ => Portable::Outside,
     }
 }
 
@@ -103,6 +116,7 @@ pub fn not_portable(why: Portable) {
         Portable::Yes => return,
         Portable::NearWatchdog => 1,
         Portable::StackGrowth => 2,
+        Portable::Outside => 3,
     };
     let _ = PORTABLE.compare_exchange(0, code, Relaxed, Relaxed);
 }
@@ -145,6 +159,7 @@ pub fn start(config: Config) -> Result<(), String> {
         actor.state.store(FREE, Relaxed);
     }
     PORTABLE.store(0, Relaxed);
+    fds::begin();
     trap::install();
     watchdog::install();
     ON.store(true, SeqCst);
@@ -184,6 +199,7 @@ pub fn register() -> ActorId {
     actor.notified.store(false, Relaxed);
     actor.held.store(0, Relaxed);
     actor.turn.store(0, Relaxed);
+    actor.fd.store(-1, Relaxed);
     // Splitmix of seed and id: neighbouring seeds and actors get unrelated streams.
     let mut z = config()
         .seed
@@ -219,13 +235,10 @@ pub fn leave() {
     sys::block_signals();
     ACTORS[me].state.store(FREE, Relaxed);
     trap::set_me(None);
-    match pick() {
-        Some(next) => give(next),
-        None => nobody_left(),
-    }
+    give(pick(ACTORS[me].clock.load(Relaxed)));
 }
 
-fn holder() -> ActorId {
+pub(crate) fn holder() -> ActorId {
     trap::me().expect("only a thread of the runtime may call into the laboratory")
 }
 
@@ -234,7 +247,7 @@ pub(crate) fn actor() -> Option<&'static Actor> {
     trap::me().map(|me| &ACTORS[me])
 }
 
-fn nobody_left() -> ! {
+pub(crate) fn nobody_left() -> ! {
     crate::die(
         &config(),
         format_args!(
@@ -243,8 +256,23 @@ fn nobody_left() -> ! {
     )
 }
 
+/// Who is next, at the time `now` of the one who gives the baton up. Whoever waits for a
+/// descriptor is asked for first, and again before the clock jumps.
+fn pick(now: u64) -> ActorId {
+    fds::look(now);
+    loop {
+        let next = earliest();
+        let until = next.map(|id| ACTORS[id].clock.load(Relaxed));
+        match next {
+            Some(id) if !fds::before_a_jump(now, until) => return id,
+            None if !fds::before_a_jump(now, None) => nobody_left(),
+            _ => {}
+        }
+    }
+}
+
 /// The ready actor with the smallest clock (ties: smallest id); sets its horizon.
-fn pick() -> Option<ActorId> {
+fn earliest() -> Option<ActorId> {
     let mut best: Option<(u64, ActorId)> = None;
     let mut second = u64::MAX;
     for (id, actor) in ACTORS[..COUNT.load(Relaxed)].iter().enumerate() {
@@ -282,41 +310,47 @@ fn give(next: ActorId) {
     sys::futex_wake(&ACTORS[next].turn);
 }
 
+/// The holder of the baton is not stuck: it waits, and those who wait for it shall go on.
+pub(crate) fn not_stuck() {
+    HANDOVERS.fetch_add(1, Relaxed);
+}
+
 fn wait(me: ActorId) {
     let turn = &ACTORS[me].turn;
-    let mut seen = HANDOVERS.load(Relaxed);
+    let (mut seen, mut looks) = (HANDOVERS.load(Relaxed), 0);
     while sys::observe(turn) == 0 {
-        if !sys::futex_wait(turn, 0, STUCK_SECONDS) {
-            // Only one speaks, and only if nothing moved at all.
-            let now = HANDOVERS.load(Relaxed);
-            if now == seen && !STUCK.swap(true, Relaxed) {
-                say!(
-                    "lockstep: the thread that holds the baton has not come back for {STUCK_SECONDS} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)"
-                );
-                // SAFETY: `_exit` takes no pointer and does not return.
-                unsafe { libc::_exit(2) }
-            }
-            seen = now;
+        if sys::futex_wait(turn, 0, LOOK_MS) {
+            continue;
+        }
+        let now = HANDOVERS.load(Relaxed);
+        looks = if now == seen { looks + 1 } else { 0 };
+        seen = now;
+        // Only one speaks, and only if nothing moved at all.
+        if looks >= STUCK_LOOKS && !STUCK.swap(true, Relaxed) {
+            say!(
+                "lockstep: the thread that holds the baton has not come back for {} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)",
+                i64::from(STUCK_LOOKS) * LOOK_MS / 1_000
+            );
+            // SAFETY: `_exit` takes no pointer and does not return.
+            unsafe { libc::_exit(2) }
         }
     }
     turn.store(0, Relaxed);
 }
 
-/// Hands the baton to whoever is next. Signals must be blocked.
-pub(crate) fn hand_over_blocked(me: ActorId) {
-    match pick() {
-        None => nobody_left(),
-        Some(next) if next == me => {}
-        Some(next) => {
-            give(next);
-            wait(me);
-        }
+/// Hands the baton to whoever is next, now that it is `now` for the caller. Signals must be
+/// blocked.
+pub(crate) fn hand_over_blocked(me: ActorId, now: u64) {
+    let next = pick(now);
+    if next != me {
+        give(next);
+        wait(me);
     }
 }
 
-fn hand_over(me: ActorId) {
+fn hand_over(me: ActorId, now: u64) {
     let old = sys::block_signals();
-    hand_over_blocked(me);
+    hand_over_blocked(me, now);
     sys::restore_signals(old);
 }
 
@@ -324,8 +358,11 @@ fn hand_over(me: ActorId) {
 pub fn pass() {
     let me = holder();
     let a = &ACTORS[me];
+    // What the caller did since it was here last may have made a descriptor ready: then
+    // somebody can go on from now, and not from the next time that the baton moves.
+    fds::look(a.clock.load(Relaxed));
     if a.clock.load(Relaxed) > a.horizon.load(Relaxed) && a.held.load(Relaxed) == 0 {
-        hand_over(me);
+        hand_over(me, a.clock.load(Relaxed));
     }
 }
 
@@ -344,6 +381,7 @@ pub fn advance(ns: u64) {
 /// It does not hand on by itself: the caller records the event first, then [`pass`]es.
 pub fn event() -> u64 {
     let Some(a) = actor() else { return 0 };
+    fds::something_happened();
     watchdog::tick(&a.watch);
     let t = a.clock.load(Relaxed);
     let mut x = a.jitter.load(Relaxed);
@@ -405,7 +443,7 @@ pub fn block() {
     let me = holder();
     ACTORS[me].notified.store(false, Relaxed);
     ACTORS[me].state.store(BLOCKED, Relaxed);
-    hand_over(me);
+    hand_over(me, ACTORS[me].clock.load(Relaxed));
 }
 
 /// Sleeps until somebody [`unblock`]s the caller or its clock would pass `deadline`.
@@ -413,18 +451,24 @@ pub fn block() {
 pub fn block_until(deadline: u64) -> bool {
     let me = holder();
     let a = &ACTORS[me];
+    let now = a.clock.load(Relaxed);
     a.notified.store(false, Relaxed);
-    a.slept_at.store(a.clock.load(Relaxed), Relaxed);
+    a.slept_at.store(now, Relaxed);
     a.clock.fetch_max(deadline, Relaxed);
-    hand_over(me);
+    hand_over(me, now);
     a.notified.load(Relaxed)
 }
 
 /// Makes a sleeping actor ready, [`WAKE_NS`] after the caller.
 pub fn unblock(id: ActorId) {
     let me = &ACTORS[holder()];
-    let wake = me.clock.load(Relaxed) + WAKE_NS;
-    let a = &ACTORS[id];
+    make_ready(&ACTORS[id], me.clock.load(Relaxed) + WAKE_NS);
+    me.horizon
+        .fetch_min(ACTORS[id].clock.load(Relaxed), Relaxed);
+}
+
+/// Makes a sleeping actor ready at the time `wake`.
+pub(crate) fn make_ready(a: &Actor, wake: u64) {
     if a.state.load(Relaxed) == BLOCKED {
         // Its clock stopped when it went to sleep.
         a.clock.fetch_max(wake, Relaxed);
@@ -435,5 +479,4 @@ pub fn unblock(id: ActorId) {
         a.clock.fetch_min(wake, Relaxed);
     }
     a.notified.store(true, Relaxed);
-    me.horizon.fetch_min(a.clock.load(Relaxed), Relaxed);
 }

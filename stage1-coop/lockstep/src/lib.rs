@@ -12,8 +12,9 @@
 //! caches, races) is the price. Go's playground has a smaller cousin: `faketime`. The
 //! chapter *Before you begin* tells what lockstep is.
 //!
-//! The pieces: [`baton`](self) is who runs, `trap` is the clock inside [`spin`], and
-//! `watchdog` notices a compiled loop that never reaches a tick.
+//! The pieces: [`baton`](self) is who runs, `trap` is the clock inside [`spin`], `fds` is
+//! who waits for a file descriptor, and `watchdog` notices a compiled loop that never
+//! reaches a tick.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 /// `eprintln!`, but past whoever catches what a thread prints, as a test harness does: he dies
@@ -29,6 +30,7 @@ macro_rules! say {
 }
 
 mod baton;
+mod fds;
 mod sys;
 mod trap;
 mod watchdog;
@@ -38,6 +40,7 @@ pub use baton::{
     hold_events, leave, not_portable, now, osyield, pass, portable, possible, register,
     release_events, sleep, start, stop, unblock, unregister,
 };
+pub use fds::{READ, WRITE, wait_fd};
 pub use trap::{SPIN_CHUNK, me, spin};
 
 /// Virtual nanoseconds that one guard check costs.

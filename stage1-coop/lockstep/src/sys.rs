@@ -3,12 +3,12 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
-/// Sleeps while `word` is `expected`, at most `seconds`. Spurious returns are fine.
-/// Returns false when the time ran out.
-pub fn futex_wait(word: &AtomicU32, expected: u32, seconds: i64) -> bool {
+/// Sleeps while `word` is `expected`, at most `ms` milliseconds, which are less than a
+/// second. Spurious returns are fine. Returns false when the time ran out.
+pub fn futex_wait(word: &AtomicU32, expected: u32, ms: i64) -> bool {
     let timeout = libc::timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
+        tv_sec: 0,
+        tv_nsec: ms * 1_000_000,
     };
     // SAFETY: the word lives for the whole call (it is borrowed), the timespec too, and
     // FUTEX_WAIT reads nothing else.
@@ -130,4 +130,11 @@ pub fn publish(word: &AtomicU32, value: u32) {
 /// ... and an acquire by the taker.
 pub fn observe(word: &AtomicU32) -> u32 {
     word.load(Acquire)
+}
+
+/// Waits until one of these descriptors has what is wanted of it, at most `ms` milliseconds.
+/// Returns whether one has; a signal counts as the end of the time.
+pub fn poll(fds: &mut [libc::pollfd], ms: i32) -> bool {
+    // SAFETY: pointer and length are those of a slice that is borrowed for the call.
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, ms) > 0 }
 }

@@ -7,7 +7,7 @@
 //! signal sent to it meanwhile arrives exactly there.
 
 use crate::baton::{self, ActorId};
-use crate::{sys, watchdog};
+use crate::{fds, sys, watchdog};
 use std::arch::{asm, global_asm, naked_asm};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -128,8 +128,10 @@ extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     actor
         .clock
         .store(actor.clock.load(Relaxed) + chunk, Relaxed);
-    if actor.clock.load(Relaxed) > actor.horizon.load(Relaxed) {
+    let now = actor.clock.load(Relaxed);
+    fds::look(now);
+    if now > actor.horizon.load(Relaxed) {
         // Every signal is blocked while this handler runs.
-        baton::hand_over_blocked(me);
+        baton::hand_over_blocked(me, now);
     }
 }

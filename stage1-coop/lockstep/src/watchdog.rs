@@ -194,6 +194,6 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     actor
         .clock
         .store(clock.max(actor.horizon.load(Relaxed) + 1), Relaxed);
-    baton::hand_over_blocked(me);
+    baton::hand_over_blocked(me, actor.clock.load(Relaxed));
     arm(watch, AGAIN_NS);
 }

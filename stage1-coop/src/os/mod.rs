@@ -16,6 +16,7 @@ pub(crate) use signal::{ctrl_c_count, restoresig, unwatch_ctrl_c, watch_ctrl_c};
 pub(crate) use thread::{newosproc, this_thread_id};
 
 use safepoint_lockstep as lab;
+pub use safepoint_lockstep::{READ, WRITE};
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 /// Whether the calling thread runs on the laboratory's clock. A thread that the runtime did
@@ -53,6 +54,22 @@ pub fn osyield() {
         return lab::osyield();
     }
     std::thread::yield_now();
+}
+
+/// To be called before a system call that may block for the descriptor `fd`: waits until it
+/// can be read, or written ([`READ`], [`WRITE`]), or `ns` nanoseconds have passed; returns
+/// false in the second case. Free-running it returns true at once, because the call itself
+/// will wait. In lockstep others run meanwhile, and the clock goes on.
+pub fn wait_fd(fd: i32, wanted: i16, ns: Option<u64>) -> bool {
+    !in_lockstep() || lab::wait_fd(fd, wanted, ns)
+}
+
+/// From here on the run deals with the world outside the process (or the kernel's own
+/// threads), which nobody can repeat: in lockstep the trace says so.
+pub fn outside_world() {
+    if in_lockstep() {
+        lab::not_portable(lab::Portable::Outside);
+    }
 }
 
 /// Waits for a few dozen cycles. Go's `procyield`.

@@ -73,6 +73,7 @@ fn header(out: &mut String, run: &Run) {
                 Portable::Yes => "yes",
                 Portable::NearWatchdog => "no (a loop without a check ran long)",
                 Portable::StackGrowth => "no (a stack grew by the compiler's frames)",
+                Portable::Outside => "no (it waited for the world outside the process)",
             });
             out.push('\n');
             let _ = writeln!(

@@ -6,6 +6,7 @@
 mod bad_input;
 mod chan;
 mod last_words;
+mod netpoll;
 mod rows;
 mod sysmon;
 
@@ -35,6 +36,7 @@ fn main() {
         bad_input::ALL,
         chan::ALL,
         last_words::ALL,
+        netpoll::ALL,
         rows::ALL,
         sysmon::ALL,
     ];

@@ -5,7 +5,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release -p loom-models --target-dir target/loom
 //! ```
 //!
-//! `ring` is the very file of the runtime, with four slots and loom's words beneath it.
+//! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
+//! is what `netpoll` tries.
 //! `note`, `wake` and `syscall` are models of a protocol that in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
@@ -17,6 +18,12 @@ mod word;
 #[allow(dead_code)]
 mod runq;
 
+#[path = "../../../stage2-sysmon/src/pollword.rs"]
+#[allow(dead_code)]
+mod pollword;
+
+#[cfg(test)]
+mod netpoll;
 #[cfg(test)]
 mod note;
 #[cfg(test)]

@@ -1,0 +1,308 @@
+//! A descriptor that several goroutines use at once: one of them reads, one writes, another
+//! may close it. Mirrors `FD` and `fdMutex` of Go's package `internal/poll`.
+//!
+//! The descriptor is in the kernel's non-blocking form. Every operation tries first, and waits
+//! in the poller only when the kernel says "not now": the goroutine parks, and no thread is
+//! held. Off a goroutine the thread waits.
+//!
+//! # Why a try is no system call of ours
+//!
+//! Go makes each of these tries between `entersyscall` and `exitsyscall`. The pair is there
+//! for calls that may block; these cannot. What a try can do is take long, as long as the
+//! kernel needs to copy the bytes. A few thousand bytes are copied in about a microsecond, and
+//! sysmon does not look more often than every 20; so up to [`PLAIN_MAX`] bytes the goroutine
+//! keeps its P, and above that the pair's dozen nanoseconds do not show any more.
+
+use crate::polldesc::{Mode, PollDesc, closed};
+use crate::syscall::syscall;
+use stage1_coop::Mutex;
+use stage1_coop::rt::*;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::time::Duration;
+
+/// Bytes that a try may move without `entersyscall`.
+const PLAIN_MAX: usize = 16 << 10;
+/// Milliseconds between two looks of a thread that waits off a goroutine: nobody can wake it.
+const THREAD_LOOKS_MS: u64 = 10;
+
+/// `users`: the descriptor is closed for new ones.
+const CLOSED: u32 = 1 << 31;
+
+/// See the module. Go's `poll.FD`.
+pub struct Fd {
+    fd: RawFd,
+    pd: &'static PollDesc,
+    /// How many are in an operation, and [`CLOSED`]. The last one out closes the descriptor:
+    /// its number must not get a new meaning while somebody is about to use it.
+    users: AtomicU32,
+    /// One reads and one writes; others queue.
+    reading: Mutex<()>,
+    writing: Mutex<()>,
+}
+
+/// Somebody is in an operation.
+struct User<'a>(&'a Fd);
+
+impl Drop for User<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.users.fetch_sub(1, AcqRel) == CLOSED | 1 {
+            self.0.destroy();
+        }
+    }
+}
+
+impl Fd {
+    /// Takes a descriptor, which must be in the non-blocking form.
+    pub(crate) fn new(fd: OwnedFd) -> Fd {
+        let fd = fd.into_raw_fd();
+        Fd {
+            fd,
+            pd: PollDesc::open(fd),
+            users: AtomicU32::new(0),
+            reading: Mutex::new(()),
+            writing: Mutex::new(()),
+        }
+    }
+
+    #[inline]
+    fn enter(&self) -> io::Result<User<'_>> {
+        let mut users = self.users.load(Relaxed);
+        loop {
+            if users & CLOSED != 0 {
+                return Err(closed());
+            }
+            let one_more = users + 1;
+            match self
+                .users
+                .compare_exchange_weak(users, one_more, Acquire, Relaxed)
+            {
+                Ok(_) => return Ok(User(self)),
+                Err(now) => users = now,
+            }
+        }
+    }
+
+    /// Closes the descriptor: who waits for it wakes with an error. Go's `FD.Close`.
+    ///
+    /// # Errors
+    /// If it is closed already.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let _user = self.enter()?;
+        if self.users.fetch_or(CLOSED, AcqRel) & CLOSED != 0 {
+            return Err(closed());
+        }
+        self.pd.evict();
+        Ok(())
+    }
+
+    /// Nobody uses it any more.
+    fn destroy(&self) {
+        self.pd.free();
+        // SAFETY: the descriptor is ours, and this is the only place that closes it: the
+        // last user of a closed one comes here, once.
+        unsafe { libc::close(self.fd) };
+    }
+
+    /// Deadlines from now on; `None` takes one away.
+    pub(crate) fn set_deadline(&self, mode: Mode, time: Option<Duration>) -> io::Result<()> {
+        let _user = self.enter()?;
+        self.pd.set_deadline(mode, time);
+        Ok(())
+    }
+
+    /// Does `f` with the descriptor, which stays open meanwhile.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
+        let _user = self.enter()?;
+        f(self.fd)
+    }
+
+    // ANCHOR: attempt
+    /// Tries until the kernel has something else to say than "not now", and waits between
+    /// two tries. Go's `FD.Read`, its loop.
+    #[inline]
+    fn attempt<R>(&self, mode: Mode, mut f: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+        self.pd.prepare(mode)?;
+        loop {
+            match f() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(mode)?,
+                result => return result,
+            }
+        }
+    }
+    // ANCHOR_END: attempt
+
+    /// Reads what is there, up to the buffer's length; 0 is the end. Go's `FD.Read`.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        let _user = self.enter()?;
+        let _turn = lock(&self.reading)?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.attempt(Mode::Read, || try_read(self.fd, bytes))
+    }
+
+    /// Writes as much as there is room for, at least something. Go's `FD.Write`, one round.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let _user = self.enter()?;
+        let _turn = lock(&self.writing)?;
+        self.attempt(Mode::Write, || try_write(self.fd, bytes))
+    }
+
+    /// Writes everything; what others write comes before or behind. Go's `FD.Write`.
+    pub(crate) fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let _user = self.enter()?;
+        let _turn = lock(&self.writing)?;
+        while !bytes.is_empty() {
+            let n = self.attempt(Mode::Write, || try_write(self.fd, bytes))?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    /// Takes a connection. Go's `FD.Accept`.
+    pub(crate) fn accept(
+        &self,
+        mut f: impl FnMut(RawFd) -> io::Result<OwnedFd>,
+    ) -> io::Result<OwnedFd> {
+        let _user = self.enter()?;
+        let _turn = lock(&self.reading)?;
+        loop {
+            match self.attempt(Mode::Read, || f(self.fd)) {
+                // It was gone before we took it: the next one.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits until the descriptor can be written: a connection is being made.
+    pub(crate) fn wait_for_connection(
+        &self,
+        mut f: impl FnMut(RawFd) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let _user = self.enter()?;
+        let _turn = lock(&self.writing)?;
+        self.pd.prepare(Mode::Write)?;
+        loop {
+            self.wait(Mode::Write)?;
+            match f(self.fd) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The kernel has said "not now".
+    fn wait(&self, mode: Mode) -> io::Result<()> {
+        if on_goroutine() {
+            self.pd.wait(mode)
+        } else {
+            self.wait_as_a_thread(mode)
+        }
+    }
+
+    /// Off a goroutine the thread waits, and looks now and then whether it still should.
+    #[cold]
+    fn wait_as_a_thread(&self, mode: Mode) -> io::Result<()> {
+        let wanted = match mode {
+            Mode::Read => READ,
+            Mode::Write => WRITE,
+        };
+        loop {
+            self.pd.check(mode)?;
+            if !wait_fd(self.fd, wanted, Some(THREAD_LOOKS_MS * 1_000_000)) {
+                continue;
+            }
+            let mut one = libc::pollfd {
+                fd: self.fd,
+                events: wanted,
+                revents: 0,
+            };
+            // SAFETY: one entry, ours.
+            if unsafe { libc::poll(&mut one, 1, THREAD_LOOKS_MS as i32) } > 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // Closed already is fine.
+        let _ = self.close();
+    }
+}
+
+impl AsRawFd for Fd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
+    }
+}
+
+impl AsFd for Fd {
+    /// # Panics
+    /// If it is closed.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        assert!(
+            self.users.load(Acquire) & CLOSED == 0,
+            "use of a closed descriptor"
+        );
+        // SAFETY: it is open, and stays so as long as nobody calls `close` meanwhile; as with
+        // `File` of the standard library, who closes what another one uses gets an error.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+}
+
+/// The goroutine's turn. Off a goroutine nobody can queue.
+#[inline]
+fn lock(turn: &Mutex<()>) -> io::Result<stage1_coop::MutexGuard<'_, ()>> {
+    if let Some(guard) = turn.try_lock() {
+        return Ok(guard);
+    }
+    if on_goroutine() {
+        return Ok(turn.lock());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "a goroutine is at this descriptor already, and a thread cannot queue behind it",
+    ))
+}
+
+fn try_read(fd: RawFd, bytes: &mut [u8]) -> io::Result<usize> {
+    let len = bytes.len();
+    // SAFETY: the buffer is borrowed for the call.
+    let call = || unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), len) };
+    if len > PLAIN_MAX {
+        return syscall(|| answer(call));
+    }
+    answer(call)
+}
+
+fn try_write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is borrowed for the call.
+    let call = || unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    if bytes.len() > PLAIN_MAX {
+        return syscall(|| answer(call));
+    }
+    answer(call)
+}
+
+/// Makes a call that answers with a number, again if a signal interrupted it. Never inlined:
+/// `errno` is the thread's, so a goroutine's own code must not come between the call and the
+/// look at it.
+#[inline(never)]
+pub(crate) fn answer(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        let n = call();
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
