@@ -9,8 +9,10 @@
 //! |---|---|---|
 //! | who looks although nobody called | `sysmon.rs` | `sysmon` |
 //! | time slices, Ps in long calls | `retake.rs` | `retake` |
+//! | another policy for slices | `slices.rs` | |
 //! | into a system call, and back | `syscall.rs`, `exitsyscall.rs` | `entersyscall`, `exitsyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
+//! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
 //! | the last idle thread sleeps for the timers | `poller.rs` | `findrunnable`, `wakeNetPoller` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
@@ -34,15 +36,18 @@ mod rows;
 pub mod rt;
 mod schedtrace;
 mod sleep;
+mod slices;
 mod syscall;
 mod sysmon;
 mod timers;
+mod wired;
 mod words;
 
 pub use calls::{Answer, libc_call, nanosleep};
 pub use sleep::{Ticker, after, sleep};
 pub use stage1_coop::*;
 pub use syscall::{syscall, syscall_block};
+pub use wired::syscall_wired;
 
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
@@ -54,6 +59,7 @@ pub const STAGE: Stage = Stage {
     before_stopm: poller::before_stopm,   // sleep until the next timer
     m_idle: checkdead::m_idle,            // is anybody left who could do anything?
     handoffp: handoff::handoffp,          // a P that comes out of a system call
+    castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: sleep::WAIT_REASONS,
     godebug: schedtrace::godebug,
     more: &[&rows::ROWS], // and the rows of this stage's own
