@@ -3,9 +3,9 @@
 //! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
 //! `syscall.rs` tells who else may want the same P.
 
-use crate::kinds::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
+use crate::kinds::{GO_SYS_EXIT_BLOCKED, event, proc_steal};
 use crate::rows::rows;
-use crate::syscall::{OVER, Side};
+use crate::syscall::{OVER, Side, the_call_is_over};
 use crate::sysmon::wake_sysmon;
 use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick};
 use stage1_coop::rt::*;
@@ -25,17 +25,16 @@ pub fn exitsyscall() {
         };
         syscalltick(pp).bump();
         casgstatus::<GSYSCALL, GRUNNING>(gp);
-        gp.throwsplit.store(false, Relaxed);
-        let guard = if gp.preempt.load(Relaxed) {
-            // Somebody asked meanwhile: the next check shall hear it.
-            STACK_PREEMPT
-        } else {
-            ordinary_guard(gp)
-        };
-        gp.stackguard0.store(guard, Relaxed);
-        event(&GO_SYS_EXIT);
-        return;
+        return the_call_is_over(gp);
     }
+    queue_up(mp, old);
+}
+// ANCHOR_END: exitsyscall
+
+/// There is no P: the goroutine waits for one as all others do. Returns on some M.
+#[cold]
+#[inline(never)]
+pub(crate) fn queue_up(mp: &'static M, old: Option<&'static P>) {
     wait_for_the_thief(mp, old);
     set_oldp(mp, None);
     event(&GO_SYS_EXIT_BLOCKED);
@@ -49,7 +48,6 @@ pub fn exitsyscall() {
     }
     getg().throwsplit.store(false, Relaxed);
 }
-// ANCHOR_END: exitsyscall
 
 fn exitsyscall_m(gp: &'static G) -> Next {
     (rows().exitsyscall_slow)(gp)
@@ -77,6 +75,12 @@ fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
         }
         return true;
     }
+    any_p(mp, old)
+}
+
+/// Takes any idle P, if the count says that there is one.
+#[inline]
+pub(crate) fn any_p(mp: &'static M, old: Option<&'static P>) -> bool {
     SCHED.npidle.load(Relaxed) != 0 && exitsyscall_pidle(mp, old)
 }
 

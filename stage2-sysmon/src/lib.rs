@@ -9,8 +9,10 @@
 //! |---|---|---|
 //! | who looks although nobody called | `sysmon.rs` | `sysmon` |
 //! | time slices, Ps in long calls | `retake.rs` | `retake` |
+//! | another policy for slices | `slices.rs` | |
 //! | into a system call, and back | `syscall.rs`, `exitsyscall.rs` | `entersyscall`, `exitsyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
+//! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
 //! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
 //! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
@@ -43,10 +45,12 @@ mod rows;
 pub mod rt;
 mod schedtrace;
 mod sleep;
+mod slices;
 mod sockaddr;
 mod syscall;
 mod sysmon;
 mod timers;
+mod wired;
 mod words;
 
 pub use calls::{Answer, File, libc_call, nanosleep};
@@ -55,6 +59,7 @@ pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use sleep::{Ticker, after, sleep};
 pub use stage1_coop::*;
 pub use syscall::{syscall, syscall_block};
+pub use wired::syscall_wired;
 
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
@@ -68,6 +73,7 @@ pub const STAGE: Stage = Stage {
     poll_break: netpoll::poll_break,      // and do not oversleep the end
     m_idle: checkdead::m_idle,            // is anybody left who could do anything?
     handoffp: handoff::handoffp,          // a P that comes out of a system call
+    castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: sleep::WAIT_REASONS,
     godebug: schedtrace::godebug,
     more: &[&rows::ROWS], // and the rows of this stage's own

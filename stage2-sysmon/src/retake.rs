@@ -9,6 +9,7 @@
 use crate::checkdead::incidlelocked;
 use crate::handoff;
 use crate::rows::rows;
+use crate::wired;
 use crate::words::{others, syscalltick};
 use stage1_coop::rt::*;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -19,7 +20,8 @@ pub const FORCE_PREEMPT_NS: u64 = 10_000_000;
 /// Nanoseconds after which a P is taken out of a system call even if nobody needs it.
 pub const SYSCALL_NS: u64 = 10_000_000;
 
-/// What sysmon saw of a P when it looked last. Only sysmon writes it. Go's `sysmontick`.
+/// What sysmon saw of a P when it looked last. Only sysmon writes it (with the policy of
+/// `slices.rs` the P's owner, too). Go's `sysmontick`.
 pub struct Sysmontick {
     /// `p.schedtick` then.
     pub schedtick: Word,
@@ -52,6 +54,8 @@ pub fn retake(now: u64) -> u32 {
     for pp in allp() {
         let seen = &others(pp).sysmontick;
         let status = pp.status.load(Acquire);
+        // In a call of the newer form, in which the P keeps its M.
+        let wired = status == PRUNNING && wired::in_call(pp);
         let mut slice_is_over = false;
         if status == PRUNNING || status == PSYSCALL {
             let tick = pp.schedtick.load(Relaxed) as usize;
@@ -60,17 +64,19 @@ pub fn retake(now: u64) -> u32 {
                 seen.schedwhen.store(now, Relaxed);
             } else if seen.schedwhen.load(Relaxed) + FORCE_PREEMPT_NS <= now {
                 // Nobody hears it in a system call: the P has no M to ask then.
-                preemptone(pp);
+                if !wired {
+                    preemptone(pp);
+                }
                 slice_is_over = true;
             }
         }
-        if status == PSYSCALL {
+        if status == PSYSCALL || wired {
             let tick = syscalltick(pp).get();
             if !slice_is_over && seen.syscalltick.get() != tick {
                 // Another call than last time. Give it a whole round.
                 seen.syscalltick.set(tick);
                 seen.syscallwhen.store(now, Relaxed);
-            } else if (rows().retake_syscall)(pp, now) && take(pp) {
+            } else if (rows().retake_syscall)(pp, now) && take(pp, wired) {
                 taken += 1;
             }
         }
@@ -94,15 +100,18 @@ pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
 ///
 /// This is one side of the race for `p.status`; `syscall.rs` tells the whole story. The
 /// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
-fn take(pp: &'static P) -> bool {
+fn take(pp: &'static P, wired: bool) -> bool {
     // Sysmon counts as nobody. If it takes the only P, the goroutine comes back at this
     // moment, queues, and its M sees everybody asleep, then that would look like the end.
     // So count one sleeper less while the P is on its way.
     incidlelocked(-1);
-    let won = pp
-        .status
-        .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
-        .is_ok();
+    let won = if wired {
+        wired::take_out(pp)
+    } else {
+        pp.status
+            .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
+            .is_ok()
+    };
     if won {
         handoff::taken_from_call(pp);
     }

@@ -16,6 +16,7 @@ pub use crate::retake::{FORCE_PREEMPT_NS, SYSCALL_NS, Sysmontick, retake, retake
 pub use crate::rows::{ROWS, Rows, rows};
 pub use crate::schedtrace::SCHEDTRACE;
 pub use crate::sleep::{SLEEP, WAIT_REASONS};
+pub use crate::slices::{P_ATTENTION_SLICES, SLICE_ENDS};
 pub use crate::syscall::{Side, reentersyscall, reentersyscallblock, syscall_slow};
 pub use crate::sysmon::{
     ATTENTION_SYSMON, DEEP_SLEEP, DELAY_MAX, DELAY_MIN, IDLE_ROUNDS, main_start, schedule_slow,
@@ -24,5 +25,6 @@ pub use crate::sysmon::{
 pub use crate::timers::{
     NEVER, P_ATTENTION_TIMERS, Timers, checktimers, first_of, p_slow, stealwork, time_sleep_until,
 };
+pub use crate::wired::{exitsyscall_wired, reentersyscall_wired};
 pub use crate::words::{POthers, m_syscalltick, oldp, others, syscalltick};
 pub use stage1_coop::rt::*;

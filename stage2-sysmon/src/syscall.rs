@@ -36,7 +36,7 @@
 //! Go 1.15 pays at each call: its store is an exchange.
 
 use crate::exitsyscall::exitsyscall;
-use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, event};
+use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
 use crate::rows::rows;
 use crate::words::{m_syscalltick, set_oldp, syscalltick};
 use stage1_coop::rt::*;
@@ -89,7 +89,7 @@ impl Drop for Back {
 /// Where the goroutine stands, for a dump while it is in the call: the caller's frame, which
 /// lives until the call is over.
 #[inline(always)]
-fn here() -> (usize, usize, usize) {
+pub(crate) fn here() -> (usize, usize, usize) {
     let (pc, sp, bp): (usize, usize, usize);
     // SAFETY: reads three registers.
     unsafe {
@@ -104,16 +104,35 @@ fn here() -> (usize, usize, usize) {
     (pc, sp, bp)
 }
 
-/// Both ways begin like this. Until it is back the goroutine must not come to a guard check:
+/// All ways begin like this. Until it is back the goroutine must not come to a guard check:
 /// a check may yield, and there is no P to yield. So each one fails from here on, and finds
 /// `throwsplit`.
 #[inline(always)]
-fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
+pub(crate) fn no_checks(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     gp.stackguard0.store(STACK_PREEMPT, Relaxed);
     gp.throwsplit.store(true, Relaxed);
     gp.sched.pc.set(pc);
     gp.sched.sp.set(sp);
     gp.sched.bp.set(bp);
+}
+
+/// And they end like this, when there is a P again.
+#[inline(always)]
+pub(crate) fn the_call_is_over(gp: &'static G) {
+    gp.throwsplit.store(false, Relaxed);
+    let guard = if gp.preempt.load(Relaxed) {
+        // Somebody asked meanwhile: the next check shall hear it.
+        STACK_PREEMPT
+    } else {
+        ordinary_guard(gp)
+    };
+    gp.stackguard0.store(guard, Relaxed);
+    event(&GO_SYS_EXIT);
+}
+
+#[inline(always)]
+fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
+    no_checks(gp, pc, sp, bp);
     casgstatus::<GRUNNING, GSYSCALL>(gp);
     event(&GO_SYS_CALL);
 }

@@ -130,31 +130,78 @@ pub fn checktimers(pp: &'static P) -> bool {
     if first > now {
         return false;
     }
-    let mut ran = false;
-    while let Some((when, fire)) = with(pp, |heap| heap.pop_due(now)) {
-        run_one_timer(pp, now, when, fire);
-        ran = true;
+    let mut ready = 0;
+    while run_due(pp, now, &mut ready) {}
+    if ready > 0 {
+        wake_for_the_rest();
     }
-    ran
+    true
 }
 // ANCHOR_END: checktimers
 
-/// Does what the timer is for, without the lock. Go's `runOneTimer`.
-fn run_one_timer(pp: &'static P, now: u64, when: u64, fire: Fire) {
-    match fire {
-        Fire::Ready(gp) => goready(gp),
-        Fire::Deadline(pd, mode, seq) => pd.timer_fired(mode, seq, now),
-        Fire::Tick(tick) => {
-            // The next multiple that is not over yet: whoever was late does not catch up.
-            if let Some(missed) = (now - when).checked_div(tick.period) {
-                let further = tick.period.saturating_mul(missed + 1);
-                let next = when.saturating_add(further).min(NEVER - 1);
-                with(pp, |heap| heap.push(next, Fire::Tick(tick.clone())));
+/// Timers that are taken out of a heap under one lock.
+const BATCH: usize = 32;
+
+/// Runs timers that are due, up to a batch; returns whether there may be more, and counts the
+/// goroutines that it makes ready. What timers are for is done without the lock. Go's
+/// `runtimer`.
+fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
+    let mut due: [Option<(u64, Fire)>; BATCH] = [const { None }; BATCH];
+    let n = with(pp, |heap| {
+        let mut n = 0;
+        while n < BATCH
+            && let Some(timer) = heap.pop_due(now)
+        {
+            due[n] = Some(timer);
+            n += 1;
+        }
+        n
+    });
+    for (when, fire) in due.into_iter().map_while(|timer| timer) {
+        match fire {
+            Fire::Ready(gp) => {
+                make_ready(gp, *ready == 0);
+                *ready += 1;
             }
-            // A full channel has a tick that nobody has taken yet; one is enough.
-            let _ = tick.c.try_send(());
+            Fire::Deadline(pd, mode, seq) => pd.timer_fired(mode, seq, now),
+            Fire::Tick(tick) => run_tick(pp, now, when, tick),
         }
     }
+    n == BATCH
+}
+
+/// Puts a goroutine whose time has come into the caller's queue. The first of a look goes
+/// before all others, as in Go, where each one does, so that the last comes first. Here those
+/// that are due at the same look run in the order of their times.
+fn make_ready(gp: &'static G, first: bool) {
+    let Some(own) = getm().p.get() else {
+        throw("checkTimers: no p");
+    };
+    go_unblock(gp);
+    casgstatus::<GWAITING, GRUNNABLE>(gp);
+    runqput(own, gp, first);
+}
+
+/// Who ran timers is about to choose a goroutine. If there is more than one, another M may
+/// help. Go wakes one in any case, which then often finds nothing; where two threads share a
+/// CPU the one with the timers waits for it, up to a few milliseconds.
+fn wake_for_the_rest() {
+    let queued = getm().p.get().map_or(0, |pp| pp.runq.len());
+    if queued > 0 || SCHED.runqsize.load(Relaxed) > 0 {
+        wakep();
+    }
+}
+
+/// A tick is due. Go's `sendTime`, and the part of `runOneTimer` for timers that repeat.
+fn run_tick(pp: &'static P, now: u64, when: u64, tick: Arc<Tick>) {
+    // The next multiple that is not over yet: whoever was late does not catch up.
+    if let Some(missed) = (now - when).checked_div(tick.period) {
+        let further = tick.period.saturating_mul(missed + 1);
+        let next = when.saturating_add(further).min(NEVER - 1);
+        with(pp, |heap| heap.push(next, Fire::Tick(tick.clone())));
+    }
+    // A full channel has a tick that nobody has taken yet; one is enough.
+    let _ = tick.c.try_send(());
 }
 
 /// The row `p_slow` of this stage: a P that has timers asks for those that are due, before

@@ -15,6 +15,7 @@ const P_OTHERS: usize = 1;
 // Of an M.
 const M_OLDP: usize = 0;
 const M_SYSCALLTICK: usize = 1;
+const M_WIRED: usize = 2;
 
 /// What a P has beside its words. Never freed, as the P itself.
 #[derive(Default)]
@@ -74,4 +75,11 @@ pub(crate) fn set_oldp(mp: &M, pp: Option<&'static P>) {
 #[inline]
 pub fn m_syscalltick(mp: &M) -> &Word {
     &mp.ext[M_SYSCALLTICK]
+}
+
+/// Whether the M is in a system call of the newer form, in which it keeps its P. *owner*,
+/// its own thread; a thief reads it while the goroutine's state has the bit `GSCAN`.
+#[inline]
+pub(crate) fn wired(mp: &M) -> &Word {
+    &mp.ext[M_WIRED]
 }

@@ -11,6 +11,45 @@ pub fn now() -> u64 {
     BASE.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
+/// Uses the processor for so many nanoseconds, without a check.
+pub fn spin(ns: u64) {
+    let began = now();
+    while now() - began < ns {
+        std::hint::spin_loop();
+    }
+}
+
+/// Splitmix64: the numbers that the Go programs draw, too.
+pub struct Rng(u64);
+
+impl Rng {
+    /// Numbers for this seed.
+    pub const fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// How often the threads of this process slept so far and were woken, all together.
+pub fn wakeups() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task");
+    let of = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    tasks.map_or(0, |all| all.flatten().filter_map(of).sum())
+}
+
 /// Number of Ps that the run asks for: `BENCH_PROCS`, or `GOMAXPROCS`, or 1.
 pub fn procs() -> usize {
     ["BENCH_PROCS", "GOMAXPROCS"]

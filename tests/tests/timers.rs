@@ -21,8 +21,45 @@ fn step() {
     spin(1_000);
 }
 
-/// In which order is the snapshot's to say (`sleepers`): here the machine may stand still for
-/// a while, and then many are due at once.
+/// All are due when the only P asks: the earliest comes first, whatever the machine did.
+#[test]
+fn who_is_due_at_the_same_look_wakes_in_order() {
+    for n in [5, 100] {
+        // Not in time if the machine stood still while they lay down.
+        let order = (0..100).find_map(|_| on(1, move || wake_order(n)));
+        let order = order.expect("in time once");
+        assert_eq!(order, (0..n).collect::<Vec<u32>>());
+    }
+}
+
+/// The order in which `n` goroutines wake whose times have all come when the P looks; `None`
+/// if they had come before the last one slept.
+fn wake_order(n: u32) -> Option<Vec<u32>> {
+    let (woken, slept) = (Chan::new(n as usize), Arc::new(AtomicUsize::new(0)));
+    let begin = Instant::now();
+    // In an order of their own: 7 has no divisor in common with 5 and 100.
+    for i in (0..n).map(|i| i * 7 % n) {
+        let (woken, slept) = (woken.clone(), slept.clone());
+        go("sleeper", move || {
+            slept.fetch_add(1, SeqCst);
+            sleep(((20 + i) * MS).saturating_sub(begin.elapsed()));
+            woken.send(i);
+        });
+    }
+    while slept.load(SeqCst) < n as usize {
+        gosched();
+    }
+    if begin.elapsed() >= 20 * MS {
+        return None;
+    }
+    while begin.elapsed() < (20 + n) * MS {
+        spin(10_000);
+    }
+    Some((0..n).filter_map(|_| woken.recv()).collect())
+}
+
+/// In which order is the test's above and the snapshot's (`sleepers`) to say: here some are
+/// due at one look and some at the next, as the machine likes.
 #[test]
 fn nobody_wakes_too_early_and_nobody_is_forgotten() {
     for procs in [1, 3] {

@@ -38,7 +38,7 @@ struct Count {
 
 /// The rows' own numbers are far too big. Goroutines are made in the first round and used
 /// again in the others, so every run has rounds enough for that.
-const COUNTS: [Count; 8] = [
+const COUNTS: [Count; 10] = [
     Count {
         program: "yield",
         bench: "yield",
@@ -101,6 +101,21 @@ const COUNTS: [Count; 8] = [
         // One round down to fib(2): 33 forks, and 54.
         scales: ["1,9,2,2", "1,10,2,2"],
         operations: 54 - 33,
+    },
+    Count {
+        program: "syscall",
+        bench: "syscall_pair",
+        metric: "own_cost",
+        // Two rounds of so many calls by each protocol; then the hand-offs, as few as can be.
+        scales: ["2,250,250,2,2", "2,500,250,2,2"],
+        operations: 2 * 250,
+    },
+    Count {
+        program: "syscall",
+        bench: "syscall_pair_wired",
+        metric: "own_cost",
+        scales: ["2,250,250,2,2", "2,250,500,2,2"],
+        operations: 2 * 250,
     },
 ];
 

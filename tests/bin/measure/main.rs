@@ -32,7 +32,7 @@ use table::Table;
 #[derive(Parser)]
 #[command(name = "measure")]
 struct Args {
-    /// Only these rows: yield, spawn, chanping, prologue, many, steal
+    /// Only these rows: yield, spawn, chanping, prologue, many, steal, syscall, timers, latency
     #[arg(long, value_delimiter = ',', value_parser = rows::program)]
     rows: Vec<&'static str>,
     /// How often each row is measured
@@ -108,7 +108,8 @@ fn run(args: &Args) -> Result<ExitCode> {
     };
     let ours = programs::build_ours(&names)?;
     let go = env.map(|env| programs::build_go(&names, env)).transpose()?;
-    measure(args, &chosen, &ours, go.as_ref(), &out)
+    let c = programs::build_c(&names)?;
+    measure(args, &chosen, &ours, go.as_ref(), c.as_deref(), &out)
 }
 
 fn measure(
@@ -116,11 +117,13 @@ fn measure(
     rows: &[Row],
     ours: &Programs,
     go: Option<&Programs>,
+    c: Option<&Path>,
     out: &Path,
 ) -> Result<ExitCode> {
     let conditions = Conditions {
         patience: Duration::from_secs(args.patience.into()),
         cpus: probe::two_cpus(),
+        c: c.map(Path::to_owned),
     };
     let machine = Machine::look(go.and_then(|p| p.version.as_deref()));
     let locked = locked::recall(ours, out);

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ impl fmt::Display for Side {
 pub struct Conditions {
     /// How long to wait for quiet.
     pub patience: Duration,
+    /// The program in C that both programs of a row may name beside their own figures.
+    pub c: Option<PathBuf>,
     /// The CPUs that two Ps will use.
     pub cpus: Option<[usize; 2]>,
 }
@@ -246,7 +248,7 @@ fn judged(row: Row, side: Side, program: &Path, conditions: &Conditions) -> Run 
     let first = probe::step_ns();
     let snapshot = Snapshot::take();
     let began = Instant::now();
-    let result = run_program(program, row.procs);
+    let result = run_program(program, row.procs, conditions.c.as_deref());
     let seconds = began.elapsed().as_secs_f64();
     let others = snapshot.elapsed();
     let clock = [first, probe::step_ns()];
@@ -283,9 +285,10 @@ fn tolerable(others: Others) -> bool {
 }
 
 /// Runs a row's program in a clean environment and returns what it printed.
-fn run_program(program: &Path, procs: usize) -> Result<Vec<Line>> {
+fn run_program(program: &Path, procs: usize, c: Option<&Path>) -> Result<Vec<Line>> {
     let mut command = Command::new(program);
     clean(&mut command);
+    command.envs(c.map(|c| ("BENCH_C", c)));
     let mut child = command
         .env("BENCH_PROCS", procs.to_string())
         .env("GOMAXPROCS", procs.to_string())
@@ -439,7 +442,8 @@ pub mod tests {
 
     #[test]
     fn what_a_program_does_wrong_is_said() {
-        let error = |path: &str| format!("{:#}", run_program(Path::new(path), 1).unwrap_err());
+        let error =
+            |path: &str| format!("{:#}", run_program(Path::new(path), 1, None).unwrap_err());
         assert!(error("/no/such/program").contains("cannot be started"));
         assert!(error("/bin/false").contains("exit status: 1"));
         assert!(error("/bin/true").contains("one line of JSON"));

@@ -188,6 +188,32 @@ pub fn build_go(names: &[&str], env: Vec<(String, String)>) -> Result<Programs> 
     })
 }
 
+/// Builds the program in C that stands beside a row, if there is one for any of these and a
+/// compiler. `CC` names another compiler than `cc`.
+pub fn build_c(names: &[&str]) -> Result<Option<PathBuf>> {
+    let source = ::tests::root().join("tests/c/echo.c");
+    if !names.contains(&"echo") {
+        return Ok(None);
+    }
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let dir = target_dir()?.join("c");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let program = dir.join("echo");
+    let built = Command::new(&compiler)
+        .args(["-O2", "-pthread", "-o"])
+        .args([&program, &source])
+        .stdout(Stdio::null())
+        .status();
+    match built {
+        Ok(status) if status.success() => Ok(Some(program)),
+        Ok(_) => bail!("{} does not build", source.display()),
+        Err(_) => {
+            eprintln!("measure: without the loop in C: there is no C compiler (cc, or CC)");
+            Ok(None)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! The table: a line for each metric, with the medians over the clean pairs.
 
 use crate::locked::Locked;
-use crate::pair::{Pair, Side};
-use crate::rows::target;
+use crate::pair::{Line, Pair, Side};
+use crate::rows::{Target, target, target_p99};
 use crate::stats::{Summary, short};
 use std::fmt;
 
@@ -16,11 +16,13 @@ enum Outcome {
     Measured(Figures),
 }
 
-/// Medians over the clean pairs: (p50, p99) of each side, and our p50 divided by Go's.
+/// Medians over the clean pairs: (p50, p99) of each side, and ours divided by Go's.
 struct Figures {
     ours: (Summary, Summary),
     go: Option<(Summary, Summary)>,
     ratio: Option<Summary>,
+    /// The same of the 99th percentiles.
+    ratio_p99: Option<Summary>,
 }
 
 /// A line of the table.
@@ -82,21 +84,40 @@ fn outcome<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone, bench: &str, name:
             Summary::of(lines().map(|l| l.p99))?,
         ))
     };
-    let ratios = clean().filter_map(|p| Some(find(p, Side::Ours)?.p50 / find(p, Side::Go)?.p50));
+    let ratio = |of: fn(&Line) -> f64| {
+        let both = |p| Some(of(find(p, Side::Ours)?) / of(find(p, Side::Go)?));
+        Summary::of(clean().filter_map(both).filter(|r| r.is_finite()))
+    };
     match side(Side::Ours) {
         Some(ours) => Outcome::Measured(Figures {
             ours,
             go: side(Side::Go),
-            ratio: Summary::of(ratios.filter(|r| r.is_finite())),
+            ratio: ratio(|l| l.p50),
+            ratio_p99: ratio(|l| l.p99),
         }),
         None if pairs.clone().any(Pair::failed) => Outcome::Failed,
         None => Outcome::Disturbed,
     }
 }
 
-const HEAD: [&str; 15] = [
-    "bench", "metric", "unit", "Ps", "ours p50", "± %", "p99", "Go p50", "± %", "p99", "ratio",
-    "± %", "target", "clean", "locked",
+const HEAD: [&str; 17] = [
+    "bench",
+    "metric",
+    "unit",
+    "Ps",
+    "ours p50",
+    "± %",
+    "p99",
+    "Go p50",
+    "± %",
+    "p99",
+    "ratio",
+    "± %",
+    "target",
+    "p99 ratio",
+    "target",
+    "clean",
+    "locked",
 ];
 
 impl fmt::Display for Table {
@@ -138,6 +159,13 @@ impl Metric {
             self.procs.to_string(),
         ];
         let wanted = target(&self.bench, &self.metric, self.procs);
+        let wanted_p99 = target_p99(&self.bench, &self.metric);
+        let verdict = |target: Option<Target>, ratio: Option<Summary>| match (target, ratio) {
+            (Some(t), Some(r)) if t.met(r.median) => format!("{t} met"),
+            (Some(t), Some(_)) => format!("{t} missed"),
+            (Some(t), None) => t.to_string(),
+            (None, _) => "-".to_owned(),
+        };
         let word = match &self.outcome {
             Outcome::Measured(_) => None,
             Outcome::Disturbed => Some("disturbed"),
@@ -147,18 +175,15 @@ impl Metric {
             cells.extend(side(Some(m.ours)));
             cells.extend(side(m.go));
             cells.extend([value(m.ratio), spread(m.ratio)]);
-            cells.push(match (wanted, m.ratio) {
-                (Some(t), Some(r)) if r.median <= t => format!("{t} met"),
-                (Some(t), Some(_)) => format!("{t} missed"),
-                (Some(t), None) => t.to_string(),
-                (None, _) => dash(),
-            });
+            cells.push(verdict(wanted, m.ratio));
+            cells.extend([value(m.ratio_p99), verdict(wanted_p99, m.ratio_p99)]);
             cells.push(format!("{} of {}", m.ours.0.n, self.tried));
         } else {
             let word = word.unwrap_or_default().to_owned();
             let (a, b, c) = (word.clone(), word.clone(), word);
             cells.extend([a, dash(), dash(), b, dash(), dash(), c, dash()]);
-            cells.push(wanted.map_or_else(dash, |t| t.to_string()));
+            cells.push(verdict(wanted, None));
+            cells.extend([dash(), verdict(wanted_p99, None)]);
             cells.push(format!("0 of {}", self.tried));
         }
         cells.push(self.locked.map_or_else(dash, |n| format!("{n:.2}")));
@@ -198,7 +223,7 @@ mod tests {
         // Ratios 0.4, 0.8, 0.3.
         let want = [
             "yield", METRIC, "ns", "1", "40.0", "25", "44.0", "100", "50", "120", "0.400", "125",
-            "0.45 met", "3 of 3", "-",
+            "0.45 met", "0.367", "-", "3 of 3", "-",
         ];
         assert_eq!(cells(&all), want);
     }
@@ -212,7 +237,10 @@ mod tests {
         ];
         let cells = cells(&all);
         assert_eq!(cells[4..6], ["40.0", "-"]);
-        assert_eq!(cells[10..14], ["0.400", "-", "0.45 met", "1 of 2"]);
+        assert_eq!(
+            cells[10..16],
+            ["0.400", "-", "0.45 met", "0.367", "-", "1 of 2"]
+        );
     }
 
     #[test]
@@ -228,9 +256,11 @@ mod tests {
             "disturbed",
             "-",
             "0.45",
+            "-",
+            "-",
             "0 of 1",
         ];
-        assert_eq!(cells(&all)[4..14], want);
+        assert_eq!(cells(&all)[4..16], want);
     }
 
     #[test]
@@ -248,13 +278,27 @@ mod tests {
     fn ours_alone_has_no_ratio() {
         let cells = cells(&[pair(ROW, METRIC, &BOTH[..1], None)]);
         assert_eq!(cells[4..8], ["40.0", "-", "44.0", "-"]);
-        assert_eq!(cells[10..14], ["-", "-", "0.45", "1 of 1"]);
+        assert_eq!(cells[10..16], ["-", "-", "0.45", "-", "-", "1 of 1"]);
     }
 
     #[test]
     fn a_missed_target_is_said() {
         let slow = [(Side::Ours, 46.0, 46.0), (Side::Go, 100.0, 100.0)];
         assert_eq!(cells(&[pair(ROW, METRIC, &slow, None)])[12], "0.45 missed");
+    }
+
+    #[test]
+    fn the_99th_percentile_has_a_target_of_its_own() {
+        let row = Row {
+            program: "syscall_hot",
+            ..ROW
+        };
+        let slow = [(Side::Ours, 50.0, 90.0), (Side::Go, 100.0, 100.0)];
+        let cells = cells(&[pair(row, "handoff", &slow, None)]);
+        assert_eq!(
+            cells[10..15],
+            ["0.500", "-", "0.6 met", "0.900", "0.6 missed"]
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
 //! is what `netpoll` tries.
-//! `note`, `wake` and `syscall` are models of a protocol that in the runtime is spread over several
+//! `note`, `wake`, `syscall` and `wired` are models of a protocol that in the runtime is
+//! spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
 #![cfg(loom)]
@@ -32,3 +33,5 @@ mod ring;
 mod syscall;
 #[cfg(test)]
 mod wake;
+#[cfg(test)]
+mod wired;

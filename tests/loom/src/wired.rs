@@ -1,0 +1,205 @@
+//! The race for the goroutine's state of stage 2's newer system calls: an M in a call, and a
+//! thief. Models `reentersyscall_wired`, `exitsyscall_wired`, `without_p` and `take_out` of
+//! `wired.rs`, with their orderings; and the older form's way out, which meets the same thief.
+//!
+//! What the P's owner alone may touch is a plain cell. `m.p` is an atomic, relaxed as in the
+//! runtime: here the thief writes another thread's word, and the bit orders that.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use loom::thread;
+
+const GRUNNING: u32 = 2;
+const GSYSCALL: u32 = 3;
+const GSCAN: u32 = 0x1000;
+
+/// One G on one M with one P.
+struct World {
+    atomicstatus: AtomicU32,
+    /// `m.p` and `p.m`: whether the two belong together.
+    wired: AtomicBool,
+    /// Whether the call is one of the newer form.
+    mark: AtomicU32,
+    /// Owners of the P so far: stands for all that the owner alone may change.
+    owned: UnsafeCell<u32>,
+}
+
+impl World {
+    fn new() -> Arc<World> {
+        Arc::new(World {
+            atomicstatus: AtomicU32::new(GRUNNING),
+            wired: AtomicBool::new(true),
+            mark: AtomicU32::new(0),
+            owned: UnsafeCell::new(0),
+        })
+    }
+
+    /// The caller is the owner: it works. Returns how many have before.
+    fn work(&self) -> u32 {
+        // SAFETY: the caller owns the P; loom checks it.
+        self.owned.with_mut(|n| unsafe {
+            *n += 1;
+            *n - 1
+        })
+    }
+
+    /// `casgstatus`, whose row waits for the bit.
+    fn cas(&self, old: u32, new: u32) {
+        while self
+            .atomicstatus
+            .compare_exchange(old, new, AcqRel, Acquire)
+            .is_err()
+        {
+            let is = self.atomicstatus.load(Acquire);
+            assert_eq!(is & !GSCAN, old, "another state");
+            thread::yield_now();
+        }
+    }
+
+    /// `reentersyscall_wired`.
+    fn enter(&self) {
+        self.mark.store(1, Relaxed);
+        self.cas(GRUNNING, GSYSCALL);
+    }
+
+    /// `exitsyscall_wired`: whether the P is still there.
+    fn exit(&self) -> bool {
+        while self
+            .atomicstatus
+            .compare_exchange(GSYSCALL, GRUNNING, Acquire, Relaxed)
+            .is_err()
+        {
+            thread::yield_now();
+        }
+        self.mark.store(0, Relaxed);
+        self.wired.load(Relaxed)
+    }
+
+    /// `take_out`.
+    fn take_out(&self) -> bool {
+        if self
+            .atomicstatus
+            .compare_exchange(GSYSCALL, GSYSCALL | GSCAN, AcqRel, Relaxed)
+            .is_err()
+        {
+            return false;
+        }
+        let ours = self.wired.load(Relaxed) && self.mark.load(Relaxed) != 0;
+        if ours {
+            self.wired.store(false, Relaxed);
+        }
+        self.atomicstatus.store(GSYSCALL, Release);
+        ours
+    }
+}
+
+#[test]
+fn the_p_stays_or_is_taken_and_both_sides_agree() {
+    loom::model(|| {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let won = world.take_out();
+                if won {
+                    assert_eq!(world.work(), 1);
+                }
+                won
+            })
+        };
+        world.work();
+        world.enter();
+        let kept = world.exit();
+        if kept {
+            assert_eq!(world.work(), 1);
+        }
+        assert_eq!(thief.join().unwrap(), !kept);
+    });
+}
+
+/// Two calls in a row: a thief that saw the first one may take the P out of the second, and
+/// never out of the work between them.
+#[test]
+fn nothing_is_taken_between_two_calls() {
+    loom::model(|| {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || {
+                if world.take_out() {
+                    world.work();
+                }
+            })
+        };
+        for _ in 0..2 {
+            world.work();
+            world.enter();
+            if !world.exit() {
+                break;
+            }
+        }
+        thief.join().unwrap();
+    });
+}
+
+/// In the older form the goroutine is in its call for a moment longer than its P is without
+/// an owner. A thief of the newer form who comes then goes away again.
+#[test]
+fn a_call_of_the_older_form_is_left_alone() {
+    loom::model(|| {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || world.take_out())
+        };
+        world.cas(GRUNNING, GSYSCALL);
+        world.work();
+        world.cas(GSYSCALL, GRUNNING);
+        world.work();
+        assert!(!thief.join().unwrap());
+    });
+}
+
+/// The model notices when a thief does not look at the mark.
+#[test]
+#[should_panic]
+fn without_the_mark_the_older_form_is_robbed() {
+    loom::model(|| {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || {
+                world.mark.store(1, Relaxed);
+                if world.take_out() {
+                    world.work();
+                }
+            })
+        };
+        world.cas(GRUNNING, GSYSCALL);
+        world.work();
+        world.cas(GSYSCALL, GRUNNING);
+        thief.join().unwrap();
+    });
+}
+
+/// And when entering is no release: then the thief may not see what the owner did.
+#[test]
+#[should_panic]
+fn without_the_release_the_thief_is_too_early() {
+    loom::model(|| {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || {
+                if world.take_out() {
+                    world.work();
+                }
+            })
+        };
+        world.mark.store(1, Relaxed);
+        world.work();
+        world.atomicstatus.store(GSYSCALL, Relaxed);
+        thief.join().unwrap();
+    });
+}
