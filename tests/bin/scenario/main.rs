@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod chan;
+mod diagnostics;
 mod last_words;
 mod rows;
 mod sysmon;
@@ -34,6 +35,7 @@ fn main() {
     let tables = [
         bad_input::ALL,
         chan::ALL,
+        diagnostics::ALL,
         last_words::ALL,
         rows::ALL,
         sysmon::ALL,
