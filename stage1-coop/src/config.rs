@@ -135,10 +135,10 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
         };
         match keys.iter().find(|k| k.name == name) {
             Some(key) => {
-                let n = value.parse().map_err(|_| {
+                let n: u32 = value.parse().map_err(|_| {
                     format!("GODEBUG={text}: `{name}` takes a number, not `{value}`")
                 })?;
-                key.value.store(n, Relaxed);
+                key.value.store(i64::from(n), Relaxed);
             }
             // Go's own keys may be set for real Go programs: say so, and go on.
             None => eprintln!("GODEBUG: `{name}` means nothing here and is ignored"),

@@ -9,13 +9,13 @@ use crate::os;
 use crate::runtime2::G;
 use crate::stack;
 use crate::trace;
+use safepoint_lockstep::say;
 use std::fmt::Write;
 
 /// A check found that the stack cannot grow any more. On `g0`, so everything may be used.
 pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
     crate::panics::begin_dying();
-    use std::io::Write;
-    let _ = write!(std::io::stderr(), "{}", overflow_text(gp, sp, limit));
+    say!("{}", overflow_text(gp, sp, limit).to_string().trim_end());
     if crate::config::traceback() > crate::config::Traceback::None {
         crate::dump::at_its_check(gp);
     }

@@ -24,6 +24,7 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     mp.g0.name.set("g0");
     setm(Some(mp));
     setg(&mp.g0);
+    mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
     let signal_stack = os::minit_signals();
     (stage().minit)(mp);
     Before { signal_stack }
@@ -33,6 +34,11 @@ pub(crate) fn minit(mp: &'static M) -> Before {
 pub(crate) fn unminit(mp: &'static M, before: Before) {
     (stage().unminit)(mp);
     os::unminit_signals(before.signal_stack);
+    {
+        // Who reads them holds this lock, and afterwards the thread may end.
+        let _sched = SCHED.lock();
+        mp.tls.store(std::ptr::null_mut(), Release);
+    }
     setm(None);
 }
 

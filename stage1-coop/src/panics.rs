@@ -38,6 +38,11 @@ pub fn dying() -> bool {
     DYING.load(SeqCst) != 0
 }
 
+/// Whether it is this M's thread that does so.
+pub fn dying_on(mp: &M) -> bool {
+    dying() && DYING.load(SeqCst) == mp.procid.load(Relaxed)
+}
+
 /// Makes every M stand still, as far as they can be made to: those that run goroutines stop
 /// at their next check. Go's `freezetheworld`.
 fn freezetheworld() {
@@ -80,6 +85,19 @@ pub fn throw_args(message: Arguments<'_>) -> ! {
             freezetheworld();
             (stage().throw_dump)();
         }
+    }
+    die()
+}
+
+/// Somebody outside wants to know where everybody is, and that it ends: `first`, all
+/// goroutines, and `last`. On an M's own stack, not on a goroutine's.
+pub fn die_with_all_goroutines(first: &str, last: &str) -> ! {
+    begin_dying();
+    say!("{first}");
+    if traceback() > Traceback::None {
+        freezetheworld();
+        (stage().throw_dump)();
+        say!("\n{last}");
     }
     die()
 }
@@ -154,9 +172,19 @@ pub(crate) fn out_of_memory(what: &str, error: nix::Error) -> ! {
 #[cold]
 pub(crate) fn thread_exhaustion(have: usize, error: &std::io::Error) -> ! {
     begin_dying();
-    say!(
-        "runtime: failed to create new OS thread (have {have} already; {error}); raise the limit on processes (ulimit -u)"
-    );
+    let errno = error.raw_os_error().unwrap_or(0);
+    say!("runtime: failed to create new OS thread (have {have} already; errno={errno})");
+    if errno == libc::EAGAIN {
+        say!("runtime: may need to increase max user processes (ulimit -u)");
+    }
     say!("fatal error: newosproc");
     die()
+}
+
+/// More threads than the run may have: probably each waits in a call that never returns.
+/// Go's `checkmcount`.
+#[cold]
+pub(crate) fn too_many_threads(limit: i32) -> ! {
+    say!("runtime: program exceeds {limit}-thread limit");
+    throw("thread exhaustion")
 }

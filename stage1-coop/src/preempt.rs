@@ -82,6 +82,11 @@ pub fn preemptall() -> bool {
     asked
 }
 
+/// How many requests there were in this run.
+pub(crate) fn requests() -> u32 {
+    FLOW.load(Relaxed)
+}
+
 /// Forgets the numbers of requests: a new run begins.
 pub(crate) fn reset() {
     FLOW.store(0, Relaxed);

@@ -8,7 +8,7 @@
 //! goroutine wakes one thread and not all.
 
 use crate::os;
-use crate::panics::{thread_exhaustion, throw};
+use crate::panics::{thread_exhaustion, throw, too_many_threads};
 use crate::runtime2::*;
 use crate::trace;
 use std::sync::atomic::{Ordering::*, fence};
@@ -131,6 +131,11 @@ pub fn startm(pp: Option<&'static P>, spinning: bool) {
 pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -> &'static M {
     let mp: &'static M = {
         let mut sched = SCHED.lock();
+        if sched.mcount() >= sched.maxmcount {
+            let limit = sched.maxmcount;
+            drop(sched);
+            too_many_threads(limit);
+        }
         let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
         sched.mnext += 1;
         sched.nmsys += i32::from(mstartfn.is_some());

@@ -9,7 +9,8 @@
 //! the crate's root.
 
 pub use crate::arch::{
-    McallFn, getg, getm, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine, systemstack,
+    McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine,
+    systemstack,
 };
 pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
 pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
@@ -18,10 +19,10 @@ pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 pub use crate::lockosthread::stoplockedm;
 pub use crate::newstack::newstack;
 pub use crate::os::{
-    Lock, LockGuard, Note, READ, WRITE, nanotime, osyield, outside_world, procyield, usleep,
-    wait_fd,
+    Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, nanotime, osyield,
+    outside_world, procyield, usleep, wait_fd,
 };
-pub use crate::panics::{dying, throw, throw_args, throw_dump};
+pub use crate::panics::{die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump};
 pub use crate::park::{
     gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, ready, runqput,
 };
@@ -45,3 +46,4 @@ pub use crate::trace::{
     Event, KINDS, Kind, WaitReason, emit, go_unblock, legend, on, slice_begins,
 };
 pub use crate::word::{Link, Text, Word};
+pub use safepoint_lockstep::{enabled as in_lockstep, said, say_line};

@@ -20,7 +20,7 @@ use crate::third_party::ThirdParty;
 use crate::word::Link;
 use crate::{arch, casgstatus, os, panics, preempt, stack, steal, trace};
 use nix::sys::signal::SigSet;
-use safepoint_lockstep as lab;
+use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::*;
 
@@ -51,6 +51,7 @@ static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
 pub struct Runtime {
     stage: &'static Stage,
     procs: Option<usize>,
+    max_threads: i32,
     third_party: Option<fn(&mut ThirdParty)>,
 }
 
@@ -60,6 +61,7 @@ impl Runtime {
         Runtime {
             stage,
             procs: None,
+            max_threads: MAX_THREADS,
             third_party: None,
         }
     }
@@ -79,6 +81,18 @@ impl Runtime {
         self
     }
 
+    /// How many threads the run may have, 10,000 without this. One more ends the process
+    /// with `fatal error: thread exhaustion`: a program whose threads all wait in calls
+    /// should not take the machine with it. Go's `debug.SetMaxThreads`.
+    ///
+    /// # Panics
+    /// If `n` is 0, or no `i32`.
+    pub fn max_threads(mut self, n: usize) -> Runtime {
+        self.max_threads = i32::try_from(n).unwrap_or(0);
+        assert!(self.max_threads > 0, "max_threads takes 1 to {}", i32::MAX);
+        self
+    }
+
     /// Runs `f` on a thread that has no P, beside the goroutines: somebody has to raise the
     /// flag. With it, Ctrl-C raises the flag too.
     pub fn third_party(mut self, f: fn(&mut ThirdParty)) -> Runtime {
@@ -90,8 +104,9 @@ impl Runtime {
     /// M0 meanwhile.
     ///
     /// A second `run` of the process waits for the first. If an M cannot be made to leave
-    /// within a second (its goroutine is in a loop that nobody can stop), one line says so
-    /// and the process ends with status 0, as a Go program would.
+    /// within a second (its goroutine is in a loop that nobody can stop, or in a call that
+    /// does not return), one line says so and the process ends with status 0, as a Go program
+    /// would.
     ///
     /// Bad values in the environment (see the README's list of switches) end the process
     /// with one line and status 2.
@@ -115,6 +130,10 @@ impl Runtime {
     ///
     /// It may use `std` freely between such points: print, allocate, format, panic, spawn
     /// threads. It may call anything that blocks; that keeps a P busy.
+    ///
+    /// While a run lasts, SIGSEGV, SIGBUS and (with a third party) SIGINT are the runtime's;
+    /// a handler that the program installs for one of them meanwhile is lost at the end, when
+    /// what was there before is put back.
     ///
     /// What a run leaves behind belongs to it: a channel, mutex or wait group on which
     /// goroutines of an earlier run still wait must not be used in a later one.
@@ -229,6 +248,7 @@ impl Runtime {
         sched.runqhead = None;
         sched.runqtail = None;
         sched.mnext = 1;
+        sched.maxmcount = self.max_threads;
         let mp: &'static M = Box::leak(Box::new(M::new(0)));
         mcommoninit(mp);
         mp
@@ -342,15 +362,19 @@ fn abandon_process(mp: &'static M) -> ! {
     for m in allm().filter(|m| !std::ptr::eq(*m, mp)) {
         if let Some(gp) = m.curg.load(Acquire) {
             named = true;
-            eprintln!(
-                "runtime: main has returned, but goroutine {} ({}) never comes to a check; the process ends with it",
+            let what = match gp.atomicstatus.load(Relaxed) & !GSCAN {
+                GSYSCALL => "is in a system call that does not return",
+                _ => "never comes to a check",
+            };
+            say!(
+                "runtime: main has returned, but goroutine {} ({}) {what}; the process ends with it",
                 gp.goid.get(),
                 gp.name.get()
             );
         }
     }
     if !named {
-        eprintln!(
+        say!(
             "runtime: main has returned, but a thread without a processor has not; the process ends with it"
         );
     }

@@ -13,6 +13,7 @@
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *anybody*: with the ordering that the field's comment names.
 
+use crate::arch::Tls;
 use crate::os::{Lock, LockGuard, Note};
 use crate::runq::Runq;
 use crate::stage::Stage;
@@ -273,6 +274,11 @@ pub struct M {
     pub fastrand: AtomicU64,
     /// The kernel's number of the thread. Written once, by its thread.
     pub procid: AtomicI32,
+    /// Sleeps on a note. *owner*; others read it for a glance.
+    pub blocked: AtomicBool,
+    /// The thread's own words, null while there is no thread. *owner*, which takes it away
+    /// under `sched.lock`: who holds that may look.
+    pub tls: AtomicPtr<Tls>,
     /// Its events.
     pub trace: Buffer,
     /// What it does instead of scheduling, taken by the thread when it starts.
@@ -320,7 +326,25 @@ pub struct P {
     pub ext: [Word; EXT_WORDS],
 }
 
+impl SchedInner {
+    /// How many Ms there are. Go's `mcount`.
+    pub fn mcount(&self) -> i32 {
+        self.mnext as i32 - self.nmfreed
+    }
+}
+
 impl M {
+    /// `m.locks` and `m.mallocing`, which are words of its thread; zeros if it has none any
+    /// more. The lock keeps the thread from ending meanwhile.
+    pub fn locks_and_mallocing(&self, _sched: &SchedInner) -> (i32, i32) {
+        // SAFETY: null, or the words of a thread that takes the address away under
+        // `sched.lock` before it ends; the caller holds it.
+        let words = unsafe { self.tls.load(Acquire).as_ref() };
+        words.map_or((0, 0), |words| {
+            (words.locks.load(Relaxed), words.mallocing.load(Relaxed))
+        })
+    }
+
     pub(crate) fn new(id: usize) -> M {
         M {
             g0: G::new(),
@@ -341,6 +365,8 @@ impl M {
             waitlock: AtomicPtr::new(std::ptr::null_mut()),
             fastrand: AtomicU64::new(1),
             procid: AtomicI32::new(0),
+            blocked: AtomicBool::new(false),
+            tls: AtomicPtr::new(std::ptr::null_mut()),
             trace: Buffer::new(),
             mstartfn: Mutex::new(None),
             thread: Mutex::new(None),
@@ -407,6 +433,9 @@ pub struct Sched {
 // SAFETY: `inner` is only reached through `Sched::lock`.
 unsafe impl Sync for Sched {}
 
+/// Threads that a run may have unless it says otherwise: Go's number.
+pub const MAX_THREADS: i32 = 10_000;
+
 /// The part of [`Sched`] that its lock protects.
 pub struct SchedInner {
     /// Idle Ms, last in first out.
@@ -422,6 +451,8 @@ pub struct SchedInner {
     pub nmfreed: i32,
     /// Ms made so far; the number of the next.
     pub mnext: usize,
+    /// Ms that there may be at once.
+    pub maxmcount: i32,
     /// Idle Ps, last in first out.
     pub pidle: Option<&'static P>,
     /// First and last of the global queue.
@@ -442,6 +473,7 @@ pub static SCHED: Sched = Sched {
         nmsys: 0,
         nmfreed: 0,
         mnext: 0,
+        maxmcount: MAX_THREADS,
         pidle: None,
         runqhead: None,
         runqtail: None,

@@ -4,7 +4,7 @@
 
 use crate::arch::getm;
 use crate::os;
-use crate::preempt::{preemptall, preemptone};
+use crate::preempt::{preemptall, preemptone, requests};
 use crate::runtime2::*;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
@@ -14,7 +14,6 @@ pub struct ThirdParty {
     mp: &'static M,
     began: u64,
     heard_ctrl_c: u32,
-    asked: u32,
 }
 
 impl ThirdParty {
@@ -26,7 +25,6 @@ impl ThirdParty {
             mp,
             began: os::nanotime(),
             heard_ctrl_c: 0,
-            asked: 0,
         };
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&mut me)));
         os::unwatch_ctrl_c();
@@ -71,7 +69,6 @@ impl ThirdParty {
                     .is_some_and(|m| m.curg.load(Acquire).is_some())
             })
             .count();
-        self.asked += busy as u32;
         preemptall();
         busy
     }
@@ -82,14 +79,12 @@ impl ThirdParty {
     /// # Panics
     /// If there is no such P.
     pub fn raise_the_flag_on(&mut self, p: usize) -> bool {
-        let asked = preemptone(&allp()[p]);
-        self.asked += u32::from(asked);
-        asked
+        preemptone(&allp()[p])
     }
 
-    /// How often somebody was asked to yield, from here.
+    /// How often somebody was asked to yield in this run, from here or by anybody else.
     pub fn asked(&self) -> u32 {
-        self.asked
+        requests()
     }
 
     /// Time since the third party sat down.

@@ -5,7 +5,8 @@
 //! Nobody polls for this. An M that goes to sleep, or ends, asks whether it was the last
 //! one; those are all the moments at which the answer can change. An M in a system call
 //! counts as awake, because the call may return. A thread that the runtime does not know
-//! does not count: a goroutine that waits for one must wait in a system call.
+//! does not count: a goroutine that waits for one must wait in a system call (the crate's
+//! head shows how).
 
 use crate::syscall::OVER;
 use crate::timers::{NEVER, time_sleep_until};

@@ -27,6 +27,16 @@ impl<T> Heap<T> {
         self.0.first().map(|&(when, _)| when)
     }
 
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds an entry.
     pub fn push(&mut self, when: u64, value: T) {
         self.0.push((when, value));

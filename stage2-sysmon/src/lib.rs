@@ -21,9 +21,57 @@
 //! | pipes, sockets, files | `pipe.rs`, `net.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
 //! | a glance at the scheduler | `schedtrace.rs` | `schedtrace` |
+//! | Ctrl-\\: where is everybody? | `sigquit.rs` | `sighandler` |
 //! | the rows that this stage adds | `rows.rs` | |
 //! | its words in a G, M and P | `words.rs` | `runtime2.go` |
 //! | its events | `kinds.rs` | `trace.go` |
+//!
+//! # What this stage adds to the contract of `Runtime::run`
+//!
+//! What [`Runtime::run`] asks of goroutines holds as it stands. Beside that:
+//!
+//! * **In [`syscall`] there is no scheduler.** The goroutine has no P there. To start a
+//!   goroutine, to yield, to wait for anything of this crate, to make another such call or to
+//!   call a `#[gofunc]` ends the process with `fatal error` (`newproc: no p`, a state that is
+//!   `syscall` and not `running`, or `stack split at bad time`), since nobody could say who
+//!   runs next, and where. A frame of the call is a thread's, so a guard of std's may live
+//!   in it: the goroutine cannot change threads before it is back.
+//! * **Who waits for a thread that the runtime does not know waits in [`syscall`].** In a
+//!   channel he counts as asleep, and the stranger who would send does not count at all: when
+//!   all others sleep too, the process ends with `all goroutines are asleep - deadlock!`,
+//!   although help was near. And a plain blocking call without `syscall` is no mistake, only
+//!   dear: it keeps its P until it returns.
+//! * **No time is a promise but the earliest.** A goroutine that sleeps does not run before
+//!   its time; how long after it depends on the others. Somebody has to look: the P that has
+//!   the timer, between two goroutines; one that has nothing to do; or sysmon, which is up to
+//!   10 ms late and needs an idle P. While all Ps are in loops that come to no check, no
+//!   timer fires.
+//! * **SIGQUIT belongs to the run.** Ctrl-\\ prints all goroutines and ends the process with
+//!   status 2, and while it does so SIGALRM is its clock. A handler that the program
+//!   installed before the run stays. One that it installs during the run is lost at its end,
+//!   when the old state is put back.
+//! * **At the end of a run a call has a second to return.** Then one line names the goroutine
+//!   in it, and the process ends with status 0.
+//!
+//! The right way to wait for a stranger:
+//!
+//! ```no_run
+//! use stage2_sysmon::{Chan, Runtime, STAGE, go, syscall};
+//!
+//! // SAFETY: nothing in these goroutines keeps anything that belongs to a thread.
+//! unsafe {
+//!     Runtime::new(&STAGE).procs(1).run(|| {
+//!         let stranger = std::thread::spawn(|| 42);
+//!         let answer = Chan::new(1);
+//!         let send = answer.clone();
+//!         go("waits", move || {
+//!             let joined = syscall(|| stranger.join());
+//!             send.send(joined.unwrap_or(0));
+//!         });
+//!         println!("{:?}", answer.recv());
+//!     });
+//! }
+//! ```
 //!
 //! Everything of stage 1 is here too, under the same names.
 
@@ -44,6 +92,7 @@ mod retake;
 mod rows;
 pub mod rt;
 mod schedtrace;
+mod sigquit;
 mod sleep;
 mod slices;
 mod sockaddr;

@@ -10,8 +10,10 @@ pub struct Rows {
     /// Called by sysmon before each sleep, with the rounds in which it found nothing to do
     /// and the last sleep: how many microseconds to sleep now.
     pub sysmon_delay: fn(idle: u32, delay: u32) -> u32,
-    /// Called by sysmon at the end of each round, with the time: jobs beside `retake`.
-    /// Here: none.
+    /// Called by sysmon at the end of each round, with the time: jobs that are due whether
+    /// or not anybody asks for them. In Go these are a collection that is forced when there
+    /// was none for two minutes (`forcegc`), and giving memory back to the system (the
+    /// scavenger, until Go 1.15). Stage 4 fills this slot. Here: none.
     pub sysmon_tick: fn(now: u64),
     /// Called by sysmon in each round, with the time: asks goroutines whose slice is over,
     /// takes Ps out of long system calls; returns how many it took. Go's `retake`.

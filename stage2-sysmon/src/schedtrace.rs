@@ -1,10 +1,14 @@
 //! `GODEBUG=schedtrace=X`: a line about the scheduler every X milliseconds, printed by
-//! sysmon. Mirrors `schedtrace` of `proc.go`, in the form of Go 1.15.
+//! sysmon; with `scheddetail=1` also a line for each P, M and G. Mirrors `schedtrace` of
+//! `proc.go`, in the form of Go 1.15.
 //!
 //! The numbers are read while everybody goes on changing them; they are a glance, not an
 //! account.
 
 use crate::syscall::OVER;
+use crate::sysmon::ATTENTION_SYSMON;
+use crate::timers::timers_of;
+use crate::words::syscalltick;
 use stage1_coop::rt::*;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, Ordering::*};
@@ -16,8 +20,15 @@ pub static SCHEDTRACE: GodebugKey = GodebugKey {
     value: AtomicI64::new(0),
 };
 
+/// Whether each P, M and G gets a line, too.
+pub static SCHEDDETAIL: GodebugKey = GodebugKey {
+    name: "scheddetail",
+    doc: "1: schedtrace also prints a line for each P, M and goroutine",
+    value: AtomicI64::new(0),
+};
+
 /// The keys of this stage, and those of the stage before.
-static KEYS: &[&GodebugKey] = &[&ASYNCPREEMPTOFF, &SCHEDTRACE];
+static KEYS: &[&GodebugKey] = &[&ASYNCPREEMPTOFF, &SCHEDTRACE, &SCHEDDETAIL];
 
 /// What the stage's table holds.
 pub fn godebug() -> &'static [&'static GodebugKey] {
@@ -39,35 +50,100 @@ pub(crate) struct Printed {
 impl Printed {
     /// Prints a line if it is time.
     pub(crate) fn if_due(&mut self, now: u64) {
-        let every = u64::try_from(SCHEDTRACE.value.load(Relaxed)).unwrap_or(0) * 1_000_000;
+        let every = u64::try_from(SCHEDTRACE.value.load(Relaxed)).unwrap_or(0);
+        let every = every.saturating_mul(1_000_000);
         if every == 0 || SCHED.attention.load(Relaxed) & OVER != 0 {
             return;
         }
         let first = *self.first.get_or_insert(now);
-        if now == first || self.last + every <= now {
+        if now == first || now - self.last >= every {
             self.last = now;
-            eprintln!("{}", line(now - first));
+            let detailed = SCHEDDETAIL.value.load(Relaxed) > 0;
+            say_line(schedtrace(now - first, detailed));
         }
     }
 }
 
-/// The line, `ns` after the first one.
-fn line(ns: u64) -> String {
+/// The text, `ns` after the first one. Go's `schedtrace`.
+fn schedtrace(ns: u64, detailed: bool) -> String {
+    // Their lock comes before `sched.lock`.
+    let timers: Vec<usize> = match detailed {
+        true => allp().iter().map(timers_of).collect(),
+        false => Vec::new(),
+    };
     let sched = SCHED.lock();
-    let mut line = format!(
+    let mut text = format!(
         "SCHED {}ms: gomaxprocs={} idleprocs={} threads={} spinningthreads={} idlethreads={} runqueue={}",
         ns / 1_000_000,
         gomaxprocs(),
         SCHED.npidle.load(Relaxed),
-        sched.mnext as i32 - sched.nmfreed,
+        sched.mcount(),
         SCHED.nmspinning.load(Relaxed),
         sched.nmidle,
         SCHED.runqsize.load(Relaxed),
     );
-    drop(sched);
-    for (i, pp) in allp().iter().enumerate() {
-        let _ = write!(line, "{}{}", if i == 0 { " [" } else { " " }, pp.runq.len());
+    // Writing to a String cannot fail.
+    let _ = match detailed {
+        true => detail(&mut text, &sched, &timers),
+        false => queues(&mut text),
+    };
+    text
+}
+
+/// How many goroutines wait in each P's queue.
+fn queues(text: &mut String) -> std::fmt::Result {
+    let lengths: Vec<String> = allp().iter().map(|p| p.runq.len().to_string()).collect();
+    write!(text, " [{}]", lengths.join(" "))
+}
+
+/// Everybody: Ps by number, Ms from the newest to the oldest, Gs in the order in which they
+/// were made. -1 stands for nobody. Nothing stops the world yet, so nobody waits for it.
+fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::Result {
+    let sysmonwait = u32::from(SCHED.attention.load(Relaxed) & ATTENTION_SYSMON != 0);
+    write!(
+        text,
+        " gcwaiting=0 nmidlelocked={} stopwait=0 sysmonwait={sysmonwait}",
+        sched.nmidlelocked
+    )?;
+    let id = |word: Option<&Word>| word.map_or(-1, |id| id.get() as i64);
+    for (pp, timers) in allp().iter().zip(timers) {
+        write!(
+            text,
+            "\n  P{}: status={} schedtick={} syscalltick={} m={} runqsize={} gfreecnt={} timerslen={timers}",
+            pp.id.get(),
+            pp.status.load(Relaxed),
+            pp.schedtick.load(Relaxed),
+            syscalltick(pp).get(),
+            id(pp.m.load(Acquire).map(|mp| &mp.id)),
+            pp.runq.len(),
+            pp.gfree_n.get(),
+        )?;
     }
-    line.push(']');
-    line
+    for mp in allm() {
+        let (locks, mallocing) = mp.locks_and_mallocing(sched);
+        let dying = u32::from(dying_on(mp));
+        write!(
+            text,
+            "\n  M{}: p={} curg={} mallocing={mallocing} throwing={dying} preemptoff={} locks={locks} dying={dying} spinning={} blocked={} lockedg={}",
+            mp.id.get(),
+            id(mp.p.get().map(|pp| &pp.id)),
+            id(mp.curg.load(Acquire).map(|gp| &gp.goid)),
+            mp.preemptoff.get(),
+            mp.spinning.load(Relaxed),
+            mp.blocked.load(Relaxed),
+            id(mp.lockedg.get().map(|gp| &gp.goid)),
+        )?;
+    }
+    for gp in &sched.allgs {
+        write!(
+            text,
+            "\n  G{}: status={}({}) m={} lockedm={}",
+            gp.goid.get(),
+            readgstatus(gp),
+            WaitReason::from_u8(gp.waitreason.load(Relaxed)).name(),
+            id(gp.m.get().map(|mp| &mp.id)),
+            id(gp.lockedm.get().map(|mp| &mp.id)),
+        )?;
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::checkdead::checkdead;
 use crate::netpoll::{self, polling};
 use crate::rows::rows;
 use crate::schedtrace;
+use crate::sigquit;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
@@ -38,6 +39,7 @@ static SYSMON: Link<M> = Link::none();
 pub fn main_start() {
     crate::words::init();
     netpoll::init();
+    sigquit::watch();
     systemstack(|| {
         newm(Some(Box::new(sysmon)), None, false);
     });
@@ -72,8 +74,13 @@ fn sysmon() {
             return;
         }
         let nobody = SCHED.npidle.load(Relaxed) as usize == gomaxprocs();
-        if nobody && !schedtrace::on() && deep_sleep(mp) {
+        // A signal may have ended the sleep just now; it does not end the next one again.
+        let awake = schedtrace::on() || sigquit::asked();
+        if nobody && !awake && deep_sleep(mp) {
             (idle, delay) = (0, DELAY_MIN);
+        }
+        if sigquit::asked() {
+            sigquit::dump();
         }
         let now = nanotime();
         netpoll::poll_for_sysmon(now);
@@ -140,6 +147,21 @@ pub(crate) fn wake_sysmon(_sched: &mut SchedInner) {
     if let Some(mp) = SYSMON.get() {
         mp.park.wakeup();
     }
+}
+
+/// Ends sysmon's sleep. Async-signal-safe.
+pub(crate) fn wake_from_signal() {
+    if let Some(mp) = SYSMON.get() {
+        mp.park.wakeup_from_signal();
+    }
+}
+
+/// Nanoseconds of processor time that sysmon has used. Async-signal-safe.
+pub(crate) fn cpu_time() -> u64 {
+    // The kernel's number for the processor clock of another thread: the complement of its
+    // number, and three bits that say which clock.
+    let id = SYSMON.get().map_or(0, |mp| mp.procid.load(Relaxed));
+    sigquit::clock(!id << 3 | 6)
 }
 
 /// The row `schedule_slow` of this stage: an M has a P and something is up.

@@ -87,6 +87,14 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
     result
 }
 
+/// How many timers `pp` has. Takes their lock.
+pub fn timers_of(pp: &'static P) -> usize {
+    let timers = timers(pp);
+    let _held = timers.lock.lock();
+    // SAFETY: the lock is held.
+    unsafe { &*timers.heap.get() }.len()
+}
+
 /// When the earliest timer of `pp` is due; [`NEVER`] if there is none.
 pub fn first_of(pp: &'static P) -> u64 {
     timers(pp).first.load(Relaxed)

@@ -273,13 +273,12 @@ fn without_threads_the_program_ends_with_go_s_words() {
         let exe = env!("CARGO_BIN_EXE_scenario");
         let ended = tests::scenario_of(exe, &["no_threads"], env);
         if filters(&ended) {
-            gives_up(
-                &ended,
-                &[
-                    "runtime: failed to create new OS thread (have 1 already; ",
-                    "Resource temporarily unavailable",
-                ],
-                "\nfatal error: newosproc\n",
+            assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:#?}");
+            assert_eq!(
+                ended.stderr,
+                "runtime: failed to create new OS thread (have 1 already; errno=11)\n\
+                 runtime: may need to increase max user processes (ulimit -u)\n\
+                 fatal error: newosproc\n"
             );
         }
     }

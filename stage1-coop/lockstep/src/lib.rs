@@ -22,12 +22,40 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! say {
-    ($($words:tt)*) => {{
-        use ::std::io::Write as _;
-        // Without a stderr there is nobody to tell.
-        let _ = ::std::writeln!(::std::io::stderr(), $($words)*);
-    }};
+    ($($words:tt)*) => {
+        $crate::say_line(::std::format!($($words)*))
+    };
 }
+
+/// Lines that were said.
+static SAID: AtomicU32 = AtomicU32::new(0);
+
+/// How many lines [`say!`] has written: whoever watches over a dump sees that it goes on.
+/// Async-signal-safe.
+pub fn said() -> u32 {
+    SAID.load(Relaxed)
+}
+
+/// Writes the line to stderr, in one piece and without std's lock: a goroutine that holds
+/// that one may stand still. Without a stderr there is nobody to tell.
+#[doc(hidden)]
+pub fn say_line(mut line: String) {
+    line.push('\n');
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        // SAFETY: the bytes are borrowed for the call.
+        let n = unsafe { libc::write(2, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(n) {
+            Ok(n) if n > 0 => rest = &rest[n..],
+            Err(_) if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
+            _ => break,
+        }
+    }
+    SAID.fetch_add(1, Relaxed);
+}
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 mod baton;
 mod fds;

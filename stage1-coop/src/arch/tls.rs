@@ -105,9 +105,10 @@ fn foreign_thread() -> ! {
 }
 // ANCHOR_END: getm
 
+/// The M of the calling thread, if it is one.
 // ANCHOR: getm_opt
 #[inline(always)]
-pub(crate) fn getm_opt() -> Option<&'static M> {
+pub fn getm_opt() -> Option<&'static M> {
     let m: *const M;
     // SAFETY: the word is null or the address of an M, which is never freed.
     unsafe {

@@ -4,7 +4,7 @@
 //! thread. A [`Note`] is a one-time event: one thread sleeps, another wakes it, and then it
 //! must be cleared before it is used again.
 
-use crate::arch::{locks_dec, locks_inc};
+use crate::arch::{getm_opt, locks_dec, locks_inc};
 use safepoint_lockstep as lab;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 
@@ -163,7 +163,7 @@ impl Note {
     }
 
     /// Wakes the sleeper, from a signal handler (free-running only).
-    pub(crate) fn wakeup_from_signal(&self) {
+    pub fn wakeup_from_signal(&self) {
         if self.key.swap(1, AcqRel) == 0 {
             futex_wake(&self.key, 1);
         }
@@ -174,13 +174,13 @@ impl Note {
         if lab::enabled() {
             self.sleeper.store(me_plus_one(), Relaxed);
             while self.key.load(Acquire) == 0 {
-                lab::block();
+                asleep(lab::block);
             }
             self.sleeper.store(0, Relaxed);
             return;
         }
         while self.key.load(Acquire) == 0 {
-            futex_wait(&self.key, 0, None);
+            asleep(|| futex_wait(&self.key, 0, None));
         }
     }
 
@@ -190,7 +190,9 @@ impl Note {
         if lab::enabled() {
             if self.key.load(Acquire) == 0 {
                 self.sleeper.store(me_plus_one(), Relaxed);
-                lab::block_until(lab::now().saturating_add(ns));
+                asleep(|| {
+                    lab::block_until(lab::now().saturating_add(ns));
+                });
                 self.sleeper.store(0, Relaxed);
             }
             return self.key.load(Acquire) == 1;
@@ -204,8 +206,20 @@ impl Note {
             if now >= deadline {
                 return false;
             }
-            futex_wait(&self.key, 0, Some(deadline - now));
+            asleep(|| futex_wait(&self.key, 0, Some(deadline - now)));
         }
+    }
+}
+
+/// Sleeps; meanwhile the M, if it is one, says so.
+fn asleep(sleep: impl FnOnce()) {
+    let mp = getm_opt();
+    if let Some(mp) = mp {
+        mp.blocked.store(true, Relaxed);
+    }
+    sleep();
+    if let Some(mp) = mp {
+        mp.blocked.store(false, Relaxed);
     }
 }
 

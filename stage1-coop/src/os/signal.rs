@@ -20,6 +20,7 @@ struct Saved {
     segv: libc::sigaction,
     bus: libc::sigaction,
     int: Option<libc::sigaction>,
+    more: Vec<(i32, libc::sigaction, fn())>,
 }
 // SAFETY: a sigaction is plain data; the handler address in it is only passed back.
 unsafe impl Send for Saved {}
@@ -29,7 +30,8 @@ static CTRL_C: AtomicU32 = AtomicU32::new(0);
 static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
     std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
 
-type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+/// A handler that sees the whole of it.
+pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
 fn install(signal: i32, handler: Handler) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is a valid value of the type.
@@ -52,7 +54,25 @@ pub(crate) fn initsig() {
         segv: install(libc::SIGSEGV, on_fault),
         bus: install(libc::SIGBUS, on_fault),
         int: None,
+        more: Vec::new(),
     });
+}
+
+/// A handler of a later stage's, which must be async-signal-safe, for the rest of the run.
+/// Then the old one is put back, and `at_end` is called. A handler of the program's own
+/// stays where it is: then this does nothing.
+pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) {
+    let mut saved = SAVED.lock().expect("no panic while it is held");
+    let Some(saved) = saved.as_mut() else {
+        return;
+    };
+    let old = install(signal, handler);
+    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        saved.more.push((signal, old, at_end));
+    } else {
+        // SAFETY: the struct was filled in by the kernel.
+        unsafe { libc::sigaction(signal, &old, std::ptr::null_mut()) };
+    }
 }
 
 /// Puts back what [`initsig`] and [`watch_ctrl_c`] replaced.
@@ -67,6 +87,12 @@ pub(crate) fn restoresig() {
         if let Some(int) = saved.int {
             libc::sigaction(libc::SIGINT, &int, std::ptr::null_mut());
         }
+        for (signal, old, _) in &saved.more {
+            libc::sigaction(*signal, old, std::ptr::null_mut());
+        }
+    }
+    for (.., at_end) in saved.more {
+        at_end();
     }
     CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
 }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod chan;
+mod diagnostics;
 mod last_words;
 mod netpoll;
 mod rows;
@@ -35,6 +36,7 @@ fn main() {
     let tables = [
         bad_input::ALL,
         chan::ALL,
+        diagnostics::ALL,
         last_words::ALL,
         netpoll::ALL,
         rows::ALL,
