@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it.
-//! `note`, `wake` and `syscall` are models of a protocol that in the runtime is spread over several
+//! `checkdead`, `note`, `poller`, `syscall` and `wake` are models of a protocol that in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
 #![cfg(loom)]
@@ -18,7 +18,11 @@ mod word;
 mod runq;
 
 #[cfg(test)]
+mod checkdead;
+#[cfg(test)]
 mod note;
+#[cfg(test)]
+mod poller;
 #[cfg(test)]
 mod ring;
 #[cfg(test)]
