@@ -92,7 +92,7 @@ pub fn wakep() {
 /// Starts an M for `pp`, or for any idle P; does nothing without a P. With `spinning` the
 /// caller has counted the M as looking for work. Go's `startm`.
 pub fn startm(pp: Option<&'static P>, spinning: bool) {
-    let (mp, pp) = {
+    let (idle, mp, pp) = {
         let mut sched = SCHED.lock();
         if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
             return;
@@ -103,45 +103,65 @@ pub fn startm(pp: Option<&'static P>, spinning: bool) {
             }
             return;
         };
-        let mp = sched.midle;
-        if let Some(mp) = mp {
+        let idle = sched.midle;
+        if let Some(mp) = idle {
             sched.midle = mp.schedlink.get();
             mp.schedlink.set(None);
             sched.nmidle -= 1;
         }
-        (mp, pp)
+        // Either way the M counts as awake before the lock is gone. We hold a P, and perhaps
+        // are nobody ourselves: an M that finds no P now, queues its goroutine and sleeps
+        // must not look like the last one.
+        let Some(mp) = idle.or_else(|| allocm(&mut sched)) else {
+            let limit = sched.maxmcount;
+            drop(sched);
+            too_many_threads(limit);
+        };
+        (idle.is_some(), mp, pp)
     };
     if spinning && !pp.runq.is_empty() {
         throw("startm: p has runnable gs");
     }
-    match mp {
-        None => {
-            newm(None, Some(pp), spinning);
-        }
-        Some(mp) => {
-            mp.spinning.store(spinning, Relaxed);
-            mp.nextp.set(Some(pp));
-            mp.park.wakeup();
-        }
+    if idle {
+        mp.spinning.store(spinning, Relaxed);
+        mp.nextp.set(Some(pp));
+        mp.park.wakeup();
+    } else {
+        start_thread(mp, None, Some(pp), spinning);
     }
 }
 
 /// Makes an M: a thread that runs `mstartfn`, if there is one, and schedules after that if
-/// it has a P. Go's `newm` and `allocm`.
+/// it has a P. Go's `newm`.
 pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -> &'static M {
-    let mp: &'static M = {
+    let mp = {
         let mut sched = SCHED.lock();
-        if sched.mcount() >= sched.maxmcount {
+        let Some(mp) = allocm(&mut sched) else {
             let limit = sched.maxmcount;
             drop(sched);
             too_many_threads(limit);
-        }
-        let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
-        sched.mnext += 1;
+        };
         sched.nmsys += i32::from(mstartfn.is_some());
-        mcommoninit(mp);
         mp
     };
+    start_thread(mp, mstartfn, pp, spinning);
+    mp
+}
+
+/// An M without a thread, which counts from now on; `None` if there are too many. Go's
+/// `allocm`.
+fn allocm(sched: &mut SchedInner) -> Option<&'static M> {
+    if sched.mcount() >= sched.maxmcount {
+        return None;
+    }
+    let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
+    sched.mnext += 1;
+    mcommoninit(mp);
+    Some(mp)
+}
+
+/// The M gets its thread. Go's `newm1`.
+fn start_thread(mp: &'static M, mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) {
     *mp.mstartfn.lock().expect("no panic while it is held") = mstartfn;
     mp.nextp.set(pp);
     mp.spinning.store(spinning, Relaxed);
@@ -149,7 +169,6 @@ pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -
     if let Err(error) = os::newosproc(mp) {
         thread_exhaustion(mp.id.get(), &error);
     }
-    mp
 }
 
 /// What every M needs, M0 too: a place in `allm` and a random number. `sched.lock` is held.

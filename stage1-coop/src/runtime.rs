@@ -26,6 +26,8 @@ use std::sync::atomic::Ordering::*;
 
 /// Nanoseconds that Ms get to leave when `main` has returned.
 const LEAVE_NS: u64 = 1_000_000_000;
+/// Nanoseconds between two requests to leave, at most.
+const PATIENCE_MAX: u64 = 10_000_000;
 
 /// The M that ran `main` to its end: it sees the others off.
 static STOPPER: Link<M> = Link::none();
@@ -323,20 +325,23 @@ pub(crate) fn after_main(mp: &'static M) {
     if STOPPER.load(SeqCst).is_none_or(|s| !std::ptr::eq(s, mp)) {
         return;
     }
-    let deadline = os::nanotime() + LEAVE_NS;
+    // What counts is how long we meant to sleep, and not the clock: while the whole process
+    // stood still (SIGSTOP, a debugger), the others had no time to leave either.
+    let mut waited = 0;
     // A request may be lost: an M that was past its look at `attention` executes one more
     // goroutine, and takes the flag down. So ask again, less and less often.
     let mut patience = 100_000;
     while SCHED.live.load(SeqCst) > 1 {
-        let now = os::nanotime();
-        if now >= deadline {
+        if waited >= LEAVE_NS {
             abandon_process(mp);
         }
-        if SCHED.left.tsleep(patience.min(deadline - now)) {
+        let ns = patience.min(LEAVE_NS - waited);
+        if SCHED.left.tsleep(ns) {
             SCHED.left.clear();
         } else {
+            waited += ns;
             preemptall();
-            patience *= 2;
+            patience = PATIENCE_MAX.min(patience * 2);
         }
     }
 }

@@ -1,24 +1,12 @@
 //! A P whose M cannot use it, and goroutines that became runnable in a bunch: who runs
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
 
-use crate::kinds::proc_steal;
 use crate::netpoll::{any_waiters, polling};
 use crate::poller::mind_timers_of;
 use crate::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
-use crate::words::syscalltick;
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
-
-/// The caller has just made `pp`, which was in a system call, idle: says so, and hands it
-/// on. Nobody else can reach it meanwhile: it stands in no list.
-pub(crate) fn taken_from_call(pp: &'static P) {
-    // The event first, the counter afterwards: whoever comes back from the call waits for
-    // the counter, so its events come behind ours.
-    proc_steal(pp);
-    syscalltick(pp).bump();
-    (stage().handoffp)(pp);
-}
 
 // ANCHOR: handoffp
 /// The row `handoffp` of this stage. It must start an M in every case in which
@@ -61,8 +49,8 @@ pub fn handoffp(pp: &'static P) {
 }
 // ANCHOR_END: handoffp
 
-/// Makes waiting goroutines runnable, all at once, and finds Ms for them. Go's
-/// `injectglist`.
+/// Makes waiting goroutines runnable, all at once, and finds Ms for them. The caller is an M;
+/// one without a P counts as nobody while it does this (`incidlelocked`). Go's `injectglist`.
 pub fn injectglist(list: &[&'static G]) {
     for gp in list {
         go_unblock(gp);

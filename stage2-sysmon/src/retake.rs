@@ -7,7 +7,7 @@
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 
 use crate::checkdead::incidlelocked;
-use crate::handoff;
+use crate::kinds::proc_steal;
 use crate::rows::rows;
 use crate::wired;
 use crate::words::{others, syscalltick};
@@ -113,7 +113,12 @@ fn take(pp: &'static P, wired: bool) -> bool {
             .is_ok()
     };
     if won {
-        handoff::taken_from_call(pp);
+        // Nobody else can reach the P: it stands in no list. The event first, the counter
+        // afterwards: whoever comes back from the call waits for the counter, so its events
+        // come behind ours.
+        proc_steal(pp);
+        syscalltick(pp).bump();
+        (stage().handoffp)(pp);
     }
     incidlelocked(1);
     won

@@ -62,8 +62,8 @@ fn sysmon() {
     let mp = getm();
     SYSMON.set(Some(mp));
     twenty_means_twenty();
-    // In Go this M counts as one that can wake somebody until it says otherwise, which is
-    // now; so there it has to look. Here it never did, and the look finds nothing new.
+    // Go's sysmon counts itself as nobody from here on, and so may leave nobody. Ours was made
+    // as nobody (`newm`); the look is here because Go's is.
     checkdead();
     let rows = rows();
     let (mut idle, mut delay) = (0, 0);
@@ -85,7 +85,8 @@ fn sysmon() {
         let now = nanotime();
         netpoll::poll_for_sysmon(now);
         if time_sleep_until() < now && !polling() {
-            // A timer is late, and nobody sleeps for it: its P is in a long slice.
+            // A timer is late, and nobody sleeps for it: its P is in a long slice. (While we
+            // hold an idle P in there we are nobody; `startm` counts the M before that matters.)
             startm(None, false);
         }
         if (rows.retake)(now) != 0 {
@@ -124,11 +125,11 @@ fn deep_sleep(mp: &'static M) -> bool {
         }
         SCHED.attention.fetch_or(ATTENTION_SYSMON, Relaxed);
     }
-    let ns = match time_sleep_until() {
-        until if until != NEVER && !polling() => until.saturating_sub(nanotime()),
-        _ => DEEP_SLEEP,
-    };
-    mp.park.tsleep(ns.min(DEEP_SLEEP));
+    // No timer can be set behind our back: who has no P and sets one starts an M (`addtimer`),
+    // and so wakes us.
+    let until = if polling() { NEVER } else { time_sleep_until() };
+    mp.park
+        .tsleep(until.saturating_sub(nanotime()).min(DEEP_SLEEP));
     // Who takes the bit down wakes us in the same section, so once we have the lock and the
     // bit is down, nobody is about to. (The end of a run may; that shows in `attention`, at
     // which the caller looks after its next sleep.)

@@ -8,6 +8,7 @@
 use crate::retake::Sysmontick;
 use crate::timers::Timers;
 use stage1_coop::rt::{M, P, Word, allp, throw};
+use std::sync::atomic::{Ordering::*, fence};
 
 // Of a P.
 const P_SYSCALLTICK: usize = 0;
@@ -26,10 +27,13 @@ pub struct POthers {
     pub timers: Timers,
 }
 
-/// Gives every P of the run its [`POthers`]. Only the first goroutine runs yet.
+/// Gives every P of the run its [`POthers`]. Only the first goroutine runs yet, and perhaps a
+/// third party, which comes too early if it sets a timer now.
 pub(crate) fn init() {
     for pp in allp() {
         let others: &'static POthers = Box::leak(Box::default());
+        // With the one in `others`: whoever reads the word sees what it leads to.
+        fence(Release);
         pp.ext[P_OTHERS].set(std::ptr::from_ref(others) as usize);
     }
 }
@@ -37,9 +41,10 @@ pub(crate) fn init() {
 /// What `pp` has beside its words.
 pub fn others(pp: &'static P) -> &'static POthers {
     let address = pp.ext[P_OTHERS].get() as *const POthers;
-    // SAFETY: the word is 0 or was written by `init` from a reference to a leaked box. The
-    // first goroutine wrote it before any other M could run; each later M was started, or
-    // woken, by one that already saw it.
+    fence(Acquire);
+    // SAFETY: the word is 0 or was written by `init`, once, from a reference to a box that is
+    // never freed. The fences order the making of the box before our look at it; on x86-64
+    // they cost nothing.
     match unsafe { address.as_ref() } {
         Some(others) => others,
         None => throw("a P that no run of this stage knows"),

@@ -81,16 +81,20 @@ pub struct Ended {
 
 /// The path of an example's program, built if need be, in the profile of the tests.
 pub fn example(package: &str, name: &str) -> PathBuf {
-    static BUILD: Once = Once::new();
+    static LOOKED_AT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let exe = std::env::current_exe().expect("a test knows its own program");
     let dir = exe
         .parent()
         .and_then(Path::parent)
         .expect("tests are built into PROFILE/deps");
     let path = dir.join("examples").join(name);
-    // `cargo test --workspace` has built all examples; `cargo test -p tests` has not.
-    BUILD.call_once(|| {
-        if modified(&path) < newest(&root().join(package)) {
+    // `cargo test --workspace` has built all examples; `cargo test -p tests` has not. Each
+    // package is looked at once; what it is built on may be newer than itself.
+    let mut looked_at = LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !looked_at.iter().any(|p| p == package) {
+        let source = |p: &&str| newest(&root().join(p));
+        let stages = ["stage1-coop", "stage2-sysmon", package];
+        if Some(modified(&path)) < stages.iter().map(source).max() {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["build", "-q", "-p", package, "--examples"]);
             if dir.file_name().is_some_and(|n| n == "release") {
@@ -102,7 +106,8 @@ pub fn example(package: &str, name: &str) -> PathBuf {
                 .expect("cargo can be started");
             assert!(status.success(), "the examples of {package} do not build");
         }
-    });
+        looked_at.push(package.to_owned());
+    }
     path
 }
 

@@ -327,6 +327,133 @@ fn a_panic_in_a_call_finds_its_way_back() {
     assert!(caught);
 }
 
+/// With a real panic, whose hook speaks in the call; after it std counts no panic any more,
+/// and the next one is caught as well.
+#[test]
+fn a_panic_in_a_call_is_counted_up_and_down_on_one_thread() {
+    on(2, || {
+        for round in 0..20 {
+            let tid = gettid();
+            let caught = std::panic::catch_unwind(|| {
+                syscall(|| {
+                    // In the call anything may be caught that was thrown there.
+                    assert!(std::panic::catch_unwind(|| panic!("inner {round}")).is_err());
+                    // Long enough to lose the P, every other time.
+                    std::thread::sleep(Duration::from_millis(round % 2 * 3));
+                    assert_eq!(gettid(), tid);
+                    panic!("outer {round}")
+                })
+            });
+            let payload = caught.expect_err("it panicked");
+            let text = payload.downcast_ref::<String>().expect("a formatted text");
+            assert_eq!(*text, format!("outer {round}"));
+            assert!(!std::thread::panicking());
+            let unwinding = rt::getg().unwinding.load(Relaxed);
+            gosched();
+            assert!(!rt::getg().unwinding.load(Relaxed), "was {unwinding}");
+            assert!(
+                rt::getg().lockedm.get().is_none(),
+                "still tied to its thread"
+            );
+        }
+    });
+}
+
+/// A destructor may make a call while its goroutine unwinds; the panics of a thread are
+/// counted there, so the goroutine has to come back to it.
+#[test]
+fn a_call_while_unwinding_comes_back_to_its_thread() {
+    struct Calls(i32);
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking());
+            nanosleep(Duration::from_millis(2));
+            assert_eq!(gettid(), self.0);
+            syscall_block(|| ());
+            assert_eq!(gettid(), self.0);
+            assert!(std::thread::panicking());
+        }
+    }
+    on(2, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = WaitGroup::new();
+        for _ in 0..2 {
+            done.add(1);
+            let (stop, done) = (stop.clone(), done.clone());
+            go("hog", move || {
+                hog(&stop);
+                done.done();
+            });
+        }
+        for _ in 0..10 {
+            let caught = std::panic::catch_unwind(|| {
+                let _calls = Calls(gettid());
+                std::panic::resume_unwind(Box::new("boom"))
+            });
+            assert!(caught.is_err());
+            assert!(!std::thread::panicking());
+            gosched();
+            assert!(rt::getg().lockedm.get().is_none());
+        }
+        stop.store(true, Relaxed);
+        done.wait();
+    });
+}
+
+#[test]
+fn a_panic_in_a_call_that_nobody_catches_ends_the_process() {
+    let ended = scenario!([], "panic_in_a_call");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    in_order(
+        &ended.stderr,
+        &["panic: out of the kernel\n", "\ngoroutine 1 [running]:\n"],
+    );
+}
+
+/// Goroutines that are locked to their threads, in calls, while others want the Ps.
+#[test]
+fn locked_goroutines_and_calls_share_the_ps() {
+    for procs in [1, 2] {
+        on(procs, || {
+            let done = WaitGroup::new();
+            for i in 0..6 {
+                done.add(1);
+                let done = done.clone();
+                go("locked", move || {
+                    lock_os_thread();
+                    let tid = gettid();
+                    for k in 0..60 {
+                        match (i + k) % 5 {
+                            0 => nanosleep(Duration::from_micros(300)),
+                            1 => syscall_block(|| ()),
+                            2 => syscall(|| ()),
+                            3 => sleep(Duration::from_micros(200)),
+                            _ => gosched(),
+                        }
+                        assert_eq!(gettid(), tid);
+                    }
+                    // Every other one takes its thread with it.
+                    if i % 2 == 0 {
+                        unlock_os_thread();
+                    }
+                    done.done();
+                });
+            }
+            for _ in 0..4 {
+                done.add(1);
+                let done = done.clone();
+                go("other", move || {
+                    for _ in 0..2_000 {
+                        step();
+                    }
+                    done.done();
+                });
+            }
+            done.wait();
+        });
+    }
+}
+
 #[test]
 fn a_call_that_a_signal_interrupts_is_made_again() {
     extern "C" fn nothing(_: i32) {}
@@ -442,6 +569,44 @@ fn a_run_ends_when_main_returns_although_somebody_is_in_a_call() {
     assert_eq!((&*ended.stdout, &*ended.stderr), ("and again\n", ""));
 }
 
+#[test]
+fn runs_end_under_load_again_and_again() {
+    let ended = scenario!([], "end_of_runs_under_load", "500");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("500 runs\n", ""));
+}
+
+#[test]
+fn runs_of_both_stages_follow_each_other() {
+    for round in 0..6 {
+        let stage = if round % 2 == 0 {
+            &STAGE
+        } else {
+            &stage1_coop::STAGE
+        };
+        let procs = 1 + round % 3;
+        let n = with(stage, procs, move || {
+            let (n, done) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
+            for _ in 0..20 {
+                done.add(1);
+                let (n, done) = (n.clone(), done.clone());
+                go("worker", move || {
+                    gosched();
+                    if round % 2 == 0 {
+                        nanosleep(Duration::from_micros(300));
+                        sleep(Duration::from_millis(1));
+                    }
+                    n.fetch_add(1, Relaxed);
+                    done.done();
+                });
+            }
+            done.wait();
+            n.load(Relaxed)
+        });
+        assert_eq!(n, 20, "round {round}");
+    }
+}
+
 // ---- Many at once.
 
 #[test]
@@ -496,6 +661,60 @@ fn an_idle_process_does_not_wake_up() {
     let sleeps: u64 = ended.stdout.trim().parse().expect("a number");
     // Not one every 10 ms, which would be 50, and not one every 20 us.
     assert!(sleeps <= 5, "{sleeps} sleeps in half a second");
+}
+
+/// How long sysmon has slept before each of its rounds, in order, by the row that decides it.
+#[test]
+fn sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothing() {
+    static SLEEPS: std::sync::Mutex<Vec<u32>> = std::sync::Mutex::new(Vec::new());
+    static RECORDED: Stage = Stage {
+        more: &[&Rows {
+            sysmon_delay: |idle, delay| {
+                let delay = rt::sysmon_delay(idle, delay);
+                SLEEPS
+                    .lock()
+                    .expect("no panic while it is held")
+                    .push(delay);
+                delay
+            },
+            ..ROWS
+        }],
+        ..STAGE
+    };
+    let take = || std::mem::take(&mut *SLEEPS.lock().expect("no panic while it is held"));
+    let (calls, hog) = with(&RECORDED, 1, move || {
+        // One P and six goroutines that call without end: it is taken out of nearly each call.
+        let done = WaitGroup::new();
+        take();
+        for _ in 0..6 {
+            done.add(1);
+            let done = done.clone();
+            go("caller", move || {
+                for _ in 0..100 {
+                    nanosleep(Duration::from_micros(300));
+                }
+                done.done();
+            });
+        }
+        done.wait();
+        let calls = take();
+        // Nobody yields and nobody calls: there is nothing to find but, now and then, a
+        // slice that is over, and that does not count.
+        spin(300_000_000);
+        (calls, take())
+    });
+    // Some callers may have been off the processor for the 50 rounds that it takes.
+    let longer = calls.iter().filter(|&&us| us > 20).count();
+    assert!(longer * 5 < calls.len(), "{longer} of {}", calls.len());
+    // Once it sleeps longer, it is never less until the longest.
+    let longer = hog
+        .iter()
+        .position(|&us| us > 20)
+        .expect("it sleeps longer");
+    assert!(longer <= 51, "{hog:?}");
+    let after = &hog[longer..];
+    assert!(after.is_sorted(), "{hog:?}");
+    assert_eq!(after.last(), Some(&rt::DELAY_MAX), "{hog:?}");
 }
 
 #[test]
@@ -589,4 +808,52 @@ fn when_main_has_gone_and_nobody_is_left_that_is_told() {
         ended.stderr,
         "fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n"
     );
+}
+
+/// `checkdead` is asked whenever somebody goes to sleep or ends. Each of these moments, when
+/// it is the last one.
+#[test]
+fn whoever_is_the_last_one_finds_that_nobody_is_left() {
+    for (name, last) in [
+        ("found_by_mput", "mput"),
+        ("found_by_stoplockedm", "stoplockedm"),
+        ("found_by_mexit", "mexit"),
+        ("found_by_incidlelocked", "incidlelocked"),
+    ] {
+        let ended = scenario!([], name);
+        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
+        let words = format!("{last} looks\nfatal error: all goroutines are asleep - deadlock!\n");
+        assert!(ended.stderr.contains(&words), "{name}: {ended:#?}");
+    }
+}
+
+/// All Ms but one are asleep most of the time, and that one is in a call, locked, or about
+/// to be woken by a timer. None of that is the end.
+#[test]
+fn nobody_is_declared_dead_too_early() {
+    for procs in [1, 2, 4] {
+        on(procs, || {
+            for round in 0..40 {
+                let (c, answer) = (Chan::new(0), Chan::new(0));
+                let (c2, answer2) = (c.clone(), answer.clone());
+                go("locked", move || {
+                    lock_os_thread();
+                    while c2.recv().is_some() {
+                        answer2.send(());
+                    }
+                });
+                for k in 0..10 {
+                    match (round + k) % 4 {
+                        0 => nanosleep(Duration::from_micros(150)),
+                        1 => sleep(Duration::from_micros(150)),
+                        2 => drop(after(Duration::from_micros(100)).recv()),
+                        _ => syscall_block(|| ()),
+                    }
+                    c.send(());
+                    answer.recv();
+                }
+                c.close();
+            }
+        });
+    }
 }

@@ -81,6 +81,54 @@ fn nobody_wakes_too_early_and_nobody_is_forgotten() {
     }
 }
 
+/// Lets goroutines on one P sleep for `times` milliseconds, and returns in which order they
+/// woke. All begin to sleep within less than a millisecond: if the machine
+/// was too busy for that, they try again.
+fn woken_in_order(times: &'static [u32]) -> Vec<u32> {
+    on(1, move || {
+        for _ in 0..500 {
+            let (woken, asleep) = (Chan::new(times.len()), Arc::new(AtomicUsize::new(0)));
+            let begin = Instant::now();
+            for &n in times {
+                let (woken, asleep) = (woken.clone(), asleep.clone());
+                go("sleeper", move || {
+                    asleep.fetch_add(1, Relaxed);
+                    sleep(n * MS);
+                    woken.send(n);
+                });
+            }
+            while asleep.load(Relaxed) < times.len() {
+                gosched();
+            }
+            let in_time = begin.elapsed() < MS * 9 / 10;
+            let woken = times.iter().filter_map(|_| woken.recv()).collect();
+            if in_time {
+                return woken;
+            }
+        }
+        panic!("the machine is too busy to begin a few sleeps within a millisecond");
+    })
+}
+
+/// On one P this much is certain: timers fire in the order of their times. Of those that are
+/// due at one look the first goes in front of the queue, and the others to its end. So whoever
+/// ran from the front is later than all of them before him, and the others too.
+#[test]
+fn on_one_p_timers_fire_in_the_order_of_their_times() {
+    let woken = woken_in_order(&[18, 1, 14, 6, 11, 3, 20, 8, 5, 16, 9, 12]);
+    assert_eq!(woken.len(), 12);
+    // Whoever ran from the front is later than all before him; the others have queued.
+    let (mut front, mut queued) = (0, 0);
+    for &n in &woken {
+        if n > front {
+            front = n;
+        } else {
+            assert!(n > queued, "{n} comes too late: {woken:?}");
+            queued = n;
+        }
+    }
+}
+
 #[test]
 fn a_sleep_of_nothing_does_not_park() {
     on(1, || {
@@ -196,7 +244,12 @@ fn a_ticker_ticks_until_it_is_dropped_and_does_not_catch_up() {
             ticker.c().recv();
         }
         assert!(begin.elapsed() >= 20 * MS);
-        // Nobody takes these; one of them is kept.
+        // Nobody takes these; one of them is kept. (The ticker may be another P's, so our sleep
+        // alone does not say that it has fired.)
+        while ticker.c().is_empty() {
+            assert!(begin.elapsed() < LATE);
+            sleep(4 * MS);
+        }
         sleep(40 * MS);
         let c = ticker.c().clone();
         drop(ticker);

@@ -1,7 +1,9 @@
 //! Programs of stage 2 that die, or that need a process for themselves.
 
 use crate::start;
+use stage2_sysmon::rt::{self, M, P, SCHED};
 use stage2_sysmon::*;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::time::Duration;
 
 crate::scenarios!(
@@ -19,6 +21,12 @@ crate::scenarios!(
     dump_of_a_call,
     main_returns_beside_a_call,
     schedtraced,
+    found_by_mput,
+    found_by_stoplockedm,
+    found_by_mexit,
+    found_by_incidlelocked,
+    panic_in_a_call,
+    end_of_runs_under_load,
 );
 
 /// Runs `main` on `procs` Ps, or as many as the environment says.
@@ -169,4 +177,133 @@ fn schedtraced(_: &[String]) {
         }
         sleep(Duration::from_millis(250));
     });
+}
+
+// Who finds that nobody is left: each moment at which `checkdead` looks, as the last one.
+
+/// Says who looks, and lets him.
+fn named(mp: &'static M) {
+    let site = if mp.leaving.load(Relaxed) {
+        "mexit"
+    } else if mp.lockedg.get().is_some() {
+        "stoplockedm"
+    } else {
+        "mput"
+    };
+    eprintln!("{site} looks");
+    (STAGE.m_idle)(mp);
+}
+
+static NAMED: Stage = Stage {
+    m_idle: named,
+    handoffp: handed_off_slowly,
+    ..STAGE
+};
+
+/// Whether sysmon, when it has handed a P off, waits until all others are asleep.
+static SLOWLY: AtomicUsize = AtomicUsize::new(0);
+
+fn handed_off_slowly(pp: &'static P) {
+    (STAGE.handoffp)(pp);
+    let by_sysmon = rt::getm().id.get() == 1;
+    if by_sysmon && SLOWLY.swap(0, SeqCst) == 1 {
+        // Those are M0, which comes back from its call, and the M that got its P.
+        while SCHED.lock().nmidle < 2 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        eprintln!("incidlelocked looks");
+    }
+}
+
+fn found_by_mput(_: &[String]) {
+    start(Runtime::new(&NAMED).procs(1), forever);
+}
+
+/// With another idle P nobody is started for the one that main gives up.
+fn found_by_stoplockedm(_: &[String]) {
+    start(Runtime::new(&NAMED).procs(2), || {
+        lock_os_thread();
+        forever();
+    });
+}
+
+/// The last one is a thread that ends with the goroutine which was locked to it.
+fn found_by_mexit(_: &[String]) {
+    start(Runtime::new(&NAMED).procs(2), || {
+        go("locked", || {
+            lock_os_thread();
+            // Until all but we and sysmon are asleep, and our P is taken. No timer: somebody
+            // would sleep for it.
+            let all_asleep = || {
+                let sched = SCHED.lock();
+                let ms = sched.mnext as i32 - sched.nmfreed;
+                sched.nmidle as i32 == ms - 2 && SCHED.npidle.load(SeqCst) == 2
+            };
+            syscall(|| {
+                while !all_asleep() {
+                    std::thread::yield_now();
+                }
+            });
+        });
+        forever();
+    });
+}
+
+/// While sysmon hands the P off, everybody falls asleep; nobody notices but sysmon, which
+/// counted as one that might still wake somebody.
+fn found_by_incidlelocked(_: &[String]) {
+    start(Runtime::new(&NAMED).procs(1), || {
+        SLOWLY.store(1, SeqCst);
+        syscall(|| {
+            while SLOWLY.load(SeqCst) == 1 {
+                std::thread::yield_now();
+            }
+        });
+        forever();
+    });
+}
+
+fn panic_in_a_call(_: &[String]) {
+    run(2, || syscall(|| panic!("out of the kernel")));
+}
+
+/// `end_of_runs_under_load N`: main returns, again and again, while the others are in calls,
+/// asleep, in each other's way; and each time the next run must find a clean house.
+fn end_of_runs_under_load(args: &[String]) {
+    let n: u64 = args.first().and_then(|n| n.parse().ok()).unwrap_or(1);
+    for i in 0..n {
+        run(1 + i as usize % 4, move || {
+            let c = Chan::new(0);
+            for k in 0..12 {
+                let c = c.clone();
+                go("at work", move || {
+                    let mut random = tests::Random::new(i * 12 + k + 1);
+                    if k == 0 {
+                        lock_os_thread();
+                    }
+                    loop {
+                        let time = Duration::from_micros(random.below(300));
+                        match random.below(8) {
+                            0 => nanosleep(time),
+                            1 => syscall(|| ()),
+                            2 => syscall_block(|| ()),
+                            3 => sleep(time),
+                            4 => drop(Ticker::new(time + Duration::from_micros(1)).c().recv()),
+                            5 => c.send(()),
+                            6 => drop(c.recv()),
+                            _ => (0..20).for_each(|_| checked()),
+                        }
+                    }
+                });
+            }
+            let mut random = tests::Random::new(i + 1);
+            match random.below(3) {
+                0 => nanosleep(Duration::from_micros(random.below(1_000))),
+                1 => sleep(Duration::from_micros(random.below(1_000))),
+                _ => gosched(),
+            }
+        });
+    }
+    println!("{n} runs");
 }

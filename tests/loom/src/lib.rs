@@ -7,8 +7,8 @@
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
 //! is what `netpoll` tries.
-//! `note`, `wake`, `syscall` and `wired` are models of a protocol that in the runtime is
-//! spread over several
+//! `checkdead`, `note`, `poller`, `syscall`, `wake` and `wired` are models of a protocol that
+//! in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
 #![cfg(loom)]
@@ -24,9 +24,13 @@ mod runq;
 mod pollword;
 
 #[cfg(test)]
+mod checkdead;
+#[cfg(test)]
 mod netpoll;
 #[cfg(test)]
 mod note;
+#[cfg(test)]
+mod poller;
 #[cfg(test)]
 mod ring;
 #[cfg(test)]
