@@ -55,6 +55,7 @@ pub const STAGE: Stage = Stage {
     m_idle: checkdead::m_idle,            // is anybody left who could do anything?
     handoffp: handoff::handoffp,          // a P that comes out of a system call
     wait_reasons: sleep::WAIT_REASONS,
+    wait_reasons_traced: &[("IO wait", "network")],
     godebug: schedtrace::godebug,
     more: &[&rows::ROWS], // and the rows of this stage's own
     ..stage1_coop::STAGE
