@@ -287,10 +287,8 @@ impl State<'_> {
     /// Goroutine `g` is made, starts, or is woken.
     fn happens_to(&mut self, i: usize, e: &Event, g: u32) -> Result<(), String> {
         match e.name.as_str() {
-            "GoCreate" => {
-                if self.gs.insert(g, G::Runnable).is_some() {
-                    return Err(format!("g{g} is made twice"));
-                }
+            "GoCreate" if self.gs.insert(g, G::Runnable).is_some() => {
+                return Err(format!("g{g} is made twice"));
             }
             "GoStart" => {
                 match self.gs.insert(g, G::Running(e.m)) {
