@@ -164,9 +164,10 @@ fn output() -> Result<Option<Output>, String> {
     {
         Some("txt") => Form::Text,
         Some("json") => Form::Chrome,
+        Some("trace") => Form::Go,
         _ => {
             return Err(format!(
-                "SAFEPOINT_TRACE={name}: end the name in .txt (text) or .json (Chrome, Perfetto), or use - for text on stderr"
+                "SAFEPOINT_TRACE={name}: end the name in .txt (text), .json (Chrome, Perfetto) or .trace (go tool trace), or use - for text on stderr"
             ));
         }
     };

@@ -100,6 +100,7 @@ pub const STAGE: Stage = Stage {
     handoffp: proc::handoffp,
     throw_dump: panics::throw_dump,
     wait_reasons: &[],
+    wait_reasons_traced: &[],
     godebug: || config::GODEBUG,
     more: &[],
 };

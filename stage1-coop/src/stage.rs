@@ -30,6 +30,8 @@ macro_rules! stage_table {
             /// Reasons to wait that later stages add to Go's list, as dumps and traces print
             /// them: the names of `WaitReason::Later0` and its neighbours. No row.
             pub wait_reasons: &'static [&'static str],
+            /// Those of them that Go's tracer calls otherwise, with its name. No row.
+            pub wait_reasons_traced: &'static [(&'static str, &'static str)],
             /// The keys of `GODEBUG` that this stage reads, and those before it. No row.
             pub godebug: fn() -> &'static [&'static GodebugKey],
             /// Tables that later stages declare for themselves and their successors: each

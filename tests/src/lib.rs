@@ -3,10 +3,13 @@
 //! environment.
 
 pub mod bench;
+mod bounds;
+mod invariants;
 pub mod trace;
 pub mod trace_of;
 
 use stage1_coop::{Runtime, rt};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -38,8 +41,11 @@ const SWITCHES: [&str; 6] = [
     "SAFEPOINT_TRACE_MAP",
 ];
 
+const AN_HOUR: Duration = Duration::from_secs(3_600);
+
 /// A folder of our own for temporary files. Those of processes that are gone, and that had
-/// no chance to remove theirs, are removed on the way.
+/// no chance to remove theirs, are removed on the way, if they are older than an hour: a
+/// process that we cannot see may be in a container that shares the folder.
 ///
 /// # Errors
 /// The system's.
@@ -54,7 +60,8 @@ pub fn fresh_folder(prefix: &str) -> std::io::Result<PathBuf> {
                 .to_str()
                 .and_then(|n| n.strip_prefix("safepoint-")?.rsplit('-').nth(1))
                 .and_then(|pid| pid.parse::<u32>().ok());
-            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let old = || modified(&entry.path()).elapsed().is_ok_and(|t| t > AN_HOUR);
+            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) && old() {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -81,20 +88,30 @@ pub struct Ended {
 
 /// The path of an example's program, built if need be, in the profile of the tests.
 pub fn example(package: &str, name: &str) -> PathBuf {
-    static LOOKED_AT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let exe = std::env::current_exe().expect("a test knows its own program");
     let dir = exe
         .parent()
         .and_then(Path::parent)
         .expect("tests are built into PROFILE/deps");
     let path = dir.join("examples").join(name);
-    // `cargo test --workspace` has built all examples; `cargo test -p tests` has not. Each
-    // package is looked at once; what it is built on may be newer than itself.
-    let mut looked_at = LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !looked_at.iter().any(|p| p == package) {
-        let source = |p: &&str| newest(&root().join(p));
-        let stages = ["stage1-coop", "stage2-sysmon", package];
-        if Some(modified(&path)) < stages.iter().map(source).max() {
+    // `cargo test --workspace` has built all examples; `cargo test -p tests` has not.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if built.insert(package.to_owned()) {
+        // A stage stands on those before it.
+        let stage = |e: std::fs::DirEntry| {
+            let name = e.file_name();
+            name.to_str()?
+                .starts_with("stage")
+                .then(|| newest(&e.path()))
+        };
+        let stages = root().read_dir().into_iter().flatten().flatten();
+        if modified(&path)
+            < stages
+                .filter_map(stage)
+                .max()
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["build", "-q", "-p", package, "--examples"]);
             if dir.file_name().is_some_and(|n| n == "release") {
@@ -106,7 +123,6 @@ pub fn example(package: &str, name: &str) -> PathBuf {
                 .expect("cargo can be started");
             assert!(status.success(), "the examples of {package} do not build");
         }
-        looked_at.push(package.to_owned());
     }
     path
 }
@@ -204,6 +220,44 @@ pub fn examples(package: &str) -> Vec<String> {
         .unwrap_or_default();
     names.sort();
     names
+}
+
+/// What a test must know of an example before it runs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct About {
+    /// Its exit status.
+    pub exit: i32,
+    /// The same seed gives the same trace. If not, only invariants can be asked for, in free
+    /// runs.
+    pub replays: bool,
+    /// A run in lockstep takes about a second, so it is not run with hundreds of seeds.
+    pub slow: bool,
+}
+
+/// What is odd about this example. Whoever writes one that is gives it a line here.
+pub fn about(package: &str, name: &str) -> About {
+    let ordinary = About {
+        exit: 0,
+        replays: true,
+        slow: false,
+    };
+    match (package, name) {
+        ("stage2-sysmon", "deadlock") => About {
+            exit: 2,
+            ..ordinary
+        },
+        // Its other side are sockets of the machine.
+        ("stage2-sysmon", "echo") => About {
+            replays: false,
+            ..ordinary
+        },
+        // Nobody listens, so time passes only by the clock of the processor.
+        ("stage2-sysmon", "the_loop_2") => About {
+            slow: true,
+            ..ordinary
+        },
+        _ => ordinary,
+    }
 }
 
 /// Seconds that anything in these tests may take. A quiet machine needs a tenth of it.

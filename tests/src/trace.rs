@@ -1,5 +1,6 @@
-//! A trace, read from its text form: its events, what each P ran, and the invariants that
-//! hold for every trace. The text form itself is explained in *Before you begin*.
+//! A trace, read from its text form: its events, and what each P ran. The text form itself
+//! is explained in *Before you begin*; what must hold in every trace is in `invariants.rs`
+//! and `bounds.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write as _};
@@ -193,138 +194,7 @@ impl Trace {
         }
         out
     }
-
-    /// The invariants of every trace: time goes on, a P belongs to one M, a goroutine runs
-    /// in one place, starts only when it can run, wakes only when it waits, and every
-    /// outcome has its request.
-    ///
-    /// # Errors
-    /// The first that does not hold.
-    pub fn check(&self) -> Result<(), Broken> {
-        #[derive(Clone, Copy, PartialEq)]
-        enum G {
-            Runnable,
-            Running(u32),
-            Waiting(u32),
-            Dead,
-        }
-        let mut clock: HashMap<u32, u64> = HashMap::new();
-        let mut holder: HashMap<u32, u32> = HashMap::new();
-        let mut gs: HashMap<u32, G> = HashMap::new();
-        let mut asked: HashMap<u32, u32> = HashMap::new();
-        // Woken before the line that puts it to sleep, which comes at once.
-        let mut woken: HashMap<u32, u32> = HashMap::new();
-        let soon = |i: usize, f: &dyn Fn(&Event) -> bool| {
-            let latest = self.events[i].us + SKEW_US;
-            let mut next = self.events[i + 1..].iter();
-            next.by_ref().take_while(|e| e.us <= latest).any(f)
-        };
-        for (i, e) in self.events.iter().enumerate() {
-            let broken = |what: String| Err(Broken { event: i, what });
-            let last = clock.entry(e.m).or_insert(0);
-            if e.us < *last {
-                return broken(format!("the clock of m{} goes back", e.m));
-            }
-            *last = e.us;
-            let named = e.args.first().and_then(|word| id(word, 'p'));
-            match (e.name.as_str(), named) {
-                ("ProcStart", Some(p)) => {
-                    if let Some(other) = holder.insert(p, e.m)
-                        && !soon(i, &|e| e.m == other && e.name == "ProcStop")
-                    {
-                        return broken(format!("p{p} belongs to m{other} already"));
-                    }
-                }
-                ("ProcStop", Some(p)) => {
-                    if holder.get(&p) == Some(&e.m) {
-                        holder.remove(&p);
-                    } else if !holder.contains_key(&p) {
-                        return broken(format!("m{} gives p{p} up and does not hold it", e.m));
-                    }
-                }
-                ("ProcSteal", Some(p)) => {
-                    let from = e.args.get(1).and_then(|word| id(word, 'm'));
-                    if holder.remove(&p) != from {
-                        return broken(format!("p{p} is taken from an M that does not hold it"));
-                    }
-                    // An M that is back from a call takes it for itself.
-                    if e.p == Some(p) {
-                        holder.insert(p, e.m);
-                    }
-                }
-                _ => {
-                    if let Some(p) = e.p
-                        && holder.get(&p) != Some(&e.m)
-                    {
-                        return broken(format!("m{} works with p{p} and does not hold it", e.m));
-                    }
-                }
-            }
-            if e.ends_slice() {
-                let Some(g) = e.g else {
-                    return broken(format!("{} of nobody", e.name));
-                };
-                if gs.get(&g) != Some(&G::Running(e.m)) {
-                    return broken(format!("{} of g{g}, which does not run here", e.name));
-                }
-                gs.insert(
-                    g,
-                    match e.name.as_str() {
-                        "GoEnd" => G::Dead,
-                        "GoBlock" if woken.remove(&g).is_none() => G::Waiting(e.m),
-                        _ => G::Runnable,
-                    },
-                );
-            }
-            match (e.name.as_str(), e.target()) {
-                ("GoCreate", Some(g)) if gs.insert(g, G::Runnable).is_some() => {
-                    return broken(format!("g{g} is made twice"));
-                }
-                ("GoStart", Some(g)) => {
-                    match gs.insert(g, G::Running(e.m)) {
-                        // It went to sleep, and found at the last moment that it need not.
-                        Some(G::Waiting(m)) if m == e.m && e.args.len() > 1 => {}
-                        Some(G::Runnable) => {}
-                        Some(G::Running(m)) => {
-                            return broken(format!("g{g} starts while it runs on m{m}"));
-                        }
-                        Some(G::Waiting(_)) => {
-                            return broken(format!("g{g} starts while it waits"));
-                        }
-                        Some(G::Dead) => return broken(format!("g{g} starts after its end")),
-                        None => return broken(format!("g{g} starts and was never made")),
-                    }
-                    if e.p.is_none() {
-                        return broken(format!("g{g} starts on an M without a P"));
-                    }
-                }
-                ("GoUnblock", Some(g)) => {
-                    if matches!(gs.get(&g), Some(G::Waiting(_))) {
-                        gs.insert(g, G::Runnable);
-                    } else if soon(i, &|e| e.g == Some(g) && e.name == "GoBlock") {
-                        woken.insert(g, e.m);
-                    } else {
-                        return broken(format!("g{g} is woken and does not wait"));
-                    }
-                }
-                ("Preempt", Some(g)) => {
-                    asked.insert(e.flow.unwrap_or(0), g);
-                }
-                _ => {}
-            }
-            if let (Some(flow), "GoPreempt" | "PollHit") = (e.flow, e.name.as_str())
-                && !asked.contains_key(&flow)
-            {
-                return broken(format!("the outcome of request #{flow}, which nobody made"));
-            }
-        }
-        Ok(())
-    }
 }
-
-/// The clocks of two Ms may be this far apart in the order of lines: a goroutine is written
-/// down where its waker looks before the event that says so, under a lock.
-const SKEW_US: u64 = 20;
 
 fn event(line: &str) -> Option<Event> {
     let mut words = line.split_whitespace();
@@ -365,6 +235,7 @@ fn column(word: &str, letter: char) -> Option<Option<u32>> {
     }
 }
 
-fn id(word: &str, letter: char) -> Option<u32> {
+/// The number in a word such as `p3`.
+pub(crate) fn id(word: &str, letter: char) -> Option<u32> {
     word.strip_prefix(letter)?.parse().ok()
 }

@@ -208,18 +208,34 @@ impl TraceOf {
         self.checked().1
     }
 
+    /// The exit status and the trace, for a test that looks after the invariants by itself.
+    ///
+    /// # Errors
+    /// What a panic would say if the scenario does not end well.
+    #[track_caller]
+    pub fn try_trace(self) -> Result<(i32, Trace), String> {
+        let done = self.done()?;
+        Ok((done.code, Trace::parse(&done.trace)))
+    }
+
     #[track_caller]
     fn checked(self) -> (Done, Trace) {
-        let done = self.done();
+        // Of a program with the stage's own rows more can be said.
+        let example = matches!(self.what, What::Example(_));
+        let done = self.done().unwrap_or_else(|what| panic!("{what}"));
         let trace = Trace::parse(&done.trace);
-        if let Err(broken) = trace.check() {
+        let mut result = trace.check_run();
+        if example {
+            result = result.and_then(|()| trace.check_waits());
+        }
+        if let Err(broken) = result {
             panic!("the trace breaks an invariant: {broken}\n{}", done.trace);
         }
         (done, trace)
     }
 
     #[track_caller]
-    fn done(self) -> Done {
+    fn done(self) -> Result<Done, String> {
         let TraceOf {
             what,
             stage,
@@ -265,7 +281,7 @@ impl TraceOf {
                 let results = results();
                 let file = results.join(file_name(&call));
                 if let Some(done) = load(&file) {
-                    return done;
+                    return Ok(done);
                 }
                 let name = name.unwrap_or_else(|| test.clone());
                 let mut command =
@@ -275,7 +291,7 @@ impl TraceOf {
                     .args(["--nocapture", "--test-threads=1"])
                     .env(TARGET, &call)
                     .env(RESULTS, &results);
-                let mut done = execute(&mut command, &switches, &name, codes);
+                let mut done = execute(&mut command, &switches, &name, codes)?;
                 let Some((_, output)) = done.output.split_once(&format!("{BEGIN}\n")) else {
                     panic!(
                         "the test `{test}` started itself again and did not come to this call ({at}); call trace_of in the test itself, and on every way through it"
@@ -284,7 +300,7 @@ impl TraceOf {
                 done.output = output.to_owned();
                 done.trace = with_own_head(&done.trace, stage.name, &name);
                 save(&file, &done);
-                done
+                Ok(done)
             }
         }
     }
@@ -301,20 +317,30 @@ fn refuse_what_depends_on_the_compiler(trace: &Trace) {
 
 /// Runs `command` in lockstep with its trace in a file.
 #[track_caller]
-fn execute(command: &mut Command, switches: &[(&str, String)], name: &str, codes: &[i32]) -> Done {
+fn execute(
+    command: &mut Command,
+    switches: &[(&str, String)],
+    name: &str,
+    codes: &[i32],
+) -> Result<Done, String> {
     let dir = fresh_folder("safepoint-trace-").expect("a folder for the trace");
     let file = dir.join("trace.txt");
     let shown = file.display().to_string();
     let mut env: Vec<(&str, &str)> = switches.iter().map(|(k, v)| (*k, v.as_str())).collect();
     env.push(("SAFEPOINT_TRACE", &shown));
     let ended = run(command, &env, LIMIT);
-    let trace = std::fs::read_to_string(&file).unwrap_or_default();
+    let (trace, why) = match std::fs::read_to_string(&file) {
+        Ok(trace) => (trace, String::new()),
+        Err(error) => (String::new(), format!(" ({error})")),
+    };
     let _ = std::fs::remove_dir_all(&dir);
-    assert!(!ended.timed_out, "{name} did not end within {LIMIT:?}");
+    if ended.timed_out {
+        return Err(format!("{name} did not end within {LIMIT:?}"));
+    }
     let code = ended.code.filter(|code| codes.contains(code));
     let Some(code) = code.filter(|_| !trace.is_empty()) else {
-        panic!(
-            "{name} did not end well: {}{}\n{}{}",
+        return Err(format!(
+            "{name} did not end well: {}{}{why}\n{}{}",
             match (ended.code, ended.signal) {
                 (Some(code), _) => format!("status {code}"),
                 (_, signal) => format!("signal {}", signal.unwrap_or(0)),
@@ -326,14 +352,14 @@ fn execute(command: &mut Command, switches: &[(&str, String)], name: &str, codes
             },
             ended.stderr,
             ended.stdout,
-        );
+        ));
     };
-    Done {
+    Ok(Done {
         code,
         output: ended.stdout,
         errors: ended.stderr,
         trace,
-    }
+    })
 }
 
 /// The lines of a dump that do not depend on the build: no frames, no places.

@@ -80,12 +80,12 @@ fn a_switch_that_cannot_be_understood_is_refused_in_one_line() {
         (
             "SAFEPOINT_TRACE",
             "trace",
-            "end the name in .txt (text) or .json",
+            "end the name in .txt (text), .json",
         ),
         (
             "SAFEPOINT_TRACE",
             "trace.xml",
-            "end the name in .txt (text) or .json",
+            "end the name in .txt (text), .json",
         ),
         (
             "SAFEPOINT_TRACE",
@@ -175,7 +175,7 @@ fn nothing_is_half_done_when_another_switch_is_refused() {
 #[test]
 fn a_full_disk_costs_the_trace_and_nothing_else() {
     let folder = Folder::new("full");
-    for name in ["full.txt", "full.json"] {
+    for name in ["full.txt", "full.json", "full.trace"] {
         let link = folder.file(name);
         std::os::unix::fs::symlink("/dev/full", &link).expect("a link can be made");
         let ended = scenario!([("SAFEPOINT_TRACE", &*link)], "hello");

@@ -1,6 +1,9 @@
 //! The kinds of events and the reasons for waiting: the vocabulary of a trace. Each stage
 //! registers its own kinds as constants like these; the legend in the book is made of them.
 
+use super::gov2::{InGo, log};
+use super::in_go::*;
+
 /// A kind of event.
 pub struct Kind {
     /// Its name: Go's where Go has one.
@@ -11,10 +14,12 @@ pub struct Kind {
     pub doc: &'static str,
     /// Whether the goroutine that ran leaves its processor with it.
     pub leaves: bool,
+    /// What it is in Go's form of a trace.
+    pub go: InGo,
 }
 
 macro_rules! kinds {
-    ($( $id:ident $name:literal $form:literal $doc:literal $($leaves:ident)?; )+) => {
+    ($( $id:ident $name:literal $form:literal $doc:literal $($leaves:ident)? => $go:ident; )+) => {
         $(
             #[doc = $doc]
             pub static $id: Kind = Kind {
@@ -22,6 +27,7 @@ macro_rules! kinds {
                 form: $form,
                 doc: $doc,
                 leaves: kinds!(@ $($leaves)?),
+                go: $go,
             };
         )+
         /// The kinds that this stage registers.
@@ -32,22 +38,22 @@ macro_rules! kinds {
 }
 
 kinds! {
-    PROC_START "ProcStart" "p{n}" "An M takes this P and may run goroutines.";
-    PROC_STOP "ProcStop" "p{n}" "The M gives this P up: there is nothing to run.";
-    THREAD_START "ThreadStart" "m{n}" "A new thread is made for this M.";
-    GO_CREATE "GoCreate" "g{n} {s}" "A goroutine is made, with this name; it can run now.";
-    GO_START "GoStart" "g{n}" "This goroutine gets the processor, for a fresh time slice.";
-    GO_START_NEXT "GoStart" "g{n} next" "The same from `runnext`: it inherits the rest of the slice.";
-    GO_END "GoEnd" "" "The goroutine has finished." leaves;
-    GO_SCHED "GoSched" "" "The goroutine lets others run, of its own will." leaves;
-    GO_PREEMPT "GoPreempt" "{s}" "The goroutine heeds a request and yields: `coop`, at a guard check." leaves;
-    GO_BLOCK "GoBlock" "{s}" "The goroutine parks, for this reason." leaves;
-    GO_UNBLOCK "GoUnblock" "g{n}" "This parked goroutine can run again.";
-    PREEMPT "Preempt" "p{n}/g{n} ran={t}" "Somebody asks the goroutine on this P to yield; `ran` is how long its slice is.";
-    POLL_HIT "PollHit" "refused={s}" "A guard check met a request and could not obey, for this reason.";
-    STACK_GROW "StackGrow" "{n}K" "The goroutine may use this much stack from now on.";
-    STEAL "Steal" "p{n} n={n}" "The P takes this many goroutines from that P's queue.";
-    USER_LOG "UserLog" "{s}" "A line of the program's own.";
+    PROC_START "ProcStart" "p{n}" "An M takes this P and may run goroutines." => proc_start;
+    PROC_STOP "ProcStop" "p{n}" "The M gives this P up: there is nothing to run." => proc_stop;
+    THREAD_START "ThreadStart" "m{n}" "A new thread is made for this M." => log;
+    GO_CREATE "GoCreate" "g{n} {s}" "A goroutine is made, with this name; it can run now." => go_create;
+    GO_START "GoStart" "g{n}" "This goroutine gets the processor, for a fresh time slice." => go_start;
+    GO_START_NEXT "GoStart" "g{n} next" "The same from `runnext`: it inherits the rest of the slice." => go_start;
+    GO_END "GoEnd" "" "The goroutine has finished." leaves => go_end;
+    GO_SCHED "GoSched" "" "The goroutine lets others run, of its own will." leaves => go_sched;
+    GO_PREEMPT "GoPreempt" "{s}" "The goroutine heeds a request and yields: `coop`, at a guard check." leaves => go_preempt;
+    GO_BLOCK "GoBlock" "{s}" "The goroutine parks, for this reason." leaves => go_block;
+    GO_UNBLOCK "GoUnblock" "g{n}" "This parked goroutine can run again." => go_unblock;
+    PREEMPT "Preempt" "p{n}/g{n} ran={t}" "Somebody asks the goroutine on this P to yield; `ran` is how long its slice is." => log;
+    POLL_HIT "PollHit" "refused={s}" "A guard check met a request and could not obey, for this reason." => log;
+    STACK_GROW "StackGrow" "{n}K" "The goroutine may use this much stack from now on." => log;
+    STEAL "Steal" "p{n} n={n}" "The P takes this many goroutines from that P's queue." => log;
+    USER_LOG "UserLog" "{s}" "A line of the program's own." => log;
 }
 
 /// The legend of `kinds` as Markdown.

@@ -7,6 +7,8 @@
 
 mod buffer;
 mod chrome;
+pub mod gov2;
+mod in_go;
 mod kinds;
 pub(crate) mod map;
 mod text;
@@ -22,7 +24,7 @@ use kinds::*;
 use safepoint_lockstep as lab;
 use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
 
 /// Whether an event must be looked at: a trace is written, or lockstep needs its ticks.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -31,6 +33,8 @@ static KEEP: AtomicBool = AtomicBool::new(false);
 /// Where the run's clock began (free-running).
 static START: AtomicU64 = AtomicU64::new(0);
 static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
+/// The kernel's number of the thread that writes the trace, 0 for none.
+static WRITER: AtomicI32 = AtomicI32::new(0);
 
 /// Where the trace goes when the run is over.
 pub(crate) struct Output {
@@ -44,6 +48,7 @@ pub(crate) struct Output {
 pub(crate) enum Form {
     Text,
     Chrome,
+    Go,
 }
 
 /// Prepares for a run. Events are kept when there is somewhere to put them.
@@ -55,14 +60,25 @@ pub(crate) fn start(output: Option<Output>) {
 }
 
 /// Writes the trace, if one was asked for. Other Ms may still run: what they record from
-/// here on is left out. Called once per run, at its end or when the process dies.
+/// here on is left out. Called at the end of a run, and when the process dies; perhaps by two
+/// threads at once, or by one that dies while it writes.
 pub(crate) fn finish() {
-    let Ok(mut output) = OUTPUT.try_lock() else {
-        return;
-    };
-    let Some(mut output) = output.take() else {
-        return;
-    };
+    let me = os::this_thread_id();
+    while let Err(other) = WRITER.compare_exchange(0, me, SeqCst, SeqCst) {
+        if other == me {
+            return;
+        }
+        // Whoever comes here ends the process next: not before the other one is done.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let output = OUTPUT.try_lock().ok().and_then(|mut output| output.take());
+    if let Some(output) = output {
+        write(output);
+    }
+    WRITER.store(0, SeqCst);
+}
+
+fn write(mut output: Output) {
     let portable = lab::portable();
     let mut events: Vec<(u64, usize, Event)> = allm()
         .flat_map(|m| {
@@ -82,12 +98,13 @@ pub(crate) fn finish() {
         dropped,
     };
     let rendered = match output.form {
-        Form::Text => text::render(&run, &events),
-        Form::Chrome => chrome::render(&run, &events),
+        Form::Text => text::render(&run, &events).into_bytes(),
+        Form::Chrome => chrome::render(&run, &events).into_bytes(),
+        Form::Go => gov2::render(&run, &events),
     };
     if let Err(error) = output
         .sink
-        .write_all(rendered.as_bytes())
+        .write_all(&rendered)
         .and_then(|()| output.sink.flush())
     {
         eprintln!("SAFEPOINT_TRACE={}: {error}", output.name);

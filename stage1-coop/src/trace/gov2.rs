@@ -1,0 +1,328 @@
+//! Go's own form of a trace (version 2, as of Go 1.22), so that Go's own tools open it:
+//! `go tool trace FILE` draws it, `go tool trace -d=parsed FILE` prints it.
+//!
+//! A file is a row of batches. A batch holds events of one M, in the order in which they
+//! happened there; names and stacks have batches of their own. Nothing orders two Ms but
+//! time, and times lie closely together. So what several Ms do to one goroutine or one P in
+//! turn is counted: its first start is number 1, its waking number 2. Go's reader replays
+//! all this as a state machine and refuses what cannot have happened.
+//!
+//! Each kind of event says by a function what it is in this form ([`Kind::go`]); a later
+//! stage's kinds bring theirs. What Go has no event for is a line in the log of the goroutine
+//! that ran. All about a request to preempt, from whichever thread, stands in the log of the
+//! goroutine that was asked, under the key `preempt`.
+//!
+//! [`Kind::go`]: super::Kind::go
+
+use super::text::arguments;
+use super::{Event, Run};
+use std::collections::HashMap;
+
+/// Writes what stands for an event.
+pub type InGo = fn(&mut Gov2, &Event);
+
+const HEADER: &[u8; 16] = b"go 1.22 trace\0\0\0";
+/// A batch must not have more bytes, and no event has so many that it could not stay below.
+const BATCH: usize = 60_000;
+/// A text must not have more.
+const TEXT: usize = 1024;
+/// Batches that belong to no M have this one.
+const NO_M: u64 = u64::MAX;
+const IDLE: u64 = 2;
+
+// The numbers of Go's kinds of batches and events.
+const STACKS: u8 = 2;
+const STACK: u8 = 3;
+const STRINGS: u8 = 4;
+const STRING: u8 = 5;
+const FREQUENCY: u8 = 8;
+const PROCS_CHANGE: u8 = 9;
+/// Of the M: it takes a P. Its arguments: the P, and the next number of that P.
+pub const PROC_START: u8 = 10;
+const PROC_STATUS: u8 = 13;
+const GO_START: u8 = 16;
+const GO_UNBLOCK: u8 = 21;
+const USER_LOG: u8 = 44;
+
+/// A trace that is being written in Go's form.
+#[derive(Default)]
+pub struct Gov2 {
+    /// The finished batches.
+    out: Vec<u8>,
+    ms: Vec<Track>,
+    /// The last number of each P, and what is known of each goroutine.
+    ps: HashMap<u64, u64>,
+    gs: HashMap<u64, Goroutine>,
+    texts: HashMap<String, u64>,
+    /// Which goroutine each request is about.
+    asked: HashMap<u32, u64>,
+    /// The M of the event that is being written, and when it happened.
+    m: usize,
+    time: u64,
+    procs: u64,
+}
+
+/// An M's open batch, and what must be known of the M.
+#[derive(Default)]
+pub struct Track {
+    data: Vec<u8>,
+    /// When the batch's first event happened, and its last.
+    begin: u64,
+    last: u64,
+    /// The goroutine that runs here, with a P: its log can be written to.
+    pub runs: Option<u64>,
+    /// Words of a later stage.
+    pub ext: [u64; 2],
+}
+
+#[derive(Default)]
+struct Goroutine {
+    name: u64,
+    /// The last number of this goroutine.
+    seq: u64,
+    /// How often it went to sleep, less how often it was woken. In the order of times a
+    /// waking may come first.
+    asleep: i32,
+    /// Lines for its log, for when it runs.
+    log: Vec<String>,
+}
+
+pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> Vec<u8> {
+    let mut w = Gov2 {
+        procs: run.procs as u64,
+        ..Gov2::default()
+    };
+    // One tick is a nanosecond. There is no time 0 in Go's form.
+    w.batch(NO_M, 1, &[&[FREQUENCY], &*varint(1_000_000_000)].concat());
+    for p in 0..w.procs {
+        w.time = 1;
+        w.event(PROC_STATUS, &[p, IDLE]);
+    }
+    for (time, m, e) in events {
+        (w.time, w.m) = (time + 1, *m);
+        w.preempt(e);
+        (e.kind.go)(&mut w, e);
+        if e.kind.leaves {
+            w.track().runs = None;
+        }
+    }
+    w.finish()
+}
+
+impl Gov2 {
+    /// Adds an event to the M that the trace has come to.
+    pub fn event(&mut self, kind: u8, args: &[u64]) {
+        self.event_on(self.m, kind, args);
+    }
+
+    fn event_on(&mut self, m: usize, kind: u8, args: &[u64]) {
+        if self.track_of(m).data.len() > BATCH {
+            self.flush(m);
+        }
+        let time = self.time;
+        let track = self.track_of(m);
+        if track.data.is_empty() {
+            (track.begin, track.last) = (time, time);
+        }
+        track.data.push(kind);
+        track.data.extend(varint(time - track.last));
+        track.last = time;
+        for &arg in args {
+            track.data.extend(varint(arg));
+        }
+    }
+
+    /// The number of the M that the trace has come to.
+    pub fn m(&self) -> usize {
+        self.m
+    }
+
+    /// What is known of that M.
+    pub fn track(&mut self) -> &mut Track {
+        self.track_of(self.m)
+    }
+
+    fn track_of(&mut self, m: usize) -> &mut Track {
+        if self.ms.len() <= m {
+            self.ms.resize_with(m + 1, Track::default);
+        }
+        &mut self.ms[m]
+    }
+
+    /// The first M of which `f` holds.
+    pub fn find(&self, f: impl Fn(&Track) -> bool) -> Option<usize> {
+        self.ms.iter().position(f)
+    }
+
+    /// The last number of the P.
+    pub fn p_seq(&mut self, p: u64) -> u64 {
+        *self.ps.entry(p).or_default()
+    }
+
+    /// The next number of the P.
+    pub fn next_p_seq(&mut self, p: u64) -> u64 {
+        let seq = self.ps.entry(p).or_default();
+        *seq += 1;
+        *seq
+    }
+
+    fn next_g_seq(&mut self, g: u64) -> u64 {
+        let seq = &mut self.gs.entry(g).or_default().seq;
+        *seq += 1;
+        *seq
+    }
+
+    /// The stack of the goroutine: one frame, which is called as it is.
+    pub fn stack(&mut self, g: u64) -> u64 {
+        self.gs.entry(g).or_default().name
+    }
+
+    /// The number of this text.
+    pub fn text(&mut self, text: &str) -> u64 {
+        let mut end = text.len().min(TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let next = self.texts.len() as u64 + 1;
+        *self.texts.entry(text[..end].to_owned()).or_insert(next)
+    }
+
+    /// The goroutine runs on the M from now on.
+    pub fn start(&mut self, g: u64) {
+        if self.gs.entry(g).or_default().asleep > 0 {
+            // It was about to sleep, and found at the last moment that it need not.
+            self.wake(g);
+        }
+        let seq = self.next_g_seq(g);
+        self.event(GO_START, &[g, seq]);
+        self.track().runs = Some(g);
+        if self.procs > 0 {
+            let (procs, stack) = (std::mem::take(&mut self.procs), self.stack(g));
+            self.event(PROCS_CHANGE, &[procs, stack]);
+        }
+        for line in std::mem::take(&mut self.gs.entry(g).or_default().log) {
+            self.log(self.m, g, "preempt", &line);
+        }
+    }
+
+    /// The goroutine is made, and this is its name.
+    pub(super) fn made(&mut self, g: u64, name: u64) {
+        self.gs.entry(g).or_default().name = name;
+    }
+
+    /// The goroutine goes to sleep.
+    pub(super) fn sleeps(&mut self, g: u64) {
+        self.gs.entry(g).or_default().asleep += 1;
+    }
+
+    /// The goroutine is woken.
+    pub(super) fn wake(&mut self, g: u64) {
+        self.gs.entry(g).or_default().asleep -= 1;
+        let seq = self.next_g_seq(g);
+        self.event(GO_UNBLOCK, &[g, seq, 0]);
+    }
+
+    fn log(&mut self, m: usize, g: u64, key: &str, line: &str) {
+        let (key, line, stack) = (self.text(key), self.text(line), self.stack(g));
+        self.event_on(m, USER_LOG, &[0, key, line, stack]);
+    }
+
+    /// If the event is about a request, the goroutine that was asked logs it, at once or
+    /// when it runs again.
+    fn preempt(&mut self, e: &Event) {
+        if e.flow == 0 {
+            return;
+        }
+        if std::ptr::eq(e.kind, &super::kinds::PREEMPT) {
+            self.asked.insert(e.flow, e.args[1]);
+        }
+        let Some(&g) = self.asked.get(&e.flow) else {
+            return;
+        };
+        let line = format!("#{} {} {}", e.flow, e.kind.name, arguments(e));
+        match self.find(|track| track.runs == Some(g)) {
+            Some(m) => self.log(m, g, "preempt", line.trim_end()),
+            None => self.gs.entry(g).or_default().log.push(line),
+        }
+    }
+
+    /// Closes the batch of `m`.
+    fn flush(&mut self, m: usize) {
+        let data = std::mem::take(&mut self.ms[m].data);
+        if !data.is_empty() {
+            self.batch(m as u64, self.ms[m].begin, &data);
+        }
+    }
+
+    fn batch(&mut self, m: u64, begin: u64, data: &[u8]) {
+        if self.out.is_empty() {
+            self.out.extend(HEADER);
+        }
+        // The first 1 is Go's number of a batch, the second that of the generation: there is
+        // one only.
+        self.out.extend([1, 1]);
+        for n in [m, begin, data.len() as u64] {
+            self.out.extend(varint(n));
+        }
+        self.out.extend(data);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        for m in 0..self.ms.len() {
+            self.flush(m);
+        }
+        let texts = std::mem::take(&mut self.texts);
+        let strings = texts.iter().map(|(text, &id)| {
+            let words = [varint(id), varint(text.len() as u64)].concat();
+            [&[STRING], &*words, text.as_bytes()].concat()
+        });
+        self.table(STRINGS, strings);
+        // A stack is one frame: a place in the program, its function, no file, no line.
+        let mut names: Vec<u64> = self
+            .gs
+            .values()
+            .map(|g| g.name)
+            .filter(|&n| n > 0)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let stacks = names.into_iter().map(|name| {
+            let words = [name, 1, name, name, 0, 0];
+            [vec![STACK], words.map(varint).concat()].concat()
+        });
+        self.table(STACKS, stacks);
+        self.out
+    }
+
+    /// Batches of the entries of a table.
+    fn table(&mut self, kind: u8, entries: impl Iterator<Item = Vec<u8>>) {
+        let mut data = vec![kind];
+        for entry in entries {
+            if data.len() + entry.len() > BATCH {
+                self.batch(NO_M, 1, &data);
+                data.truncate(1);
+            }
+            data.extend(entry);
+        }
+        self.batch(NO_M, 1, &data);
+    }
+}
+
+/// What a kind is for which Go has no event: a line in the log.
+pub fn log(w: &mut Gov2, e: &Event) {
+    // What is about a request is there already.
+    if let Some(g) = w.track().runs.filter(|_| e.flow == 0) {
+        w.log(w.m, g, e.kind.name, &arguments(e));
+    }
+}
+
+/// A number in groups of seven bits, the lowest first; all but the last have the high bit.
+fn varint(mut n: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out
+}
