@@ -1,7 +1,7 @@
 //! A trace, read from its text form: its events, what each P ran, and the invariants that
 //! hold for every trace. The text form itself is explained in *Before you begin*.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
 /// One line of a trace.
@@ -211,7 +211,12 @@ impl Trace {
         let mut clock: HashMap<u32, u64> = HashMap::new();
         let mut holder: HashMap<u32, u32> = HashMap::new();
         let mut gs: HashMap<u32, G> = HashMap::new();
-        let mut asked: HashMap<u32, u32> = HashMap::new();
+        // All requests: the flag goes up first and the event is written then, so whoever hears
+        // it may write his line before that one.
+        let asked: HashSet<u32> = self
+            .find("Preempt")
+            .filter_map(|i| self.events[i].flow)
+            .collect();
         // Woken before the line that puts it to sleep, which comes at once.
         let mut woken: HashMap<u32, u32> = HashMap::new();
         let soon = |i: usize, f: &dyn Fn(&Event) -> bool| {
@@ -307,13 +312,10 @@ impl Trace {
                         return broken(format!("g{g} is woken and does not wait"));
                     }
                 }
-                ("Preempt", Some(g)) => {
-                    asked.insert(e.flow.unwrap_or(0), g);
-                }
                 _ => {}
             }
             if let (Some(flow), "GoPreempt" | "PollHit") = (e.flow, e.name.as_str())
-                && !asked.contains_key(&flow)
+                && !asked.contains(&flow)
             {
                 return broken(format!("the outcome of request #{flow}, which nobody made"));
             }
