@@ -238,7 +238,10 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         .at(back));
     }
     run.ended_well()?;
-    sound(run)?;
+    if !case.seeds.is_empty() {
+        // On the machine's clock the lines of two threads may stand in the wrong order.
+        sound(run)?;
+    }
     if run.says("all are back").is_none() {
         return Err(Fault::new(
             "lost",
