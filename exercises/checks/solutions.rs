@@ -12,6 +12,13 @@ variants! {
     steal_half "steal-half/solution" steal_half_solution "../solutions/steal_half.rs";
     lost_wakeup "lost-wakeup/solution" lost_wakeup_solution "../solutions/lost_wakeup.rs";
     snapshot_your_own "snapshot-your-own/solution" snapshot_your_own_solution "../solutions/snapshot_your_own.rs";
+    sysmon_sleep "sysmon-sleep/solution" sysmon_sleep_solution "../solutions/sysmon_sleep.rs";
+    retake_slice "retake-slice/solution" retake_slice_solution "../solutions/retake_slice.rs";
+    three_conditions "three-conditions/solution" three_conditions_solution "../solutions/three_conditions.rs";
+    handoff "handoff/solution" handoff_solution "../solutions/handoff.rs";
+    exit_syscall "exit-syscall/solution" exit_syscall_solution "../solutions/exit_syscall.rs";
+    inject_list "inject-list/solution" inject_list_solution "../solutions/inject_list.rs";
+    check_dead "check-dead/solution" check_dead_solution "../solutions/check_dead.rs";
 }
 
 fn main() {

@@ -76,11 +76,19 @@ impl App {
                 .places
                 .ensure_work_file(exercise.name, exercise.kind.ending());
         }
-        let solved = runner::all().filter(|e| progress.of(e.name).solved).count();
-        let total = runner::all().count();
-        outln!("Stage 1: {solved} of {total} solved\n");
         let current = self.current(&progress).map(|(e, _)| e.name);
+        let mut stage = 0;
         for card in cards() {
+            if card.stage() != stage {
+                let gap = if stage == 0 { "" } else { "\n" };
+                stage = card.stage();
+                let here = || cards().iter().filter(|c| c.stage() == stage);
+                let solved = here().filter(|c| progress.of(&c.name).solved).count();
+                outln!(
+                    "{gap}Stage {stage}: {solved} of {} solved\n",
+                    here().count()
+                );
+            }
             let entry = progress.of(&card.name);
             let mark = match (entry.solved, entry.runs) {
                 (true, _) => "[x]",
@@ -107,7 +115,7 @@ impl App {
             Some(name) => outln!(
                 "\nnext: cargo run -p exercises -- run {name}\nalso: watch, hint, why, solution, reset, doctor; --help says more"
             ),
-            None => outln!("\nfinished: every exercise of stage 1 is solved"),
+            None => outln!("\nfinished: every exercise is solved"),
         }
         Ok(0)
     }
@@ -119,7 +127,7 @@ impl App {
                 if self.json {
                     self.print(&json!({"finished": true}));
                 } else {
-                    outln!("finished: every exercise of stage 1 is solved");
+                    outln!("finished: every exercise is solved");
                 }
                 Ok(0)
             }
@@ -195,7 +203,7 @@ impl App {
                 Some((next, card)) => {
                     outln!("  next: {} ({})", next.name, card.title);
                 }
-                None => outln!("  finished: every exercise of stage 1 is solved"),
+                None => outln!("  finished: every exercise is solved"),
             }
         }
         Ok(if saved != 0 { saved } else { u8::from(!passed) })

@@ -3,7 +3,7 @@
 //! The learner takes one piece out of the scheduler, writes it, and sees the trace come
 //! right. [`PLANNED`] is the plan of all stages, and the test of the stage table: each piece
 //! must find its socket. The exercises of a stage that is written stand in a module of their
-//! own ([`stage1`]): scenarios, and judges that look at what a run showed. [`catalogue`]
+//! own ([`stage1`], [`stage2`]): scenarios, and judges that look at what a run showed. [`catalogue`]
 //! holds their texts, [`runner`] builds, runs, judges and explains, and `main.rs` is the
 //! command line.
 //!
@@ -23,6 +23,7 @@ pub mod attempt;
 pub mod catalogue;
 pub mod runner;
 pub mod stage1;
+pub mod stage2;
 
 /// One planned exercise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,11 +90,11 @@ pub const PLANNED: &[Planned] = list![Planned
     2 "sysmon-sleep" "Watch closely while there is work, and hardly at all when there is none." Row("sysmon_delay");
     2 "retake-slice" "Ten milliseconds is a threshold that a sampler checks, so slices are longer." Row("retake");
     2 "three-conditions" "When a P in a system call is worth taking away." Row("retake_syscall");
-    2 "hand-off" "Each reason why a P that its M cannot use needs another M, in order." Row("handoffp");
+    2 "handoff" "Each reason why a P that its M cannot use needs another M, in order." Row("handoffp");
     2 "exit-syscall" "The old P, then any idle P, then the global queue." Row("exitsyscall_slow");
-    2 "count-the-dead" "All goroutines are asleep when nobody is left who could wake one." Row("m_idle");
     2 "inject-list" "Who may run at once, and who goes to which queue." Row("injectglist");
-    2 "who-kept-the-p" "A planted bug in the way out of a system call, found from the trace." Trace;
+    2 "check-dead" "All goroutines are asleep when nobody is left who could wake one." Row("m_idle");
+    2 "stuck-processor" "A call that nobody was told of keeps its processor, and the trace shows it." Trace;
     3 "signal-stack" "A handler needs a stack of its own, on every thread." Row("minit");
     3 "one-in-flight" "A second signal while the first is under way is a storm." Row("preempt_m");
     3 "want-it" "A signal without a request must change nothing." Row("want_async_preempt");

@@ -400,7 +400,9 @@ fn from_the_first_start_to_finished() {
     assert_eq!(code, 0, "{text}");
     let (_, text) = walk.run(&[]);
     assert!(
-        text.contains("10 of 10 solved") && text.contains("finished"),
+        text.contains("10 of 10 solved")
+            && text.contains("8 of 8 solved")
+            && text.contains("finished"),
         "{text}"
     );
     let (code, text) = walk.run(&["--json"]);

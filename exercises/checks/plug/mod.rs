@@ -49,6 +49,27 @@ macro_rules! plug {
     (steal_half $v:ident) => {
         plug!(@row steal_half runqgrab $v)
     };
+    (sysmon_sleep $v:ident) => {
+        plug!(@more sysmon_sleep sysmon_delay $v)
+    };
+    (retake_slice $v:ident) => {
+        plug!(@more retake_slice retake $v)
+    };
+    (three_conditions $v:ident) => {
+        plug!(@more three_conditions retake_syscall $v)
+    };
+    (handoff $v:ident) => {
+        plug!(@stage2 handoff handoffp $v)
+    };
+    (exit_syscall $v:ident) => {
+        plug!(@more exit_syscall exitsyscall_slow $v)
+    };
+    (inject_list $v:ident) => {
+        plug!(@more inject_list injectglist $v)
+    };
+    (check_dead $v:ident) => {
+        plug!(@stage2 check_dead m_idle $v)
+    };
     (@row $exercise:ident $row:ident $v:ident) => {
         || {
             const MINE: &stage1_coop::Stage = &stage1_coop::Stage {
@@ -56,6 +77,27 @@ macro_rules! plug {
                 ..stage1_coop::STAGE
             };
             exercises::stage1::$exercise::attempt(MINE)
+        }
+    };
+    (@stage2 $exercise:ident $row:ident $v:ident) => {
+        || {
+            const MINE: &stage2_sysmon::Stage = &stage2_sysmon::Stage {
+                $row: $v::$row,
+                ..stage2_sysmon::STAGE
+            };
+            exercises::stage2::$exercise::attempt(MINE)
+        }
+    };
+    (@more $exercise:ident $row:ident $v:ident) => {
+        || {
+            const MINE: &stage2_sysmon::Stage = &stage2_sysmon::Stage {
+                more: &[&stage2_sysmon::rt::Rows {
+                    $row: $v::$row,
+                    ..stage2_sysmon::rt::ROWS
+                }],
+                ..stage2_sysmon::STAGE
+            };
+            exercises::stage2::$exercise::attempt(MINE)
         }
     };
 }

@@ -59,9 +59,11 @@ impl<'a> Bench<'a> {
         let mut manifest: toml::Table = format!(
             "[package]\nname = {ATTEMPT:?}\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\
              [workspace]\n[[bin]]\nname = {ATTEMPT:?}\npath = \"checks/main.rs\"\n[dependencies]\n\
-             exercises = {{ path = {:?} }}\nstage1-coop = {{ path = {:?} }}\n",
+             exercises = {{ path = {:?} }}\nstage1-coop = {{ path = {:?} }}\n\
+             stage2-sysmon = {{ path = {:?} }}\n",
             path("exercises"),
             path("stage1-coop"),
+            path("stage2-sysmon"),
         )
         .parse()?;
         if let Some(profile) = root.get("profile") {

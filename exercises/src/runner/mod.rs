@@ -9,7 +9,7 @@ pub mod show;
 pub mod submission;
 
 use crate::attempt::{Case, Exercise, Fault, Kind, Run};
-use crate::stage1;
+use crate::{stage1, stage2};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub fn find(name: &str) -> Option<&'static Exercise> {
 
 /// Every exercise of the stages that are written, in the order of the book.
 pub fn all() -> impl Iterator<Item = &'static Exercise> {
-    stage1::ALL.iter().copied()
+    stage1::ALL.iter().chain(stage2::ALL).copied()
 }
 
 /// How an attempt went.

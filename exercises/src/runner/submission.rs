@@ -50,7 +50,8 @@ const REFUSED: &[(&str, &[&str])] = &[
     (
         "that belongs to the scheduler or to the judge",
         &[
-            "STAGE", "EXERCISE", "attempt", "runner", "emit", "Runtime", "tests",
+            "STAGE", "ROWS", "rows", "stage", "EXERCISE", "attempt", "runner", "emit", "Runtime",
+            "tests",
         ],
     ),
 ];
@@ -63,6 +64,9 @@ const OWN_PIECES: &[(&str, &[&str])] = &[
         "steal-half",
         &["grab", "steal_with", "runqsteal", "stealwork"],
     ),
+    ("exit-syscall", &["exitsyscall", "exitsyscall0"]),
+    ("inject-list", &["injectglist_split"]),
+    ("check-dead", &["checkdead"]),
 ];
 
 /// Reads a learner's file, if it may be judged.

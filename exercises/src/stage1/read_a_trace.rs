@@ -107,7 +107,7 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
 }
 
 /// An answer as text.
-pub(super) fn given(answers: &Table, key: &str) -> String {
+pub(crate) fn given(answers: &Table, key: &str) -> String {
     match answers.get(key) {
         Some(Value::String(s)) => s.trim().to_owned(),
         Some(other) => other.to_string(),
@@ -116,7 +116,7 @@ pub(super) fn given(answers: &Table, key: &str) -> String {
 }
 
 /// A goroutine may be called by its name or by its number.
-pub(super) fn by_number(trace: &Trace, answer: &str) -> String {
+pub(crate) fn by_number(trace: &Trace, answer: &str) -> String {
     match trace.goroutine(answer) {
         Some(g) => format!("g{g}"),
         None => answer.to_owned(),

@@ -1,0 +1,21 @@
+//! The learner's piece of `retake-slice`, plugged into its socket: a row of stage 2's own table.
+
+#[forbid(unsafe_code)]
+#[rustfmt::skip]
+#[path = "../work/retake_slice.rs"]
+mod work;
+
+use stage2_sysmon::rt::{ROWS, Rows};
+use stage2_sysmon::{STAGE, Stage};
+
+const MINE: &Stage = &Stage {
+    more: &[&Rows {
+        retake: work::retake,
+        ..ROWS
+    }],
+    ..STAGE
+};
+
+fn main() {
+    exercises::stage2::retake_slice::attempt(MINE);
+}

@@ -1,0 +1,12 @@
+//! A processor that its thread cannot use.
+//!
+//! The starter puts it on the idle list, whatever there is to do. See who waits.
+
+use exercises::stage2::handoff::helpers::*;
+use stage2_sysmon::rt::P;
+
+/// Called with a processor that its thread has just given up: somebody runs it, or it lies
+/// idle.
+pub fn handoffp(pp: &'static P) {
+    set_aside(&mut lock(), pp);
+}
