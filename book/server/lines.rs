@@ -100,7 +100,10 @@ impl Lines {
                 self.rule(event, &names).map(|rule| rule.line)
             };
             if let Some(g) = event.g
-                && matches!(event.name.as_str(), "GoPreempt" | "GoBlock" | "GoSched")
+                && matches!(
+                    event.name.as_str(),
+                    "GoPreempt" | "GoBlock" | "GoSched" | "GoSysCall"
+                )
             {
                 left.insert(g, line);
             }

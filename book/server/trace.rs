@@ -38,6 +38,11 @@ impl Event {
         id(first.rsplit('/').next()?, 'g')
     }
 
+    /// The P that the event names first: `ProcSteal p0 m0`.
+    pub fn named_p(&self) -> Option<u32> {
+        id(self.args.first()?, 'p')
+    }
+
     /// Whom the event is about: the goroutine that it names, or the one in whose row it is.
     pub fn subject(&self) -> Option<u32> {
         self.named().or(self.g)

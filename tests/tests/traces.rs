@@ -80,6 +80,17 @@ fn stage1_review() {
     }
 }
 
+/// The run behind the figure of sysmon's sleeps: its output holds them.
+#[test]
+fn stage2_sysmon_s_day() {
+    let text = trace_of_program(env!("CARGO_BIN_EXE_day"), &[]).text();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("sysmon__day", text));
+}
+
 /// The tables that the book prints: which events there are, and which stage decides what.
 #[test]
 fn generated_pages() {

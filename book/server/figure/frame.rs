@@ -51,6 +51,7 @@ impl Picture<'_> {
             ("sp-slice sp-c1", "runs", State::Running),
             ("sp-runnable", "could run, waits", State::Runnable),
             ("sp-blocked", "blocked", State::Blocked),
+            ("sp-call", "in a system call", State::InCall),
         ];
         let used = |state| {
             let mut spans = self.timeline.goroutines.values().flatten();

@@ -27,6 +27,14 @@ pub enum Sign {
     Grew,
     /// Work was taken from another P.
     Stole,
+    /// The goroutine enters a system call.
+    Called,
+    /// It is back from it, with a P.
+    Returned,
+    /// It is back from it, and there is no P.
+    ReturnedWithout,
+    /// A P was taken out of a system call.
+    Took,
     /// Any other event.
     Other,
 }
@@ -47,6 +55,12 @@ impl Sign {
             "GoUnblock" => Some(Sign::Woke),
             "StackGrow" => Some(Sign::Grew),
             "Steal" => Some(Sign::Stole),
+            "GoSysCall" => Some(Sign::Called),
+            // Comes with a GoSysCall; that the P's slice ends there says the rest.
+            "GoSysBlock" => None,
+            "GoSysExit" if says("blocked") => Some(Sign::ReturnedWithout),
+            "GoSysExit" => Some(Sign::Returned),
+            "ProcSteal" => Some(Sign::Took),
             _ => Some(Sign::Other),
         }
     }
@@ -63,6 +77,10 @@ impl Sign {
             Sign::Woke => "wakes another",
             Sign::Grew => "stack grows",
             Sign::Stole => "steals work",
+            Sign::Called => "into a system call",
+            Sign::Returned => "back from it",
+            Sign::ReturnedWithout => "back, without a P",
+            Sign::Took => "takes a P away",
             Sign::Other => "other event",
         }
     }
@@ -75,7 +93,9 @@ impl Sign {
             Sign::Refused => "sp-k sp-k-refused",
             Sign::Preempted => "sp-k sp-k-preempted",
             Sign::Yielded | Sign::Other => "sp-k",
-            Sign::Blocked => "sp-k sp-k-open",
+            Sign::Blocked | Sign::Called | Sign::Returned => "sp-k sp-k-open",
+            Sign::ReturnedWithout => "sp-k sp-k-refused",
+            Sign::Took => "sp-k sp-k-request",
             Sign::Woke | Sign::Grew | Sign::Stole => "sp-k sp-k-quiet",
         }
     }
@@ -99,6 +119,28 @@ impl Sign {
             Sign::Blocked => diamond(x, y, 3.0, true),
             Sign::Stole => diamond(x, y, 4.5, false),
             Sign::Grew => format!("M{} {}h8M{} {}v8", r(x - 4.0), r(y), r(x), r(y - 4.0)),
+            // A bracket that opens where the call begins, and closes where it is over.
+            Sign::Called => bracket(x, y, 3.0),
+            Sign::Returned => bracket(x, y, -3.0),
+            Sign::ReturnedWithout => format!(
+                "{}M{} {}H{}",
+                bracket(x, y, -3.0),
+                r(x - 4.5),
+                r(y),
+                r(x + 4.0)
+            ),
+            Sign::Took => format!(
+                "M{} {}V{}M{} {}L{} {}L{} {}Z",
+                r(x),
+                r(y - 5.0),
+                r(y),
+                r(x - 4.0),
+                r(y),
+                r(x + 4.0),
+                r(y),
+                r(x),
+                r(y + 5.0)
+            ),
             Sign::Other => circle(x, y, 2.2),
         }
     }
@@ -127,6 +169,12 @@ fn circle(x: f64, y: f64, radius: f64) -> String {
 fn bar(x: f64, y: f64, half: f64) -> String {
     let (left, right) = (r(x - half), r(x + half));
     format!("M{left} {}H{right}V{}H{left}Z", r(y - 4.5), r(y + 4.5))
+}
+
+/// Open to the right for a positive width, to the left for a negative one.
+fn bracket(x: f64, y: f64, width: f64) -> String {
+    let (edge, back) = (r(x + width / 2.0), r(x - width / 2.0));
+    format!("M{edge} {}H{back}V{}H{edge}", r(y - 4.5), r(y + 4.5))
 }
 
 /// A square (`level`) or one that stands on its corner.

@@ -1,6 +1,6 @@
 //! Draws a trace as a picture: who ran where, who waited, who asked and what came of it.
 //!
-//! `timeline` turns events into lanes and marks, `scale` turns times into positions,
+//! `sleeps` is apart: the curve of sysmon's sleeps. Of the others, `timeline` turns events into lanes and marks, `scale` turns times into positions,
 //! `marks` knows the signs, `svg` writes the lanes and `frame` what stands around them. It
 //! is plain inline SVG: it needs no script, prints, and takes its colours from the page's
 //! theme. Each trace is drawn twice, for a wide and for a narrow page (`layout`), and the
@@ -10,9 +10,11 @@ mod frame;
 mod layout;
 mod marks;
 mod scale;
+mod sleeps;
 mod svg;
 mod timeline;
 
+pub use sleeps::draw as draw_sleeps;
 pub use svg::Spot;
 
 use crate::trace::Trace;

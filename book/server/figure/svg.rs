@@ -173,10 +173,17 @@ impl Picture<'_> {
     fn slice(&mut self, slice: &Slice, y: f64, height: f64, labelled: bool) {
         let width = (slice.x1 - slice.x0).max(0.8);
         let times = format!("{} to {} ms", millis(slice.from), millis(slice.to));
+        let in_call = slice.state == State::InCall && slice.many == 1;
         let (class, title) = if slice.many > 1 {
             (
                 "sp-many".to_string(),
                 format!("{} short slices, {times}", slice.many),
+            )
+        } else if in_call {
+            let who = self.name(slice.g);
+            (
+                "sp-in-call".to_string(),
+                format!("{who} is in a system call, and this P lies there, {times}"),
             )
         } else {
             (
@@ -196,13 +203,18 @@ impl Picture<'_> {
         if labelled && slice.many == 1 {
             let full = self.name(slice.g);
             let short = format!("g{}", slice.g);
-            let text = [full, short]
+            let (texts, class) = if in_call {
+                (["in a call".to_string(), "call".to_string()], "sp-in-open")
+            } else {
+                ([full, short], "sp-in")
+            };
+            let text = texts
                 .into_iter()
                 .find(|text| text_width(text) + 6.0 < width);
             if let Some(text) = text {
                 let _ = writeln!(
                     self.body,
-                    r#"<text class="sp-in" x="{}" y="{}" text-anchor="middle">{}</text>"#,
+                    r#"<text class="{class}" x="{}" y="{}" text-anchor="middle">{}</text>"#,
                     r(slice.x0 + width / 2.0),
                     r(y + height / 2.0 + 4.0),
                     escape(&text)
@@ -299,6 +311,7 @@ impl Picture<'_> {
     fn waiting(&mut self, slice: &Slice, y: f64) {
         let (class, words) = match slice.state {
             State::Blocked => ("sp-blocked", "is blocked"),
+            State::InCall => ("sp-call", "is in a system call"),
             _ => ("sp-runnable", "could run and waits"),
         };
         let place = format!(

@@ -1,6 +1,7 @@
 //! The picture is well formed, whatever the text was.
 
 use super::draw;
+use super::timeline::{Lane, State, Timeline};
 use crate::trace::Trace;
 
 const HOGS: &str = include_str!("../../tests/samples/stage1-coop__two_hogs__p1__seed1.snap");
@@ -71,6 +72,76 @@ fn the_narrow_picture() {
     assert!(right(narrow) <= 330.0 && right(wide) > 600.0);
 }
 
+/// A call that blocks: its P lies there until somebody takes it, and the goroutine comes back
+/// without one.
+const CALL: &str = "\
+0.000 m0 p0 -- GoStart g3
+0.020 m0 p0 g3 GoSysCall
+0.056 m1 -- -- ProcSteal p0 m0
+0.066 m2 p0 -- ProcStart p0
+0.070 m2 p0 -- GoStart g2
+5.024 m0 -- g3 GoSysExit blocked
+8.152 m2 p0 g2 GoEnd
+8.154 m2 p0 -- GoStart g3
+8.160 m2 p0 g3 GoSysCall
+8.170 m2 p0 g3 GoSysExit
+8.180 m2 p0 g3 GoSysCall
+8.181 m2 p0 g3 GoSysBlock
+8.182 m2 p0 g3 ProcStop p0
+8.300 m2 p0 g3 ProcStart p0
+8.310 m2 p0 g3 GoSysExit
+8.400 m2 p0 g3 GoEnd
+";
+
+#[test]
+fn a_p_that_lies_in_a_call() {
+    let timeline = Timeline::new(&Trace::parse(CALL));
+    let p0: Vec<(u64, u64, u32, State)> = timeline.lanes[&Lane::P(0)]
+        .iter()
+        .map(|span| (span.from, span.to, span.g, span.state))
+        .collect();
+    assert_eq!(
+        p0,
+        [
+            (0, 20, 3, State::Running),
+            (20, 56, 3, State::InCall),
+            (70, 8_152, 2, State::Running),
+            (8_154, 8_160, 3, State::Running),
+            (8_160, 8_170, 3, State::InCall),
+            (8_170, 8_180, 3, State::Running),
+            // Known to block: the P is given away at once, though it still has a row.
+            (8_180, 8_181, 3, State::InCall),
+            (8_310, 8_400, 3, State::Running),
+        ]
+    );
+    let g3: Vec<(u64, u64, State)> = timeline.goroutines[&3]
+        .iter()
+        .map(|span| (span.from, span.to, span.state))
+        .take(4)
+        .collect();
+    assert_eq!(
+        g3,
+        [
+            (0, 20, State::Running),
+            (20, 5_024, State::InCall),
+            (5_024, 8_154, State::Runnable),
+            (8_154, 8_160, State::Running),
+        ]
+    );
+    let svg = draw(&Trace::parse(CALL)).unwrap();
+    well_formed(&svg);
+    let (wide, _) = svg.split_once("</svg>\n").unwrap();
+    assert_eq!(wide.matches("sp-in-call").count(), 3, "{wide}");
+    assert_eq!(
+        wide.matches("class=\"sp-arrow\"").count(),
+        1,
+        "from m1 to p0"
+    );
+    for words in ["in a system call", "back, without a P", "takes a P away"] {
+        assert!(wide.contains(words), "{words}");
+    }
+}
+
 #[test]
 fn nothing_to_draw() {
     assert_eq!(draw(&Trace::parse("")), None);
@@ -129,6 +200,11 @@ fn any_text_is_drawn_or_refused() {
         "refused",
         "ProcStop",
         "Steal",
+        "GoSysCall",
+        "GoSysBlock",
+        "GoSysExit",
+        "blocked",
+        "ProcSteal",
         "#1",
         "#x",
         "\u{7}",

@@ -18,6 +18,8 @@ pub enum State {
     Runnable,
     /// It waits for something.
     Blocked,
+    /// It is in a system call. On a P's lane: the P lies there, and anybody may take it.
+    InCall,
 }
 
 /// A stretch of time in which goroutine `g` ran, or was in one state.
@@ -29,7 +31,7 @@ pub struct Span {
     pub to: u64,
     /// The goroutine.
     pub g: u32,
-    /// Its state (always `Running` on a P's lane).
+    /// Its state (on a P's lane `Running` or `InCall`).
     pub state: State,
 }
 
@@ -95,8 +97,8 @@ impl Timeline {
 #[derive(Default)]
 struct Reader {
     out: Timeline,
-    /// P → the goroutine on it and since when.
-    on_p: BTreeMap<u32, (u32, u64)>,
+    /// P → the goroutine on it, or in a call with it, and since when.
+    on_p: BTreeMap<u32, (u32, State, u64)>,
     /// Goroutine → its state and since when.
     state: BTreeMap<u32, (State, u64)>,
 }
@@ -108,7 +110,13 @@ impl Reader {
         if let Some(p) = event.p {
             self.out.lanes.entry(Lane::P(p)).or_default();
             // A trace may begin in the middle: an event *of* g on p says that g runs there.
-            if let Some(g) = event.g {
+            // Only who is in a system call still has a row, and does not run.
+            if let Some(g) = event.g
+                && self
+                    .state
+                    .get(&g)
+                    .is_none_or(|(state, _)| *state != State::InCall)
+            {
                 self.run(p, g, now);
             }
         }
@@ -134,7 +142,22 @@ impl Reader {
                     self.turn(g, Some(State::Runnable), now);
                 }
             }
-            "ProcStop" => {
+            "GoSysCall" => {
+                if let (Some(p), Some(g)) = (event.p, event.g) {
+                    self.occupy(p, g, State::InCall, now);
+                }
+            }
+            "GoSysExit" => match (event.p, event.g) {
+                (Some(p), Some(g)) => self.run(p, g, now),
+                (None, Some(g)) => self.turn(g, Some(State::Runnable), now),
+                _ => {}
+            },
+            "ProcSteal" => {
+                if let Some(p) = event.named_p() {
+                    self.free(p, now);
+                }
+            }
+            "ProcStop" | "GoSysBlock" => {
                 if let Some(p) = event.p {
                     self.free(p, now);
                 }
@@ -147,25 +170,42 @@ impl Reader {
                 (None, Some(m)) => Lane::M(m),
                 (None, None) => return,
             };
-            self.out.lanes.entry(lane).or_default();
-            self.out.marks.push(Mark {
-                us: now,
-                lane,
-                sign,
-                text: event.describe(),
-                flow: event.flow,
-            });
+            self.mark(lane, sign, event, event.flow);
+            // What is taken away stands on another lane than who takes it: an arrow joins them.
+            if let (Sign::Took, Some(p)) = (sign, event.named_p()) {
+                let joined = u32::MAX - event.line as u32;
+                if let Some(mark) = self.out.marks.last_mut() {
+                    mark.flow = Some(joined);
+                }
+                self.mark(Lane::P(p), sign, event, Some(joined));
+            }
         }
+    }
+
+    fn mark(&mut self, lane: Lane, sign: Sign, event: &Event, flow: Option<u32>) {
+        self.out.lanes.entry(lane).or_default();
+        self.out.marks.push(Mark {
+            us: event.us,
+            lane,
+            sign,
+            text: event.describe(),
+            flow,
+        });
     }
 
     /// `g` runs on `p` from now on (or still does).
     fn run(&mut self, p: u32, g: u32, now: u64) {
-        if self.on_p.get(&p).is_some_and(|(running, _)| *running == g) {
+        self.occupy(p, g, State::Running, now);
+    }
+
+    fn occupy(&mut self, p: u32, g: u32, state: State, now: u64) {
+        let same = |(on, how, _): &(u32, State, u64)| *on == g && *how == state;
+        if self.on_p.get(&p).is_some_and(same) {
             return;
         }
         self.free(p, now);
-        self.on_p.insert(p, (g, now));
-        self.turn(g, Some(State::Running), now);
+        self.on_p.insert(p, (g, state, now));
+        self.turn(g, Some(state), now);
     }
 
     /// The goroutine of this event gives up its P.
@@ -180,12 +220,12 @@ impl Reader {
 
     /// Whatever ran on `p` ends here.
     fn free(&mut self, p: u32, now: u64) {
-        if let Some((g, from)) = self.on_p.remove(&p) {
+        if let Some((g, state, from)) = self.on_p.remove(&p) {
             let span = Span {
                 from,
                 to: now,
                 g,
-                state: State::Running,
+                state,
             };
             self.out.lanes.entry(Lane::P(p)).or_default().push(span);
         }

@@ -40,6 +40,9 @@ pub enum Directive {
         /// Is the source shown?
         listing: bool,
     },
+    /// `stages PKG/NAME PKG/NAME ... [procs=1,2]`: one program under several stages, with a
+    /// switch between them. No listing: they differ in a name only.
+    Stages(Vec<Run>),
     /// `trace PKG/NAME [procs=1] [events=A:B | events=A | totals]`: the text of the recorded
     /// trace, or some of its lines.
     Trace {
@@ -67,6 +70,8 @@ pub enum Directive {
     Snapshot(String),
     /// `figure NAME`: a drawing of `book/figures`.
     Figure(String),
+    /// `sleeps NAME`: the curve of sysmon's sleeps in a recorded run.
+    Sleeps(Run),
     /// `page core` or `page deeper`: how to read the page, and how long that takes.
     Page(Kind),
     /// `deeper TITLE` to `{{/deeper}}`: a section that may be left out at first.
@@ -115,6 +120,7 @@ impl Directive {
                 nothing_left(&left)?;
                 Directive::Example { run, listing }
             }
+            "stages" => Directive::Stages(stages(first, &rest)?),
             "count" => {
                 let (run, left) = run(first, &rest)?;
                 let (event, argument) = match left.as_slice() {
@@ -133,7 +139,7 @@ impl Directive {
                     argument,
                 }
             }
-            // trace, strip, output, player
+            // trace, strip, output, player, sleeps
             _ => {
                 let (run, left) = run(first, &rest)?;
                 if run.procs.len() > 1 {
@@ -145,6 +151,7 @@ impl Directive {
                 }
                 nothing_left(&left)?;
                 match name {
+                    "sleeps" => Directive::Sleeps(run),
                     "strip" => Directive::Strip(run),
                     "player" => Directive::Player(run),
                     _ => Directive::Output(run),
@@ -155,13 +162,15 @@ impl Directive {
     }
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "include",
     "example",
+    "stages",
     "trace",
     "strip",
     "output",
     "player",
+    "sleeps",
     "count",
     "snapshot",
     "figure",
@@ -256,6 +265,27 @@ pub fn run<'a>(target: &str, rest: &[&'a str]) -> Result<(Run, Vec<&'a str>), St
     Ok((run, left))
 }
 
+/// Two targets or more, each of another stage, with the same `procs=`.
+fn stages(first: &str, rest: &[&str]) -> Result<Vec<Run>, String> {
+    let (options, targets): (Vec<&str>, Vec<&str>) =
+        rest.iter().partition(|word| word.contains('='));
+    let mut runs: Vec<Run> = Vec::new();
+    for target in [first].into_iter().chain(targets) {
+        let (run, left) = run(target, &options)?;
+        nothing_left(&left)?;
+        if run.pkg.is_empty() || runs.iter().any(|other| other.pkg == run.pkg) {
+            return Err(format!(
+                "`{target}`: a switch needs examples of different stages, each as PACKAGE/EXAMPLE"
+            ));
+        }
+        runs.push(run);
+    }
+    if runs.len() < 2 {
+        return Err("a switch between stages needs two examples at least".to_string());
+    }
+    Ok(runs)
+}
+
 fn nothing_left(words: &[&str]) -> Result<(), String> {
     match words.first() {
         None => Ok(()),
@@ -288,6 +318,14 @@ mod tests {
         };
         assert_eq!((run.procs, event.as_str()), (vec![2], "PollHit"));
         assert_eq!(argument.as_deref(), Some("take"));
+        let Ok(Directive::Stages(runs)) = Directive::parse("stages a/b c/b_2 procs=1,2") else {
+            panic!("a switch");
+        };
+        assert_eq!(runs.len(), 2);
+        assert_eq!(
+            (runs[1].to_string().as_str(), runs[1].procs.len()),
+            ("c/b_2", 2)
+        );
         let Ok(Directive::Trace { run, part }) = Directive::parse("trace review__three totals")
         else {
             panic!("a recording of its own");
@@ -323,6 +361,11 @@ mod tests {
             ("trace a__b procs=1", "leave `procs=1` out"),
             ("trace a/b lines=1", "not understood here; write events="),
             ("count a/b", "event's name"),
+            ("stages a/b", "two examples at least"),
+            ("stages a/b a/c", "different stages"),
+            ("stages a/b x__y", "different stages"),
+            ("stages a/b c/d procs=0", "no list of numbers"),
+            ("stages a/b c/d seed=2", "`seed=2` is not understood"),
             ("playground x", "no directive"),
             ("page", "{{#page core}}"),
             ("page hard", "core or deeper"),

@@ -44,6 +44,11 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// A drawing that was made from a recording, as HTML.
+pub fn made(svg: &str, name: &str, prefix: &str) -> Result<String, String> {
+    inline(svg, name, prefix)
+}
+
 fn inline(text: &str, name: &str, prefix: &str) -> Result<String, String> {
     let file = format!("book/figures/{name}.svg");
     let start = text

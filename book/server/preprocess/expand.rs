@@ -4,7 +4,7 @@
 
 use super::chapter::{ChapterRun, Top};
 use super::directive::{Directive, Run};
-use super::{card, drawing, include, mechanisms, panel, player, query};
+use super::{card, drawing, include, mechanisms, panel, player, query, stages};
 use crate::exercises;
 use crate::figure;
 use crate::lines::Lines;
@@ -119,23 +119,16 @@ impl ChapterRun<'_> {
                 mechanisms::write(&table, &self.path, self.pages)
             }
             Directive::Example { run, listing } => {
-                let example = self.example(run)?;
-                let mut recorded = Vec::new();
-                for procs in &run.procs {
-                    recorded.push((*procs, self.recording(run, *procs)?));
-                }
-                let id = format!("example-{}-{}", run.pkg, run.name);
-                let id = (self.nth(&id) == 0).then_some(id);
-                if *listing {
-                    self.words
-                        .add(&include::listing(&example.source), self.deeper.is_some());
-                }
-                let known = self.book.ws.snapshots.recorded_procs(&run.pkg, &run.name);
                 // Who was just asked to predict this run should not see it by accident.
                 let open = !self.predicted.contains(&run.to_string());
-                Ok(panel::example(
-                    &example, id, *listing, &recorded, &known, open,
-                ))
+                self.shown_example(run, *listing, open)
+            }
+            Directive::Stages(runs) => {
+                let mut stages = Vec::new();
+                for run in runs {
+                    stages.push((run.pkg.clone(), self.shown_example(run, false, true)?));
+                }
+                Ok(stages::write(&self.id("stages"), &stages))
             }
             Directive::Trace { run, part } => self.shown(run, |recording| {
                 Ok(panel::fence("text", &part.cut(&recording.trace)?))
@@ -145,6 +138,14 @@ impl ChapterRun<'_> {
                 let picture = figure::draw(&Trace::parse(&recording.trace));
                 Ok(panel::picture(picture.as_deref()))
             }),
+            Directive::Sleeps(run) => {
+                let id = self.id("sleeps");
+                self.shown(run, |recording| {
+                    let svg = figure::draw_sleeps(&recording.output)
+                        .map_err(|what| format!("the output of {run} {what}"))?;
+                    drawing::made(&svg, "sleeps", &id)
+                })
+            }
             Directive::Player(run) => self.player(run),
             // `line` has dealt with these.
             Directive::Page(_) | Directive::Deeper(_) | Directive::Predict(_) => Err(
@@ -167,6 +168,24 @@ impl ChapterRun<'_> {
                 Ok(text)
             }
         }
+    }
+
+    fn shown_example(&mut self, run: &Run, listing: bool, open: bool) -> Result<String, String> {
+        let example = self.example(run)?;
+        let mut recorded = Vec::new();
+        for procs in &run.procs {
+            recorded.push((*procs, self.recording(run, *procs)?));
+        }
+        let id = format!("example-{}-{}", run.pkg, run.name);
+        let id = (self.nth(&id) == 0).then_some(id);
+        if listing {
+            self.words
+                .add(&include::listing(&example.source), self.deeper.is_some());
+        }
+        let known = self.book.ws.snapshots.recorded_procs(&run.pkg, &run.name);
+        Ok(panel::example(
+            &example, id, listing, &recorded, &known, open,
+        ))
     }
 
     fn player(&mut self, run: &Run) -> Result<String, String> {
@@ -229,7 +248,8 @@ impl ChapterRun<'_> {
         self.or_missing(found, &file)
     }
 
-    /// The legend of the events of a run's stage, to tell a misspelt name.
+    /// The legends of the events of a run's stage and of those below it, to tell a misspelt
+    /// name.
     pub(super) fn legend(&self, run: &Run) -> String {
         let pkg = match run.pkg.as_str() {
             "" => run.name.split("__").next().unwrap_or(""),
@@ -238,7 +258,7 @@ impl ChapterRun<'_> {
         let mut text = String::new();
         // A recording under another name may be of any stage.
         for stage in self.book.ws.stages() {
-            if pkg == stage || !pkg.starts_with("stage") {
+            if stage.as_str() <= pkg || !pkg.starts_with("stage") {
                 let table = self.book.ws.snapshots.table(&format!("legend__{stage}"));
                 text.push_str(&table.ok().flatten().unwrap_or_default());
             }

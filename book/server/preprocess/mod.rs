@@ -19,6 +19,7 @@ mod predict;
 pub mod query;
 mod reading;
 mod rules;
+mod stages;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -94,6 +94,7 @@ fn states(trace: &Trace) -> Vec<String> {
         Runs(u32),
         Waits,
         Blocked,
+        InCall,
     }
     let mut state: BTreeMap<u32, Now> = BTreeMap::new();
     let mut out = Vec::new();
@@ -113,6 +114,12 @@ fn states(trace: &Trace) -> Vec<String> {
             ("GoEnd", _, Some(g)) => {
                 state.remove(&g);
             }
+            ("GoSysCall", _, Some(g)) => {
+                state.insert(g, Now::InCall);
+            }
+            ("GoSysExit", _, Some(g)) => {
+                state.insert(g, event.p.map_or(Now::Waits, Now::Runs));
+            }
             _ => {}
         }
         let list = |wanted: &dyn Fn(&Now) -> bool| {
@@ -130,12 +137,19 @@ fn states(trace: &Trace) -> Vec<String> {
                 all.join(", ")
             }
         };
-        out.push(format!(
+        let mut line = format!(
             "Runs: {}. Could run and waits: {}. Blocked: {}.",
             list(&|now| matches!(now, Now::Runs(_))),
             list(&|now| *now == Now::Waits),
             list(&|now| *now == Now::Blocked),
-        ));
+        );
+        if state.values().any(|now| *now == Now::InCall) {
+            line.push_str(&format!(
+                " In a system call: {}.",
+                list(&|now| *now == Now::InCall)
+            ));
+        }
+        out.push(line);
     }
     out
 }
@@ -173,6 +187,22 @@ mod tests {
             (Some(3), Some("m1"))
         );
         assert!(!html.contains("The listing"));
+    }
+
+    #[test]
+    fn who_is_in_a_call_is_said() {
+        let trace = Trace::parse(
+            "0 m0 p0 -- GoStart g1\n1 m0 p0 g1 GoSysCall\n2 m1 -- -- ProcSteal p0 m0\n3 m0 -- g1 GoSysExit blocked\n4 m0 p0 -- GoStart g1\n5 m0 p0 g1 GoSysCall\n6 m0 p0 g1 GoSysExit\n",
+        );
+        let now = states(&trace);
+        assert!(!now[0].contains("system call"));
+        assert_eq!(
+            now[1],
+            "Runs: nobody. Could run and waits: nobody. Blocked: nobody. In a system call: g1."
+        );
+        assert_eq!(now[2], now[1]);
+        assert!(now[3].starts_with("Runs: nobody. Could run and waits: g1."));
+        assert!(now[6].starts_with("Runs: g1 on p0."), "{}", now[6]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum What {
         event: String,
         /// Which one, counted from 1.
         nth: usize,
-        /// p, g, m, us, ms, target or args.
+        /// p, g, m, us, ms, about (the time in whole milliseconds), target or args.
         field: String,
     },
     /// `order ... EVENT[,EVENT] [limit=K]`: which events, about whom, in which order.
@@ -45,7 +45,7 @@ pub enum What {
     },
 }
 
-const FIELDS: [&str; 7] = ["p", "g", "m", "us", "ms", "target", "args"];
+const FIELDS: [&str; 8] = ["p", "g", "m", "us", "ms", "about", "target", "args"];
 
 impl Query {
     /// Reads `kind` and the words after it.
@@ -180,6 +180,7 @@ fn value(event: &Event, field: &str) -> String {
         "m" => id('m', event.m),
         "us" => event.us.to_string(),
         "ms" => millis(event.us),
+        "about" => format!("{} ms", (event.us + 500) / 1000),
         "target" => target(event),
         _ => event.args.join(" "),
     }
@@ -223,6 +224,7 @@ mod tests {
             ("count a/b PollHit refused", "0"),
             ("value a/b Preempt nth=1 target", "g3"),
             ("value a/b Preempt nth=1 p", "--"),
+            ("value a/b Preempt nth=1 about", "10 ms"),
             ("value a/b GoCreate nth=2 args", "g2 hog_a"),
             ("order a/b GoEnd", "GoEnd g3, GoEnd g2, GoEnd g1"),
             (

@@ -249,6 +249,61 @@ fn cards_show_the_readers_progress() {
     browser.quiet_and_local(&ours);
 }
 
+/// One program under two stages: one is seen at a time, and the keys choose.
+#[test]
+fn the_stage_switch() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let root = lesson("switch");
+    let copy = |from: &str, to: &str| {
+        let to = root.join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root.join(from), to).unwrap();
+    };
+    copy("stage1-coop/Cargo.toml", "stage2-more/Cargo.toml");
+    copy(
+        "stage1-coop/examples/two_hogs.rs",
+        "stage2-more/examples/two_hogs_2.rs",
+    );
+    copy(
+        "tests/snapshots/stage1-coop__two_hogs__p1__seed1.snap",
+        "tests/snapshots/stage2-more__two_hogs_2__p1__seed1.snap",
+    );
+    fs::write(
+        root.join("book/chapters/page.md"),
+        "# The page\n\n{{#stages stage1-coop/two_hogs stage2-more/two_hogs_2 procs=1}}\n",
+    )
+    .unwrap();
+    let server = Server::start(Workspace::at(root), Limits::default());
+    let ours = open(&browser, &server, "page.html");
+    let seen = || {
+        let script = "return Array.from(document.querySelectorAll('.sp-stage')).filter(s => s.getBoundingClientRect().height > 100).map(s => s.dataset.stage).join(' ')";
+        browser.script(script).as_str().unwrap_or("").to_string()
+    };
+    assert_eq!(seen(), "stage1-coop");
+    browser.script("document.querySelector('.sp-switch input').focus()");
+    browser.keys(&["ArrowRight"]);
+    assert_eq!(seen(), "stage2-more");
+    assert_eq!(
+        browser.script("return location.pathname"),
+        "/page.html",
+        "the key did not turn the page"
+    );
+    browser.click(".sp-switch-stage:nth-of-type(1)");
+    assert_eq!(seen(), "stage1-coop");
+    assert_eq!(
+        browser.script("return document.documentElement.scrollWidth <= window.innerWidth"),
+        true,
+        "it fits"
+    );
+    browser.quiet_and_local(&ours);
+    browser.without_scripts();
+    open(&browser, &server, "page.html");
+    let names = "Array.from(document.querySelectorAll('.sp-stage')).filter(s => s.getBoundingClientRect().height > 100 && s.innerText.includes('Under ')).length";
+    assert_eq!(browser.value(names), 2, "both, each under its name");
+}
+
 /// With JavaScript off: what a reader needs is there, and nothing pretends to work.
 #[test]
 fn pages_without_scripts() {

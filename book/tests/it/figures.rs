@@ -159,6 +159,64 @@ fn sources() -> String {
     all
 }
 
+/// What stage 2 adds.
+fn stage2() -> String {
+    let src = repository().join("stage2-sysmon/src");
+    let files = ["retake.rs", "handoff.rs", "syscall.rs", "exitsyscall.rs"];
+    files
+        .map(|file| fs::read_to_string(src.join(file)).unwrap())
+        .concat()
+}
+
+/// The two drawings of stage 2 say what the code says.
+#[test]
+fn what_retake_asks_is_the_codes() {
+    let sources = stage2();
+    for (code, name, says) in [
+        (
+            "FORCE_PREEMPT_NS: u64 = 10_000_000",
+            "retake-decision",
+            "2  Have 10 ms passed",
+        ),
+        (
+            "SYSCALL_NS: u64 = 10_000_000",
+            "retake-decision",
+            "6  Have 10 ms passed",
+        ),
+        ("preemptone(pp);", "retake-decision", ">preemptone<"),
+        ("pub fn handoffp(", "retake-decision", ">handoffp<"),
+        (
+            "seen.schedtick.get() != tick",
+            "retake-decision",
+            "1  Is schedtick still what it",
+        ),
+        (
+            "!slice_is_over && seen.syscalltick.get() != tick",
+            "retake-decision",
+            "3  Is the slice over, or is",
+        ),
+        (
+            "!pp.runq.is_empty()\n        ||",
+            "retake-decision",
+            "4  Is there work in its queue?",
+        ),
+        (
+            "pp.status.store(PSYSCALL, Release)",
+            "p-in-a-call",
+            "status PSYSCALL",
+        ),
+        (
+            ".compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)",
+            "p-in-a-call",
+            "PSYSCALL to PIDLE",
+        ),
+        ("globrunqput(&mut sched, gp)", "p-in-a-call", "global queue"),
+    ] {
+        assert!(sources.contains(code), "the source has changed: {code}");
+        assert!(drawing(name).contains(says), "{name}: {says}");
+    }
+}
+
 fn drawing(name: &str) -> String {
     fs::read_to_string(repository().join(format!("book/figures/{name}.svg"))).unwrap()
 }

@@ -72,6 +72,40 @@ fn the_book_builds_under_the_strict_rules() {
     assert!(!text.contains("{{#"), "every directive was carried out");
 }
 
+/// A stage switch shows one program: the files differ in the stage's name and nothing else.
+#[test]
+fn under_each_stage_it_is_the_same_program() {
+    let ws = Workspace::at(repository());
+    let page = fs::read_to_string(ws.book().join("chapters/the-loop.md")).unwrap();
+    let switch = page
+        .split("{{#stages ")
+        .nth(1)
+        .expect("the first page has one");
+    let targets = switch.split("}}").next().unwrap();
+    let programs: Vec<(String, String)> = targets
+        .split_whitespace()
+        .filter_map(|target| target.split_once('/'))
+        .map(|(pkg, name)| {
+            let example = ws
+                .example(pkg, name)
+                .unwrap_or_else(|| panic!("{pkg}/{name}"));
+            let krate = pkg.replace('-', "_");
+            assert!(
+                example.source.contains(&krate),
+                "{pkg}/{name} uses its stage"
+            );
+            (
+                pkg.to_string(),
+                example.source.replace(&krate, "STAGE_CRATE"),
+            )
+        })
+        .collect();
+    assert!(programs.len() >= 2, "{targets}");
+    for (pkg, program) in &programs[1..] {
+        assert_eq!(program, &programs[0].1, "{pkg} and {}", programs[0].0);
+    }
+}
+
 /// Loading a page asks for nothing beyond its own host: no script, style, font or picture.
 #[test]
 fn nothing_is_loaded_from_elsewhere() {

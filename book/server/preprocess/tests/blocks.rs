@@ -168,6 +168,51 @@ fn a_recording_that_belongs_to_no_example() {
 }
 
 #[test]
+fn a_switch_between_stages() {
+    let case =
+        Case::page("# T\n\n{{#stages stage1-coop/two_hogs stage2-more/two_hogs_2 procs=1}}\n");
+    case.file("stage2-more/Cargo.toml", "");
+    case.file("stage2-more/examples/two_hogs_2.rs", "//! The same.\n");
+    let missing = case.build(true).unwrap_err();
+    assert!(
+        missing.contains("stage2-more__two_hogs_2__p1__seed1.snap is not there"),
+        "{missing}"
+    );
+    case.file(
+        "tests/snapshots/stage2-more__two_hogs_2__p1__seed1.snap",
+        "---\nsource: x\n---\nexit 0\n--- output\n--- trace\n0.000 m0 p0 -- GoStart g1\n",
+    );
+    let page = case.build(true).unwrap();
+    assert_eq!(page.matches("class=\"sp-stage\"").count(), 2, "{page}");
+    assert!(page.contains("Under <code>stage2-more</code>"));
+    assert_eq!(page.matches("class=\"sp-panel\"").count(), 2);
+    assert_eq!(
+        page.matches("sp-recorded\" data-procs=\"1\" open").count(),
+        2
+    );
+}
+
+#[test]
+fn the_curve_of_sleeps() {
+    let recording = |output: &str| {
+        let case = Case::page("# T\n\n{{#sleeps a__day}}\n");
+        case.file(
+            "tests/snapshots/a__day.snap",
+            &format!("---\nsource: x\n---\nexit 0\n--- output\n{output}--- trace\n"),
+        );
+        case.build(true)
+    };
+    let page = recording("look 0.010 20\nlook 0.030 40\nnote 0.031 work\n").unwrap();
+    assert!(page.contains("<figcaption>Sysmon’s sleeps"), "{page}");
+    assert_eq!(page.matches("class=\"d-bar\"").count(), 2);
+    let error = recording("hello\n").unwrap_err();
+    assert!(
+        error.contains("the output of a__day holds no two lines"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_line_about_reading() {
     let words = "word ".repeat(900);
     let page = html(&format!(
