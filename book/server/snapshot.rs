@@ -25,6 +25,8 @@ pub struct Recording {
     pub exit: String,
     /// The program's standard output.
     pub output: String,
+    /// The headers of what a dying program printed on standard error; empty if it lived.
+    pub last_words: String,
     /// The text form of the trace.
     pub trace: String,
 }
@@ -80,6 +82,7 @@ impl Snapshots {
         Ok(Some(Recording {
             exit: "0".to_string(),
             output: String::new(),
+            last_words: String::new(),
             trace: body,
         }))
     }
@@ -131,9 +134,17 @@ impl Recording {
         let Some(middle) = rest.iter().position(|line| *line == "--- trace") else {
             bail!("it has no line `--- trace`");
         };
+        let dying = rest[..middle]
+            .iter()
+            .position(|line| *line == "--- last words");
+        let (output, last_words) = match dying {
+            Some(at) => (&rest[..at], &rest[at + 1..middle]),
+            None => (&rest[..middle], &rest[..0]),
+        };
         Ok(Recording {
             exit: exit.trim().to_string(),
-            output: rest[..middle].join("\n"),
+            output: output.join("\n"),
+            last_words: last_words.join("\n"),
             trace: rest[middle + 1..].join("\n"),
         })
     }
@@ -195,6 +206,15 @@ mod tests {
         let other = run.difference("0", "hello\nworld\n", &run.trace);
         assert_eq!(other.unwrap(), "they part at line 2 of the output");
         assert!(run.difference("2", &run.output, &run.trace).is_some());
+    }
+
+    #[test]
+    fn last_words_are_no_output() {
+        let text = "exit 2\n--- output\nhello\n--- last words\nfatal error: x\n--- trace\n";
+        let run = Recording::parse(text).unwrap();
+        assert_eq!(run.output, "hello");
+        assert_eq!(run.last_words, "fatal error: x");
+        assert_eq!(run.difference("2", "hello\n", ""), None);
     }
 
     #[test]

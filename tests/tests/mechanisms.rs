@@ -7,10 +7,10 @@ use tests::root;
 
 const HEADER: &str =
     "| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file | test | section |";
-/// Rows that the table must have by now: those of stage 1.
-const ROWS: usize = 31;
+/// Rows that the table must have by now: those of stages 1 and 2.
+const ROWS: usize = 58;
 /// Rows that may have no file of ours yet.
-const NOT_YET: &[usize] = &[30];
+const NOT_YET: &[usize] = &[30, 56, 58];
 
 struct Mechanism {
     number: usize,

@@ -33,7 +33,8 @@ pub enum Kind {
 pub enum Directive {
     /// `include PATH[:ANCHOR | :FROM[:TO]]`: part of a file of the repository.
     Include(String),
-    /// `example PKG/NAME [procs=1,2] [nolisting]`: listing, run panel and recorded runs.
+    /// `example PKG/NAME [procs=1,2] [nolisting] [unrecorded]`: listing, run panel and
+    /// recorded runs; unrecorded is what comes out differently each time.
     Example {
         /// Which one.
         run: Run,
@@ -111,7 +112,11 @@ impl Directive {
             }
             "predict" => Directive::Predict(Query::parse(first, &rest)?),
             "example" => {
-                let (run, mut left) = run(first, &rest)?;
+                let (mut run, mut left) = run(first, &rest)?;
+                if left.contains(&"unrecorded") {
+                    run.procs.clear();
+                    left.retain(|word| *word != "unrecorded");
+                }
                 if run.pkg.is_empty() {
                     return Err(format!("`{first}` is not of the form PACKAGE/EXAMPLE"));
                 }
@@ -308,6 +313,10 @@ mod tests {
             ("stage1-coop/deep", false)
         );
         assert_eq!(run.procs, [2, 8]);
+        let Ok(Directive::Example { run, .. }) = Directive::parse("example a/b unrecorded") else {
+            panic!("an example");
+        };
+        assert!(run.procs.is_empty());
         let Ok(Directive::Count {
             run,
             event,

@@ -74,12 +74,23 @@ fn recorded_run(procs: u32, recording: &Recording, open: bool) -> String {
     )
 }
 
-/// What a recorded run printed.
+/// What a recorded run printed, and its last words if it died. Their frames, which depend on
+/// the compiler, are not recorded.
 pub fn output(recording: &Recording) -> String {
-    if recording.output.trim().is_empty() {
-        return "<p class=\"sp-quiet\">It prints nothing.</p>".to_string();
+    let printed = match recording.output.trim_end() {
+        "" => "<p class=\"sp-quiet\">It prints nothing.</p>".to_string(),
+        text => fence("text", text),
+    };
+    if recording.last_words.is_empty() {
+        return printed;
     }
-    fence("text", recording.output.trim_end())
+    let words = fence("text", &recording.last_words);
+    let before = if recording.output.trim().is_empty() {
+        String::new()
+    } else {
+        format!("{printed}\n\n")
+    };
+    format!("{before}<p class=\"sp-quiet\">Its last words, without the frames:</p>\n\n{words}")
 }
 
 /// The picture in a box that scrolls sideways on a narrow screen. The box takes the focus,
