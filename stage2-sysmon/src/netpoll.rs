@@ -125,7 +125,9 @@ pub(crate) fn close(fd: i32) {
     unsafe { libc::epoll_ctl(EPFD.load(Acquire), libc::EPOLL_CTL_DEL, fd, &mut unused) };
 }
 
-/// Goroutines that can go on: two at most for each event. Nobody has made them runnable yet.
+/// Goroutines that can go on: two at most for each event. Nobody has made them runnable yet,
+/// and until somebody has, they count as waiting: otherwise the last M, which sees neither a
+/// goroutine that can run nor one that waits, would say that everybody is asleep.
 pub(crate) struct Found {
     list: [MaybeUninit<&'static G>; 2 * BATCH],
     n: usize,
@@ -134,7 +136,6 @@ pub(crate) struct Found {
 impl Found {
     fn push(&mut self, gp: Option<&'static G>) {
         if let Some(gp) = gp {
-            one_less_waits();
             self.list[self.n].write(gp);
             self.n += 1;
         }
@@ -148,6 +149,7 @@ impl Found {
     /// Makes all of them runnable.
     pub(crate) fn inject(&self) {
         injectglist(self.all());
+        WAITERS.fetch_sub(self.n as u32, SeqCst);
     }
 
     /// The first one, runnable, for the caller; the rest goes into the queues. The caller has
@@ -157,6 +159,7 @@ impl Found {
         injectglist(rest);
         go_unblock(gp);
         casgstatus::<GWAITING, GRUNNABLE>(gp);
+        WAITERS.fetch_sub(self.n as u32, SeqCst);
         Some(gp)
     }
 }

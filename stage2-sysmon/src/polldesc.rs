@@ -318,8 +318,9 @@ impl PollDesc {
             return;
         }
         if let Some(gp) = self.word(mode).stop_waiting() {
-            netpoll::one_less_waits();
+            // In this order: until it can run, it counts as waiting.
             goready(gp);
+            netpoll::one_less_waits();
         }
     }
 }

@@ -66,7 +66,7 @@ fn a_thousand_that_wait_cost_no_threads() {
             });
         }
         sleep(20 * MS);
-        let most = threads().len() - before;
+        let most = threads().len().saturating_sub(before);
         for mut writer in writers {
             writer.write_all(&[1]).expect("room for a byte");
         }
@@ -74,7 +74,8 @@ fn a_thousand_that_wait_cost_no_threads() {
         (most, sum.load(Relaxed))
     });
     assert_eq!(sum, 1_000);
-    assert!(most <= 4, "{most} threads more");
+    // Other tests of this process have threads, too.
+    assert!(most <= 16, "{most} threads more");
 }
 
 fn raise_limit(descriptors: u64) {
