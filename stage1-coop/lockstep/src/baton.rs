@@ -327,12 +327,13 @@ fn wait(me: ActorId) {
         seen = now;
         // Only one speaks, and only if nothing moved at all.
         if looks >= STUCK_LOOKS && !STUCK.swap(true, Relaxed) {
-            say!(
-                "lockstep: the thread that holds the baton has not come back for {} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)",
-                i64::from(STUCK_LOOKS) * LOOK_MS / 1_000
+            crate::die(
+                &config(),
+                format_args!(
+                    "the thread that holds the baton has not come back for {} s; it is blocked outside the runtime (a std lock held across a yield? a blocking call?)",
+                    i64::from(STUCK_LOOKS) * LOOK_MS / 1_000
+                ),
             );
-            // SAFETY: `_exit` takes no pointer and does not return.
-            unsafe { libc::_exit(2) }
         }
     }
     turn.store(0, Relaxed);

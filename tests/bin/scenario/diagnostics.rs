@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 crate::scenarios!(
     quit,
@@ -304,14 +304,17 @@ fn storm(args: &[String]) {
                 for i in 0..20 {
                     sleep(Duration::from_millis(1 + (n + i) % 3));
                     nanosleep(Duration::from_millis(1));
-                    // SAFETY: a pipe that nobody reads; poll waits 1 ms for it.
-                    let n = libc_call(|| unsafe {
+                    // Interrupted, it waits for the rest only: else a storm never ends it.
+                    let until = Instant::now() + Duration::from_millis(2);
+                    let n = libc_call(|| {
                         let mut none = libc::pollfd {
                             fd: -1,
                             events: 0,
                             revents: 0,
                         };
-                        libc::poll(&mut none, 1, 1)
+                        let ms = until.saturating_duration_since(Instant::now()).as_millis();
+                        // SAFETY: an entry of our own that names no descriptor.
+                        unsafe { libc::poll(&mut none, 1, ms as i32) }
                     });
                     assert_eq!(n.expect("no EINTR"), 0);
                     checked(10_000);
