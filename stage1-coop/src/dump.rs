@@ -240,8 +240,8 @@ fn internal(name: &str, file: &str) -> bool {
         "rust_panic",
     ];
     // The stages lie side by side: the folder's name up to its number, and then `src`.
-    let stages = OURS.trim_end_matches("1-coop");
-    file.strip_prefix(stages)
+    OURS.strip_suffix("1-coop")
+        .and_then(|stages| file.strip_prefix(stages))
         .is_some_and(|rest| rest.contains("/src/"))
         || file.contains("/library/std/")
         || file.contains("/library/core/")

@@ -46,4 +46,4 @@ pub use crate::trace::{
     Event, KINDS, Kind, WaitReason, emit, go_unblock, gov2, legend, on, slice_begins,
 };
 pub use crate::word::{Link, Text, Word};
-pub use safepoint_lockstep::{enabled as in_lockstep, said, say_line};
+pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_line};

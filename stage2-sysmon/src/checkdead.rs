@@ -45,9 +45,7 @@ pub fn checkdead() {
     if awake < 0 {
         let (locked, sys) = (sched.nmidlelocked, sched.nmsys);
         drop(sched);
-        eprintln!(
-            "runtime: checkdead: nmidle={idle} nmidlelocked={locked} mcount={mcount} nmsys={sys}"
-        );
+        say!("runtime: checkdead: nmidle={idle} nmidlelocked={locked} mcount={mcount} nmsys={sys}");
         throw("checkdead: inconsistent counts");
     }
     let mut waiting = 0;
@@ -57,7 +55,7 @@ pub fn checkdead() {
             status @ (GRUNNABLE | GRUNNING | GSYSCALL) => {
                 let goid = gp.goid.get();
                 drop(sched);
-                eprintln!("runtime: checkdead: find g {goid} in status {status}");
+                say!("runtime: checkdead: find g {goid} in status {status}");
                 throw("checkdead: runnable g");
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Stage 2 of Safepoint: sysmon, the thread without a P. **Under way.**
+//! Stage 2 of Safepoint: sysmon, the thread without a P.
 //!
 //! In stage 1 somebody has to raise the flag by hand. Here a thread that needs no processor
 //! does it: it watches how long each goroutine has been running, and takes Ps away from
@@ -113,15 +113,16 @@ pub use wired::syscall_wired;
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
     name: "stage2-sysmon",
-    main_start: sysmon::main_start,       // a thread that looks on
-    schedule_slow: sysmon::schedule_slow, // it sleeps while no P is in use: wake it
-    p_slow: timers::p_slow,               // timers that are due, before the queue
-    stealwork: timers::stealwork,         // the same four passes, and then their timers
-    poll: netpoll::poll,                  // descriptors that are ready
-    before_stopm: poller::before_stopm,   // sleep for descriptors, and for the next timer
-    poll_break: netpoll::poll_break,      // and do not oversleep the end
-    m_idle: checkdead::m_idle,            // is anybody left who could do anything?
-    handoffp: handoff::handoffp,          // a P that comes out of a system call
+    minit: words::minit,                         // what each P has besides
+    main_start: sysmon::main_start,              // a thread that looks on
+    schedule_slow: sysmon::schedule_slow,        // it sleeps while no P is in use: wake it
+    p_slow: timers::p_slow,                      // timers that are due, before the queue
+    stealwork: timers::stealwork,                // the same four passes, and then their timers
+    poll: netpoll::poll,                         // descriptors that are ready
+    before_stopm: poller::before_stopm,          // sleep for descriptors, and for the next timer
+    poll_break: netpoll::poll_break,             // and do not oversleep the end
+    m_idle: checkdead::m_idle,                   // is anybody left who could do anything?
+    handoffp: handoff::handoffp,                 // a P that comes out of a system call
     castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: sleep::WAIT_REASONS,
     wait_reasons_traced: &[("IO wait", "network")],

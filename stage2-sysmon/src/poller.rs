@@ -9,7 +9,7 @@ use crate::netpoll::{LASTPOLL, any_waiters, net_poll_break, netpoll, polling};
 use crate::sysmon::wake_sysmon;
 use crate::timers::{NEVER, first_of, time_sleep_until};
 use stage1_coop::rt::*;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 /// Until when the M in the poller sleeps at most; 0 when it has not decided yet. Go's
 /// `sched.pollUntil`.
@@ -29,7 +29,10 @@ pub fn before_stopm(mp: &'static M) -> Slow {
         }
         return Slow::Continue;
     }
-    // From here on, who sets an earlier timer wakes us; so ask again.
+    // From here on, who sets an earlier timer wakes us; so ask again. One side says that it
+    // sleeps and then looks at the timers, the other sets a timer and then looks whether
+    // somebody sleeps. Both with a full barrier in between: one of them sees the other.
+    fence(SeqCst);
     let until = time_sleep_until();
     POLL_UNTIL.store(until, SeqCst);
     let now = nanotime();
@@ -66,6 +69,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
 /// Wakes the M that sleeps in the poller, if it would sleep beyond `when`. Go's
 /// `wakeNetPoller`.
 pub fn wake_net_poller(when: u64) {
+    fence(SeqCst);
     let until = POLL_UNTIL.load(SeqCst);
     if polling() && (until == 0 || until > when) {
         net_poll_break();

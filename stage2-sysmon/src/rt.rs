@@ -26,5 +26,5 @@ pub use crate::timers::{
     NEVER, P_ATTENTION_TIMERS, Timers, checktimers, first_of, p_slow, stealwork, time_sleep_until,
 };
 pub use crate::wired::{exitsyscall_wired, reentersyscall_wired};
-pub use crate::words::{POthers, m_syscalltick, oldp, others, syscalltick};
+pub use crate::words::{POthers, m_syscalltick, minit, oldp, others, syscalltick};
 pub use stage1_coop::rt::*;

@@ -37,8 +37,6 @@ static SYSMON: Link<M> = Link::none();
 
 /// The row `main_start` of this stage: the first goroutine makes sysmon's thread.
 pub fn main_start() {
-    crate::words::init();
-    netpoll::init();
     sigquit::watch();
     systemstack(|| {
         newm(Some(Box::new(sysmon)), None, false);

@@ -227,7 +227,8 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
     let mut ran = false;
     for id in order {
         if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
-            return None;
+            // What ran may have filled our queue, so look there all the same.
+            break;
         }
         ran |= checktimers(&allp()[id as usize]);
     }

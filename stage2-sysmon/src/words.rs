@@ -5,6 +5,7 @@
 //! read and written around every call. What only sysmon and the timers need lies apart, one
 //! box for each P, found through one word.
 
+use crate::netpoll;
 use crate::retake::Sysmontick;
 use crate::timers::Timers;
 use stage1_coop::rt::{M, P, Word, allp, throw};
@@ -27,9 +28,13 @@ pub struct POthers {
     pub timers: Timers,
 }
 
-/// Gives every P of the run its [`POthers`]. Only the first goroutine runs yet, and perhaps a
-/// third party, which comes too early if it sets a timer now.
-pub(crate) fn init() {
+/// The row `minit` of this stage: the run's first thread gives every P its [`POthers`], before
+/// there is anybody who could ask for them.
+pub fn minit(mp: &'static M) {
+    if mp.id.get() != 0 {
+        return;
+    }
+    netpoll::init();
     for pp in allp() {
         let others: &'static POthers = Box::leak(Box::default());
         // With the one in `others`: whoever reads the word sees what it leads to.

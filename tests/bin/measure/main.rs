@@ -32,7 +32,7 @@ use table::Table;
 #[derive(Parser)]
 #[command(name = "measure")]
 struct Args {
-    /// Only these rows: yield, spawn, chanping, prologue, many, steal, syscall, timers, latency
+    /// Only these rows: yield, spawn, chanping, prologue, many, steal, syscall, timers, latency, echo
     #[arg(long, value_delimiter = ',', value_parser = rows::program)]
     rows: Vec<&'static str>,
     /// How often each row is measured

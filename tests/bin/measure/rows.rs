@@ -16,7 +16,7 @@ const fn row(program: &'static str, procs: usize) -> Row {
 }
 
 /// Every row, in the order of the table.
-pub const ROWS: [Row; 12] = [
+pub const ROWS: [Row; 13] = [
     row("yield", 1),
     row("spawn", 1),
     row("spawn", 2),
@@ -29,6 +29,7 @@ pub const ROWS: [Row; 12] = [
     row("syscall", 1),
     row("timers", 2),
     row("latency", 1),
+    row("echo", 2),
 ];
 
 /// The program with this name.
@@ -119,7 +120,7 @@ mod tests {
         assert_eq!(
             no,
             "there is no row mnay; there are yield, spawn, chanping, prologue, many, steal, \
-             syscall, timers, latency"
+             syscall, timers, latency, echo"
         );
     }
 
