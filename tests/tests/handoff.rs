@@ -26,6 +26,7 @@ fn with<R: Send + 'static>(
 static HOLD: AtomicBool = AtomicBool::new(false);
 
 fn hold(mp: &'static M) {
+    (STAGE.minit)(mp);
     while mp.id.get() > 1 && HOLD.load(SeqCst) {
         std::thread::yield_now();
     }

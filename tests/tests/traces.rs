@@ -2,8 +2,8 @@
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
 
 use stage1_coop::{STAGE, Stage};
-use tests::{about, examples};
 use tests::trace_of::{trace_of_example, trace_of_program};
+use tests::{about, examples};
 
 fn snapshot(stage: &'static Stage, procs: usize) {
     let package = stage.name;

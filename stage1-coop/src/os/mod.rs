@@ -46,7 +46,27 @@ pub fn usleep(us: u64) {
     if in_lockstep() {
         return lab::sleep(us * 1_000);
     }
-    std::thread::sleep(std::time::Duration::from_micros(us));
+    let until = monotonic().saturating_add(us.saturating_mul(1_000));
+    let until = libc::timespec {
+        tv_sec: (until / 1_000_000_000) as i64,
+        tv_nsec: (until % 1_000_000_000) as i64,
+    };
+    // Until a moment, and not for a time: interrupted, the kernel says how much of a time is
+    // left, and adds its slack of 50 us. A signal every 20 us made such a sleep endless.
+    loop {
+        // SAFETY: the time is ours for the call, and nothing is written.
+        let error = unsafe {
+            libc::clock_nanosleep(
+                libc::CLOCK_MONOTONIC,
+                libc::TIMER_ABSTIME,
+                &until,
+                std::ptr::null_mut(),
+            )
+        };
+        if error != libc::EINTR {
+            return;
+        }
+    }
 }
 
 /// Lets other threads run. Go's `osyield`.
