@@ -2,7 +2,7 @@
 //! yet.**
 //!
 //! For now this crate is the stage before under another name: it passes everything on and
-//! adds nothing, so that what depends on it builds. Its [`STAGE`] is stage 1's.
+//! adds nothing, so that what depends on it builds. Its [`STAGE`] is stage 2's.
 //!
 //! What it will be: a loop that calls nothing never looks at the flag. Here the thread that
 //! runs it gets a signal; the handler decides whether the goroutine may be stopped at this

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tests::{example, examples, lockstep, long, root, run};
+use tests::trace_of::trace_of_program;
+use tests::{about, example, examples, lockstep, long, root};
 
+const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
 const PROCS: [usize; 3] = [1, 2, 8];
 
 /// Runs `f` beside threads that take the processors away from it.
@@ -30,14 +32,17 @@ fn under_load<R>(threads: usize, f: impl FnOnce() -> R) -> R {
 #[test]
 fn again_and_again_and_under_load() {
     let rounds = if long() { 200 } else { 4 };
-    for name in examples("stage1-coop") {
+    for (stage, name) in STAGES
+        .iter()
+        .flat_map(|&stage| replaying(stage).into_iter().map(move |name| (stage, name)))
+    {
         for procs in PROCS {
-            let first = lockstep("stage1-coop", &name, procs, 1);
+            let first = lockstep(stage, &name, procs, 1);
             for round in 1..rounds {
                 let again = if round % 2 == 0 {
-                    lockstep("stage1-coop", &name, procs, 1)
+                    lockstep(stage, &name, procs, 1)
                 } else {
-                    under_load(3, || lockstep("stage1-coop", &name, procs, 1))
+                    under_load(3, || lockstep(stage, &name, procs, 1))
                 };
                 assert_eq!(
                     first, again,
@@ -74,26 +79,21 @@ fn lockstep_runs_are_short() {
     }
 }
 
-/// Builds the examples in other profiles and compares bytes. Long: six builds.
+/// Builds the examples in other profiles and compares bytes. Long: three builds. The tests
+/// themselves are built with opt-level 1, and release is 3.
 #[test]
 fn whatever_the_compiler_made() {
     if !long() {
-        println!("skipped: builds the examples five times; set SAFEPOINT_LONG=1");
+        println!("skipped: builds the examples three times; set SAFEPOINT_LONG=1");
         return;
     }
-    for level in ["1", "2", "3", "s", "release"] {
+    for level in ["2", "s", "release"] {
         let target = root().join("target/opt").join(level);
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            .args([
-                "build",
-                "-q",
-                "-p",
-                "stage1-coop",
-                "--examples",
-                "--target-dir",
-            ])
+            .args(["build", "-q", "--examples", "--target-dir"])
             .arg(&target)
+            .args(STAGES.iter().flat_map(|stage| ["-p", *stage]))
             .current_dir(root());
         let profile = if level == "release" {
             cargo.arg("--release");
@@ -103,25 +103,26 @@ fn whatever_the_compiler_made() {
             "debug"
         };
         assert!(cargo.status().expect("cargo can be started").success());
-        for name in examples("stage1-coop") {
-            for procs in PROCS {
-                let ours = trace_of(example("stage1-coop", &name), procs);
-                let other = trace_of(target.join(profile).join("examples").join(&name), procs);
-                assert_eq!(ours, other, "{name} on {procs} Ps, opt-level {level}");
+        for stage in STAGES {
+            for name in replaying(stage) {
+                for procs in PROCS {
+                    let ours = text(example(stage, &name), procs);
+                    let other = text(target.join(profile).join("examples").join(&name), procs);
+                    assert_eq!(ours, other, "{name} on {procs} Ps, opt-level {level}");
+                }
             }
         }
     }
 }
 
-fn trace_of(program: PathBuf, procs: usize) -> (String, String) {
-    let ended = run(
-        &mut Command::new(program),
-        &[
-            ("GOMAXPROCS", &procs.to_string()),
-            ("SAFEPOINT_SEED", "1"),
-            ("SAFEPOINT_TRACE", "-"),
-        ],
-        Duration::from_secs(60),
-    );
-    (ended.stdout, ended.stderr)
+/// The examples of a stage whose schedule is the same each time.
+fn replaying(stage: &str) -> Vec<String> {
+    let mut names = examples(stage);
+    names.retain(|name| about(stage, name).replays);
+    names
+}
+
+fn text(program: PathBuf, procs: usize) -> String {
+    let scenario = trace_of_program(program, &[]).procs(procs);
+    scenario.may_die().text()
 }
