@@ -149,8 +149,8 @@ pub(crate) fn in_call(pp: &'static P) -> bool {
 // ANCHOR: take_out
 /// Takes `pp` away from its M if that one is in a call of this kind. The caller owns it then:
 /// it is idle, in no list, and no other M has it. A goroutine in a call of the older form is
-/// looked at in vain, and waits if it comes back at that moment. Go's `setBlockOnExitSyscall`, `takeP` and
-/// `resume`.
+/// looked at in vain, and waits if it comes back at that moment. Go's
+/// `setBlockOnExitSyscall`, `takeP` and `resume`.
 pub(crate) fn take_out(pp: &'static P) -> bool {
     let Some(mp) = pp.m.load(Acquire) else {
         return false;
