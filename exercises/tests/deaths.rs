@@ -8,6 +8,10 @@ use std::time::Duration;
 
 #[test]
 fn every_death_leaves_a_readable_trace() {
+    if !tests::long() {
+        println!("skipped: dies twenty times, some of them slowly; SAFEPOINT_LONG=1 does");
+        return;
+    }
     let places = Places::new(None).expect("the workspace");
     let Built::Program(path) = build::target(&places, "deaths").expect("cargo") else {
         panic!("deaths does not build");

@@ -253,7 +253,9 @@ impl State<'_> {
                 // On the way in and out threads are made and Ps change hands.
                 let may = ["ProcStart", "ProcStop", "ProcSteal", "ThreadStart"];
                 let may_too = ["UserLog", "Preempt"];
-                if !may.contains(&name) && !may_too.contains(&name) {
+                // Who hands the P over before the call is the scheduler still, and may wake.
+                let hands_over = self.calls[&m].blocks && name == "GoUnblock";
+                if !may.contains(&name) && !may_too.contains(&name) && !hands_over {
                     let g = self.calls[&m].g;
                     return Err(format!("{name} by g{g}, which is in a call"));
                 }
