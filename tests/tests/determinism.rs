@@ -31,7 +31,7 @@ fn under_load<R>(threads: usize, f: impl FnOnce() -> R) -> R {
 
 #[test]
 fn again_and_again_and_under_load() {
-    let rounds = if long() { 200 } else { 4 };
+    let rounds = if long() { 200 } else { 2 };
     for (stage, name) in STAGES
         .iter()
         .flat_map(|&stage| replaying(stage).into_iter().map(move |name| (stage, name)))

@@ -14,6 +14,12 @@ use tests::{LIMIT, about, example, examples, fresh_folder, root, run};
 const VERSIONS: [&str; 2] = ["1.22.10", "1.27.3"];
 const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
 const PROCS: [&str; 3] = ["1", "2", "4"];
+
+/// Whether Go's tools must be there, and read everything: `.ci/run` asks for it.
+fn strict() -> bool {
+    std::env::var_os("SAFEPOINT_GO").is_some_and(|v| v == "required")
+}
+
 /// Bytes of the file in which the run leaves its text form too, 128 for each event.
 const ROOM: u64 = 128 << 17;
 
@@ -26,7 +32,7 @@ struct Judge {
 impl Judge {
     /// The judges that this machine has.
     fn all() -> Vec<Judge> {
-        let strict = std::env::var_os("SAFEPOINT_GO").is_some_and(|v| v == "required");
+        let strict = strict();
         let find = |version| match Judge::find(version) {
             Ok(tool) => Some(Judge { version, tool }),
             Err(why) => {
@@ -138,6 +144,27 @@ fn logs(trace: &Trace, i: usize) -> bool {
     last.is_some_and(|last| last > i || !leaves(&trace.events[last]))
 }
 
+/// Requests of a free run that came in the same microsecond as the goroutine's last event, or
+/// were written down on the other side of it: nobody can say from our text who was first.
+fn unsure(trace: &Trace) -> usize {
+    let near = |&i: &usize| {
+        let (g, us) = (trace.events[i].target(), trace.events[i].us);
+        let of_g = |e: &&Event| e.g == g || (e.name == "GoStart" && e.target() == g);
+        let last = trace.events.iter().filter(of_g).map(|e| e.us).max();
+        last.is_some_and(|last| last.abs_diff(us) <= 1)
+    };
+    let crossed = |&i: &usize| {
+        let (g, us) = (trace.events[i].target(), trace.events[i].us);
+        let of_g = |e: &Event| e.g == g || (e.name == "GoStart" && e.target() == g);
+        let last = trace.events.iter().rposition(of_g);
+        last.is_some_and(|last| (last > i) != (trace.events[last].us > us))
+    };
+    trace
+        .find("Preempt")
+        .filter(|i| near(i) || crossed(i))
+        .count()
+}
+
 /// Runs the example and returns its trace in Go's form, as a file, and as we read it.
 fn traced(stage: &str, name: &str, procs: &str, seed: &str, dir: &Path) -> (PathBuf, Trace) {
     let (file, map) = (dir.join("x.trace"), dir.join("map"));
@@ -180,21 +207,29 @@ fn go_reads_every_example_and_finds_what_we_say() {
     }
     let dir = fresh_folder("safepoint-gotrace-").expect("a folder");
     let mut read = 0;
+    let (procs, seeds): (&[&str], &[&str]) = match strict() {
+        true => (&PROCS, &["1", "2", ""]),
+        false => (&PROCS[1..2], &["1", ""]),
+    };
     for stage in STAGES {
         for name in examples(stage) {
-            for procs in PROCS {
-                for seed in ["1", "2", ""] {
+            for procs in procs {
+                for seed in seeds {
                     if !seed.is_empty() && !about(stage, &name).replays {
                         continue;
                     }
                     let (file, ours) = traced(stage, &name, procs, seed, &dir);
+                    let unsure = if seed.is_empty() { unsure(&ours) } else { 0 };
                     let ours = Counts::of_ours(&ours);
                     for judge in &judges {
                         let what = format!("{stage} {name}, {procs} Ps, seed {seed:?}");
                         let parsed = judge
                             .read(&file)
                             .unwrap_or_else(|e| panic!("Go {} refuses {what}: {e}", judge.version));
-                        let go_s = Counts::of_go_s(&parsed);
+                        let mut go_s = Counts::of_go_s(&parsed);
+                        if go_s.requests.abs_diff(ours.requests) <= unsure {
+                            go_s.requests = ours.requests;
+                        }
                         assert_eq!(go_s, ours, "Go {}, {what}", judge.version);
                         read += 1;
                     }
