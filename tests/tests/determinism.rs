@@ -79,15 +79,15 @@ fn lockstep_runs_are_short() {
     }
 }
 
-/// Builds the examples in other profiles and compares bytes. Long: three builds. The tests
+/// Builds the examples in other profiles and compares bytes. Long: two builds. The tests
 /// themselves are built with opt-level 1, and release is 3.
 #[test]
 fn whatever_the_compiler_made() {
     if !long() {
-        println!("skipped: builds the examples three times; set SAFEPOINT_LONG=1");
+        println!("skipped: builds the examples twice; set SAFEPOINT_LONG=1");
         return;
     }
-    for level in ["2", "s", "release"] {
+    for level in ["s", "release"] {
         let target = root().join("target/opt").join(level);
         let mut cargo = Command::new(env!("CARGO"));
         cargo
