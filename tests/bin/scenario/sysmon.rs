@@ -190,7 +190,8 @@ fn named(mp: &'static M) {
     } else {
         "mput"
     };
-    eprintln!("{site} looks");
+    // In one piece: somebody else may die at this moment.
+    stage2_sysmon::rt::say_line(format!("{site} looks"));
     (STAGE.m_idle)(mp);
 }
 
@@ -212,7 +213,7 @@ fn handed_off_slowly(pp: &'static P) {
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_millis(50));
-        eprintln!("incidlelocked looks");
+        stage2_sysmon::rt::say_line("incidlelocked looks".to_owned());
     }
 }
 
