@@ -198,8 +198,27 @@ fn named(mp: &'static M) {
 static NAMED: Stage = Stage {
     m_idle: named,
     handoffp: handed_off_slowly,
+    more: &[&rt::Rows {
+        sysmon_delay: begun,
+        ..rt::ROWS
+    }],
     ..STAGE
 };
+
+/// Sysmon has looked for itself, as it does once at its start.
+static BEGUN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+fn begun(idle: u32, delay: u32) -> u32 {
+    BEGUN.store(true, SeqCst);
+    (rt::ROWS.sysmon_delay)(idle, delay)
+}
+
+/// Otherwise it might be the one who finds out.
+fn until_sysmon_has_begun() {
+    while !BEGUN.load(SeqCst) {
+        std::thread::yield_now();
+    }
+}
 
 /// Whether sysmon, when it has handed a P off, waits until all others are asleep.
 static SLOWLY: AtomicUsize = AtomicUsize::new(0);
@@ -218,12 +237,16 @@ fn handed_off_slowly(pp: &'static P) {
 }
 
 fn found_by_mput(_: &[String]) {
-    start(Runtime::new(&NAMED).procs(1), forever);
+    start(Runtime::new(&NAMED).procs(1), || {
+        until_sysmon_has_begun();
+        forever();
+    });
 }
 
 /// With another idle P nobody is started for the one that main gives up.
 fn found_by_stoplockedm(_: &[String]) {
     start(Runtime::new(&NAMED).procs(2), || {
+        until_sysmon_has_begun();
         lock_os_thread();
         forever();
     });
