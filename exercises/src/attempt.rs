@@ -8,7 +8,7 @@
 //!
 //! Nothing of Go corresponds to this file.
 
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use std::sync::OnceLock;
 use std::time::Duration;
 

@@ -101,6 +101,7 @@ pub const STAGE: Stage = Stage {
     throw_dump: panics::throw_dump,
     wait_reasons: &[],
     wait_reasons_traced: &[],
+    kinds: &[trace::KINDS],
     godebug: || config::GODEBUG,
     more: &[],
 };

@@ -18,8 +18,8 @@ macro_rules! kinds {
                 go: kinds!(@ $($go)?),
             };
         )+
-        /// The kinds that this stage registers.
-        pub static KINDS: &[&Kind] = &[$(&$id),+];
+        /// The kinds that this stage adds.
+        pub const KINDS: &[&Kind] = &[$(&$id),+];
     };
     (@) => { stage1_coop::rt::gov2::log };
     (@ $go:ident) => { $go };

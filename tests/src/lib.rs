@@ -3,21 +3,20 @@
 //! environment.
 
 pub mod bench;
-mod bounds;
-mod invariants;
-pub mod trace;
-pub mod trace_of;
 
-use stage1_coop::{Runtime, rt};
+pub use safepoint_testkit::{
+    Ended, LIMIT, TraceOf, fresh_folder, run, trace, trace_of, trace_of_program,
+};
+
+use safepoint_testkit::SWITCHES;
+use stage1_coop::{Runtime, Stage, rt};
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
@@ -29,61 +28,6 @@ pub fn root() -> PathBuf {
 /// Whether the long proofs were asked for.
 pub fn long() -> bool {
     std::env::var_os("SAFEPOINT_LONG").is_some_and(|v| v != "0")
-}
-
-/// The runtime's switches in the environment.
-const SWITCHES: [&str; 6] = [
-    "GOMAXPROCS",
-    "GODEBUG",
-    "GOTRACEBACK",
-    "SAFEPOINT_SEED",
-    "SAFEPOINT_TRACE",
-    "SAFEPOINT_TRACE_MAP",
-];
-
-const AN_HOUR: Duration = Duration::from_secs(3_600);
-
-/// A folder of our own for temporary files. Those of processes that are gone, and that had
-/// no chance to remove theirs, are removed on the way, if they are older than an hour: a
-/// process that we cannot see may be in a container that shares the folder.
-///
-/// # Errors
-/// The system's.
-pub fn fresh_folder(prefix: &str) -> std::io::Result<PathBuf> {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let n = NEXT.fetch_add(1, SeqCst);
-    let temp = std::env::temp_dir();
-    if n == 0 {
-        for entry in temp.read_dir().into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let owner = name
-                .to_str()
-                .and_then(|n| n.strip_prefix("safepoint-")?.rsplit('-').nth(1))
-                .and_then(|pid| pid.parse::<u32>().ok());
-            let old = || modified(&entry.path()).elapsed().is_ok_and(|t| t > AN_HOUR);
-            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) && old() {
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
-        }
-    }
-    let dir = temp.join(format!("{prefix}{}-{n}", std::process::id()));
-    std::fs::create_dir_all(&dir)?;
-    Ok(dir)
-}
-
-/// How a child process ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ended {
-    /// Exit status; `None` if a signal ended it, or the limit.
-    pub code: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// What it wrote to stdout.
-    pub stdout: String,
-    /// What it wrote to stderr.
-    pub stderr: String,
-    /// The time limit ended it.
-    pub timed_out: bool,
 }
 
 /// The path of an example's program, built if need be, in the profile of the tests.
@@ -149,53 +93,19 @@ fn newest(dir: &Path) -> SystemTime {
     newest
 }
 
-/// Runs `command` with none of the runtime's switches in its environment but those given,
-/// and kills it after `limit`.
-pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ended {
-    for name in SWITCHES.iter().chain(&["RUST_BACKTRACE"]) {
-        command.env_remove(name);
-    }
-    command
-        .envs(env.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program can be started");
-    let read = |mut from: Box<dyn Read + Send>| {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = from.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        })
-    };
-    let stdout = read(Box::new(child.stdout.take().expect("stdout is piped")));
-    let stderr = read(Box::new(child.stderr.take().expect("stderr is piped")));
-    let deadline = Instant::now() + limit;
-    let mut timed_out = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("the child can be waited for") {
-            break status;
-        }
-        if Instant::now() > deadline {
-            timed_out = true;
-            let _ = child.kill();
-            break child.wait().expect("the child can be waited for");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    Ended {
-        code: status.code(),
-        signal: status.signal(),
-        stdout: stdout.join().unwrap_or_default(),
-        stderr: stderr.join().unwrap_or_default(),
-        timed_out,
-    }
+/// The trace of an example of `stage`, built if need be. Examples replace no row, so how long
+/// anything waits is checked too.
+#[track_caller]
+pub fn trace_of_example(stage: &'static Stage, name: &str) -> TraceOf {
+    trace_of_program(example(stage.name, name), &[])
+        .stage(stage)
+        .bounded()
 }
 
-/// Runs an example in lockstep and returns what a snapshot holds: see
-/// [`TraceOf::text`](trace_of::TraceOf::text).
+/// Runs an example in lockstep and returns what a snapshot holds: see [`TraceOf::text`].
+#[track_caller]
 pub fn lockstep(package: &str, name: &str, procs: usize, seed: u64) -> String {
-    trace_of::trace_of_program(example(package, name), &[])
+    trace_of_program(example(package, name), &[])
         .procs(procs)
         .seed(seed)
         .may_die()
@@ -259,9 +169,6 @@ pub fn about(package: &str, name: &str) -> About {
         _ => ordinary,
     }
 }
-
-/// Seconds that anything in these tests may take. A quiet machine needs a tenth of it.
-pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Ends the process with a dump of all goroutines if `f` takes longer than `limit`: a lost
 /// wake-up then shows who sleeps, and where.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tests::trace_of::trace_of_program;
-use tests::{about, example, examples, lockstep, long, root};
+use tests::{about, example, examples, lockstep, long, root, trace_of_program};
 
 const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
 const PROCS: [usize; 3] = [1, 2, 8];

@@ -9,8 +9,15 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
-use tests::trace_of::trace_of;
-use tests::{LIMIT, Random, scenario, threads, within};
+use tests::{LIMIT, Random, TraceOf, scenario, threads, trace_of, within};
+
+/// The trace of a closure on a stage's own table.
+#[track_caller]
+fn traced(main: impl FnOnce() + Send + 'static) -> TraceOf {
+    // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
+    unsafe { trace_of(&TRACED, main) }
+}
+static TRACED: Stage = STAGE;
 
 /// Runs `main` on `procs` Ps and returns its result.
 fn on<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static) -> R {
@@ -137,8 +144,7 @@ fn sysmon_polls_when_all_are_busy() {
 /// The same in lockstep: sysmon is the one who polls, within 10 ms and a slice.
 #[test]
 fn sysmon_s_poll_is_in_the_trace() {
-    static STAGE2: Stage = STAGE;
-    let trace = trace_of(|| {
+    let trace = traced(|| {
         let (mut reader, mut writer) = pipe().expect("a pipe");
         let done = WaitGroup::new();
         done.add(1);
@@ -156,7 +162,6 @@ fn sysmon_s_poll_is_in_the_trace() {
         }
         done.wait();
     })
-    .stage(&STAGE2)
     .only(&["NetPoll"]);
     assert!(trace.contains("sysmon n=1"), "{trace}");
 }
@@ -165,8 +170,7 @@ fn sysmon_s_poll_is_in_the_trace() {
 /// as there are idle Ps.
 #[test]
 fn three_ready_and_two_idle() {
-    static STAGE2: Stage = STAGE;
-    let trace = trace_of(|| {
+    let trace = traced(|| {
         let done = WaitGroup::new();
         let mut writers = Vec::new();
         for _ in 0..3 {
@@ -187,7 +191,6 @@ fn three_ready_and_two_idle() {
         }
         done.wait();
     })
-    .stage(&STAGE2)
     .procs(3)
     .only(&["NetPoll", "GoStart", "ProcStart"]);
     let (_, after) = trace.split_once("NetPoll").expect("somebody polls");
@@ -354,8 +357,7 @@ fn an_accept_may_have_a_deadline() {
 /// lockstep, where nobody is late.
 #[test]
 fn a_deadline_can_be_moved_while_somebody_sleeps() {
-    static STAGE2: Stage = STAGE;
-    trace_of(|| {
+    traced(|| {
         let (reader, mut writer) = pipe().expect("a pipe");
         let reader = Arc::new(reader);
         let results = Chan::new(0);
@@ -398,7 +400,6 @@ fn a_deadline_can_be_moved_while_somebody_sleeps() {
         writer.write_all(&[1]).expect("room for a byte");
         assert_eq!(results.recv().expect("an answer"), (Ok(1), 45));
     })
-    .stage(&STAGE2)
     .trace();
 }
 
@@ -457,9 +458,8 @@ fn deadlines_race_with_data() {
 /// In lockstep deadlines are over in virtual time: an hour takes no time.
 #[test]
 fn deadlines_are_virtual_in_lockstep() {
-    static STAGE2: Stage = STAGE;
     let begin = Instant::now();
-    let trace = trace_of(|| {
+    let trace = traced(|| {
         let (mut reader, _writer) = pipe().expect("a pipe");
         let hour = Duration::from_secs(3_600);
         reader.set_read_deadline(Some(hour)).expect("open");
@@ -468,7 +468,6 @@ fn deadlines_are_virtual_in_lockstep() {
         let took = Duration::from_nanos(rt::nanotime() - before);
         assert!(took >= hour && took < hour + MS, "{took:?}");
     })
-    .stage(&STAGE2)
     .only(&["GoBlock", "GoUnblock"]);
     assert_eq!(trace.matches("IO wait").count(), 1, "{trace}");
     assert_eq!(trace.matches("GoUnblock").count(), 1, "{trace}");

@@ -3,8 +3,7 @@
 
 use std::process::Command;
 use std::time::Duration;
-use tests::trace_of::trace_of_program;
-use tests::{example, run};
+use tests::{example, run, trace_of_program};
 
 /// What an example of stage 2 prints on standard error, in lockstep on one P.
 fn errors(name: &str, godebug: &str) -> String {

@@ -8,8 +8,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use tests::trace_of::trace_of_program;
-use tests::{About, about, example, examples, lockstep, long};
+use tests::{About, about, example, examples, lockstep, long, trace_of_program};
 
 const STAGES: [&str; 1] = ["stage2-sysmon"];
 const PROCS: [usize; 3] = [1, 2, 4];

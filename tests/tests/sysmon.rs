@@ -10,8 +10,15 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
-use tests::trace_of::trace_of;
-use tests::{LIMIT, gettid, in_order, scenario, within};
+use tests::{LIMIT, TraceOf, gettid, in_order, scenario, trace_of, within};
+
+/// The trace of a closure on a stage's own table.
+#[track_caller]
+fn traced(main: impl FnOnce() + Send + 'static) -> TraceOf {
+    // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
+    unsafe { trace_of(&TRACED, main) }
+}
+static TRACED: Stage = STAGE;
 
 /// Runs `main` on `procs` Ps with the decisions of `stage` and returns its result.
 fn with<R: Send + 'static>(
@@ -244,8 +251,7 @@ fn many_calls_on_few_ps_lose_nobody() {
 /// enters a call with it, and the first, back before the second, takes it out of that call.
 #[test]
 fn who_comes_back_first_takes_its_old_p_out_of_another_s_call() {
-    static STAGE2: Stage = STAGE;
-    let trace = trace_of(|| {
+    let trace = traced(|| {
         let done = WaitGroup::new();
         done.add(3);
         let (a, b, c) = (done.clone(), done.clone(), done.clone());
@@ -265,7 +271,6 @@ fn who_comes_back_first_takes_its_old_p_out_of_another_s_call() {
         });
         done.wait();
     })
-    .stage(&STAGE2)
     .procs(2)
     .trace();
     let by_an_m_with_a_p = |i: usize| trace.events[i].p.is_some();

@@ -1,13 +1,23 @@
 //! `trace_of` as its users see it: closures, examples, what is refused, and the invariants,
 //! held against every recorded run.
 
-use stage1_coop::{STAGE, ThirdParty, WaitGroup, go, gofunc, gosched, prologue, spin};
+use stage1_coop::{Chan, STAGE, ThirdParty, WaitGroup, go, gofunc, gosched, prologue, spin};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 use tests::trace::Trace;
-use tests::trace_of::{trace_of, trace_of_example};
-use tests::{LIMIT, example, fresh_folder, in_order, root, run};
+use tests::{
+    LIMIT, TraceOf, example, fresh_folder, in_order, long, root, run, trace_of, trace_of_example,
+    trace_of_program,
+};
+
+/// The trace of a closure on a stage's own table.
+#[track_caller]
+fn traced(main: impl FnOnce() + Send + 'static) -> TraceOf {
+    // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
+    unsafe { trace_of(&STAGE, main) }
+}
 
 #[gofunc]
 fn work(turns: u64) -> u64 {
@@ -32,7 +42,7 @@ fn two_workers() {
 
 #[test]
 fn a_closure_in_three_lines() {
-    let text = trace_of(two_workers).procs(2).text();
+    let text = traced(two_workers).procs(2).text();
     in_order(
         &text,
         &[
@@ -48,9 +58,9 @@ fn a_closure_in_three_lines() {
 
 #[test]
 fn the_same_bytes_again_and_others_with_another_seed() {
-    let first = trace_of(two_workers).procs(2).name("x").text();
-    let again = trace_of(two_workers).procs(2).name("x").text();
-    let other = trace_of(two_workers).procs(2).name("x").seed(2).text();
+    let first = traced(two_workers).procs(2).name("x").text();
+    let again = traced(two_workers).procs(2).name("x").text();
+    let other = traced(two_workers).procs(2).name("x").seed(2).text();
     assert_eq!(first, again);
     assert_ne!(first, other);
 }
@@ -59,7 +69,7 @@ fn the_same_bytes_again_and_others_with_another_seed() {
 #[test]
 fn a_loop_of_scenarios() {
     for n in 1..=4 {
-        let trace = trace_of(move || {
+        let trace = traced(move || {
             for _ in 0..n {
                 go("child", || {});
             }
@@ -72,12 +82,12 @@ fn a_loop_of_scenarios() {
 
 #[test]
 fn chosen_events_and_the_strip() {
-    let only = trace_of_example("hello").only(&["GoCreate", "GoSched"]);
+    let only = trace_of_example(&STAGE, "hello").only(&["GoCreate", "GoSched"]);
     assert_eq!(
         only,
         "m0  p0  --   GoCreate     g1 main\nm0  p0  g1   GoCreate     g2 greeter\nm0  p0  g1   GoSched\n"
     );
-    let strip = trace_of_example("hello").strip();
+    let strip = trace_of_example(&STAGE, "hello").strip();
     assert!(strip.ends_with("p0 | g1~ g2. g1.\n"), "{strip}");
 }
 
@@ -88,7 +98,7 @@ fn an_example_gives_what_its_snapshot_holds() {
             "tests/snapshots/stage1-coop__steal__p{procs}__seed1.snap"
         ));
         let recorded = std::fs::read_to_string(file).expect("a snapshot");
-        let text = trace_of_example("steal").procs(procs).text();
+        let text = trace_of_example(&STAGE, "steal").procs(procs).text();
         assert!(recorded.ends_with(&format!("---\n{text}")), "{text}");
     }
 }
@@ -100,12 +110,11 @@ fn stage_and_third_party() {
             me.raise_the_flag();
         }
     }
-    let trace = trace_of(|| {
+    let trace = traced(|| {
         for _ in 0..30 {
             work(100_000);
         }
     })
-    .stage(&STAGE)
     .third_party(ask_once)
     .trace();
     assert_eq!(trace.count("Preempt"), 1);
@@ -131,7 +140,7 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
         gosched();
     };
     let panic = catch_unwind(AssertUnwindSafe(|| {
-        trace_of(scenario).third_party(somebody).text()
+        traced(scenario).third_party(somebody).text()
     }))
     .expect_err("it is refused");
     let message = panic.downcast_ref::<String>().expect("a text");
@@ -148,7 +157,7 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
 
 #[test]
 fn what_goes_to_stderr_is_in_the_text() {
-    let text = trace_of(|| eprintln!("mind the gap")).text();
+    let text = traced(|| eprintln!("mind the gap")).text();
     in_order(
         &text,
         &["--- output\n", "--- stderr\nmind the gap\n--- trace\n"],
@@ -157,12 +166,200 @@ fn what_goes_to_stderr_is_in_the_text() {
 
 #[test]
 fn a_scenario_that_dies_is_no_snapshot() {
-    let panic = catch_unwind(AssertUnwindSafe(|| {
-        trace_of(|| panic!("on purpose")).text()
-    }))
-    .expect_err("it is refused");
+    let panic = catch_unwind(AssertUnwindSafe(|| traced(|| panic!("on purpose")).text()))
+        .expect_err("it is refused");
     let message = panic.downcast_ref::<String>().expect("a text");
     in_order(message, &["did not end well: status 2", "on purpose"]);
+}
+
+/// The words with which `f` panics, and the place that the panic names.
+fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it is not refused"),
+        Err(panic) => match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast_ref::<&str>().expect("a text").to_string(),
+        },
+    }
+}
+
+#[test]
+fn a_misspelt_event_is_refused() {
+    let near = panic_of(|| trace_of_example(&STAGE, "hello").only(&["GoStrat"]));
+    assert!(near.contains("is `GoStart` meant?"), "{near}");
+    let far = panic_of(|| trace_of_example(&STAGE, "hello").only(&["Nonsense"]));
+    in_order(&far, &["stage1-coop", ".stage(&STAGE)", "GoCreate"]);
+    // A kind of a later stage is none here, even if it could happen there.
+    let later = panic_of(|| trace_of_example(&STAGE, "hello").only(&["ProcSteal"]));
+    in_order(&later, &["there is no event `ProcSteal`"]);
+    let stage = &stage2_sysmon::STAGE;
+    // One that is known and does not happen is a fact about the schedule.
+    assert_eq!(trace_of_example(stage, "sleepers").only(&["ProcSteal"]), "");
+}
+
+#[test]
+fn what_is_refused_says_what_to_do() {
+    let none = panic_of(|| trace_of_program("/nowhere/prog", &[]).text());
+    in_order(&none, &["/nowhere/prog cannot be started"]);
+    let example = panic_of(|| safepoint_testkit::trace_of_example("no_such").text());
+    in_order(&example, &["examples/no_such", "trace_of_program"]);
+    let dead = panic_of(|| traced(|| assert_eq!(Chan::<u32>::new(0).recv(), None)).text());
+    in_order(
+        &dead,
+        &["status 2", ".may_die()", "nothing can happen any more"],
+    );
+    let procs = panic_of(|| traced(|| {}).procs(0));
+    assert_eq!(procs, "procs(0): a run has 1 to 256 Ps");
+}
+
+/// A scenario that never ends shows where it was.
+#[test]
+fn a_scenario_without_an_end_shows_its_last_events() {
+    let scenario = traced(|| {
+        loop {
+            spin(1_000);
+            gosched();
+        }
+    });
+    let late = panic_of(|| scenario.limit(Duration::from_millis(500)).text());
+    in_order(
+        &late,
+        &["did not end within 500ms", ".limit(", "GoSched", "GoSched"],
+    );
+}
+
+/// Where a panic is reported, in the words of the harness: at the caller's line.
+#[test]
+fn a_refusal_names_the_line_of_the_test() {
+    static AT: Mutex<Option<(String, u32)>> = Mutex::new(None);
+    let before = std::panic::take_hook();
+    let me = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == me {
+            let at = info.location().map(|at| (at.file().to_owned(), at.line()));
+            *AT.lock().expect("no panic while it is held") = at;
+        }
+        before(info);
+    }));
+    let line = line!() + 1;
+    let _ = catch_unwind(|| trace_of_program("/nowhere/prog", &[]).text());
+    let at = AT.lock().expect("no panic while it is held").take();
+    assert_eq!(at, Some((file!().to_owned(), line)));
+}
+
+/// Two goroutines on two Ps: which of them is made last depends on nothing, which ends first
+/// depends on the seed.
+fn race() {
+    let all = WaitGroup::new();
+    for name in ["left", "right"] {
+        all.add(1);
+        let all = all.clone();
+        go(name, move || {
+            work(1_000);
+            gosched();
+            work(1_000);
+            all.done();
+        });
+    }
+    all.wait();
+}
+
+#[test]
+fn a_rule_that_holds_on_every_schedule() {
+    traced(race).procs(2).seeds(0..12).check(|trace| {
+        assert_eq!(trace.count("GoCreate"), 3);
+    });
+    // A later call in the same test: its child passes the search above without repeating it.
+    assert_eq!(traced(race).trace().count("GoEnd"), 3);
+}
+
+#[test]
+fn the_first_seed_that_breaks_a_rule_is_named() {
+    let first_end = |trace: &Trace| {
+        let end = trace.find("GoEnd").next().expect("one ends first");
+        trace.events[end].g
+    };
+    let (left, right) = {
+        let trace = traced(race).procs(2).trace();
+        (trace.goroutine("left"), trace.goroutine("right"))
+    };
+    let ends: Vec<bool> = (0..40)
+        .map(|seed| first_end(&traced(race).procs(2).seed(seed).trace()) == left)
+        .collect();
+    let broken = ends.iter().filter(|&&is_left| !is_left).count();
+    assert!(0 < broken && broken < 40, "{ends:?}");
+    let first = ends.iter().position(|&is_left| !is_left).expect("one");
+    let words = panic_of(|| {
+        traced(race).procs(2).seeds(0..40).check(|trace| {
+            assert_ne!(first_end(trace), right, "right was first");
+        });
+    });
+    in_order(
+        &words,
+        &[
+            &format!("{broken} of 40 schedules broke something"),
+            &format!("The first is .seed({first}): "),
+            "right was first",
+            "The shortest trace, ",
+            "# safepoint trace v1",
+        ],
+    );
+}
+
+#[test]
+fn a_schedule_on_which_the_scenario_dies_is_found_with_its_trace() {
+    let words = panic_of(|| {
+        traced(|| {
+            gosched();
+            panic!("on purpose");
+        })
+        .seeds(3..=4)
+        .check(|_| {});
+    });
+    in_order(
+        &words,
+        &["2 of 2", ".seed(3): it dies", "on purpose", "GoSched"],
+    );
+    let empty = panic_of(|| traced(|| {}).seeds(5..5).check(|_| {}));
+    assert!(empty.contains("there is none"), "{empty}");
+}
+
+/// The two files in the kit's documentation, as they stand there, in a crate outside this
+/// workspace. Long: it builds the runtime once more.
+#[test]
+fn an_outside_crate_as_the_documentation_says() {
+    if !long() {
+        println!("skipped: builds a crate of its own; set SAFEPOINT_LONG=1");
+        return;
+    }
+    let kit = std::fs::read_to_string(root().join("tests/kit/src/lib.rs")).expect("the kit");
+    let listing = |fence: &str| -> String {
+        let text = kit.split_once(fence).expect("a listing").1;
+        let lines = text.lines().skip(1).take_while(|l| !l.contains("```"));
+        lines
+            .map(|l| l.trim_start_matches("//!").strip_prefix(' ').unwrap_or(""))
+            .fold(String::new(), |all, line| all + line + "\n")
+    };
+    let dir = fresh_folder("safepoint-outside-").expect("a folder");
+    let here = root().display().to_string();
+    let manifest = listing("//! ```toml").replace("../safepoint", &here);
+    std::fs::create_dir_all(dir.join("src")).expect("a folder");
+    std::fs::create_dir_all(dir.join("tests")).expect("a folder");
+    std::fs::write(dir.join("src/lib.rs"), "").expect("a file");
+    std::fs::write(dir.join("Cargo.toml"), manifest).expect("a file");
+    std::fs::write(dir.join("tests/schedule.rs"), listing("//! ```ignore")).expect("a file");
+    std::fs::copy(root().join("Cargo.lock"), dir.join("Cargo.lock")).expect("a file");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["test", "--target-dir"])
+        .arg(root().join("target/outside"))
+        .current_dir(&dir)
+        // Cargo tells the tests that it runs about the package they belong to.
+        .env_remove("CARGO_MANIFEST_DIR");
+    let ended = run(&mut cargo, &[], Duration::from_secs(600));
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    in_order(&ended.stdout, &["2 passed", "0 failed"]);
+    std::fs::remove_dir_all(&dir).expect("it was there");
 }
 
 /// Every recorded run keeps the invariants, and a trace that was changed does not.
@@ -191,7 +388,7 @@ fn invariants_of_recorded_runs() {
 
 #[test]
 fn broken_traces_are_noticed() {
-    let good = trace_of_example("two_hogs").procs(2).text();
+    let good = trace_of_example(&STAGE, "two_hogs").procs(2).text();
     let (_, good) = good.split_once("--- trace\n").expect("a trace");
     let cases: [(&str, &str, &str); 6] = [
         ("GoStart      g2", "GoStart      g3", "starts while it runs"),

@@ -2,8 +2,7 @@
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test traces`.
 
 use stage1_coop::{STAGE, Stage};
-use tests::trace_of::{trace_of_example, trace_of_program};
-use tests::{about, examples};
+use tests::{about, examples, trace_of_example, trace_of_program};
 
 fn snapshot(stage: &'static Stage, procs: usize) {
     let package = stage.name;
@@ -12,7 +11,7 @@ fn snapshot(stage: &'static Stage, procs: usize) {
             // What the network does when is nobody's to say: see the test below.
             continue;
         }
-        let scenario = trace_of_example(&name).stage(stage).procs(procs);
+        let scenario = trace_of_example(stage, &name).procs(procs);
         let text = scenario.may_die().text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
@@ -60,7 +59,7 @@ fn stage2_on_two_ps() {
 #[test]
 fn stage2_echo() {
     for procs in [1, 2, 4] {
-        let scenario = trace_of_example("echo").stage(&stage2_sysmon::STAGE);
+        let scenario = trace_of_example(&stage2_sysmon::STAGE, "echo");
         let events = scenario.procs(procs).only(&["GoBlock", "NetPoll"]);
         assert!(events.contains("IO wait"), "{events}");
         assert!(events.contains("NetPoll"), "{events}");

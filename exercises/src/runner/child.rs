@@ -3,7 +3,7 @@
 
 use super::Program;
 use crate::attempt::{Case, LIMIT_VARIABLE, Limit, MARK_VARIABLE, Run};
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -273,7 +273,7 @@ const RECORDS: usize = 1 << 15;
 
 impl Traces {
     fn new() -> std::io::Result<Traces> {
-        let dir = ::tests::fresh_folder("safepoint-exercise-")?;
+        let dir = safepoint_testkit::fresh_folder("safepoint-exercise-")?;
         // Sparse: it takes room only where there are events.
         std::fs::File::create(dir.join("map"))?.set_len((RECORD * RECORDS) as u64)?;
         Ok(Traces { dir })

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::attempt::Run;
-use ::tests::trace::{Event, Trace};
+use safepoint_testkit::trace::{Event, Trace};
 use std::fmt::Write;
 
 /// Columns that an event needs to be told from another one.

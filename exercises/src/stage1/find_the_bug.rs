@@ -3,7 +3,7 @@
 use super::read_a_trace::{by_number, given};
 use super::{every_10_ms, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind};
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use stage1_coop::rt::{self, G, Next, SCHED};
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
 use toml::Table;

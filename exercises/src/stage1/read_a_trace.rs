@@ -2,7 +2,7 @@
 
 use super::{every_10_ms, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind};
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use stage1_coop::{Chan, STAGE, WaitGroup, go};
 use toml::{Table, Value};
 

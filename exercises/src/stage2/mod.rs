@@ -16,7 +16,7 @@ pub mod sysmon_sleep;
 pub mod three_conditions;
 
 use crate::attempt::Exercise;
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use stage2_sysmon::rt::{self, G, ROWS, Rows, SCHED};
 use stage2_sysmon::{Stage, WaitGroup, go};
 use std::any::Any;
@@ -203,7 +203,7 @@ pub(crate) fn slices(trace: &Trace) -> Vec<Slice> {
         .find("GoStart")
         .filter_map(|from| {
             let g = trace.events[from].target()?;
-            let ends = |e: &::tests::trace::Event| e.g == Some(g) && e.ends_slice();
+            let ends = |e: &safepoint_testkit::trace::Event| e.g == Some(g) && e.ends_slice();
             let to = trace.after(from, ends).unwrap_or(last);
             let us = from_to(trace, from, Some(to))?;
             Some(Slice { from, to, g, us })

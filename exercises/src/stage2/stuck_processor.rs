@@ -3,7 +3,7 @@
 use super::{Crew, busy};
 use crate::attempt::{Case, Exercise, Fault, Kind, start};
 use crate::stage1::read_a_trace::{by_number, given};
-use ::tests::trace::Trace;
+use safepoint_testkit::trace::Trace;
 use stage2_sysmon::{Runtime, STAGE, nanosleep, rt, user_log};
 use std::time::Duration;
 use toml::Table;

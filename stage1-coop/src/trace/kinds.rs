@@ -31,7 +31,7 @@ macro_rules! kinds {
             };
         )+
         /// The kinds that this stage registers.
-        pub static KINDS: &[&Kind] = &[$(&$id),+];
+        pub const KINDS: &[&Kind] = &[$(&$id),+];
     };
     (@) => { false };
     (@ leaves) => { true };

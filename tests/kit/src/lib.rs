@@ -1,0 +1,70 @@
+//! A schedule as a test, in a crate of your own.
+//!
+//! In lockstep the same seed gives the same trace, byte for byte, on any machine. So a trace
+//! can be a snapshot: run a scenario, and compare what the scheduler did with what it did
+//! when you last looked.
+//!
+//! ```toml
+//! # Cargo.toml
+//! [package]
+//! name = "mine"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [dependencies]
+//! stage2-sysmon = { path = "../safepoint/stage2-sysmon" }
+//!
+//! [dev-dependencies]
+//! safepoint-testkit = { path = "../safepoint/tests/kit" }
+//! ```
+//!
+//! ```ignore
+//! // tests/schedule.rs
+//! use safepoint_testkit::trace_of;
+//! use stage2_sysmon::{Chan, STAGE, go};
+//!
+//! fn hand_over() {
+//!     let c = Chan::new(0);
+//!     let sender = c.clone();
+//!     go("sender", move || sender.send(1));
+//!     assert_eq!(c.recv(), Some(1));
+//! }
+//!
+//! #[test]
+//! fn a_value_changes_hands() {
+//!     // SAFETY: the scenario keeps nothing of a thread's across a yield.
+//!     let scenario = unsafe { trace_of(&STAGE, hand_over) };
+//!     assert_eq!(scenario.strip(), "\
+//! # .  has finished   ~  let others run   !  was asked and yielded   -  waits   >  still runs
+//! p0 | g1- g2. g1.
+//! ");
+//! }
+//!
+//! #[test]
+//! fn a_value_changes_hands_on_every_schedule() {
+//!     // SAFETY: as above.
+//!     let scenario = unsafe { trace_of(&STAGE, hand_over) };
+//!     scenario.procs(2).seeds(1..=20).check(|trace| {
+//!         assert_eq!(trace.count("GoCreate"), 2);
+//!     });
+//! }
+//! ```
+//!
+//! A goroutine dump has frames only in a build with frame pointers: put
+//! `[build] rustflags = ["-C", "force-frame-pointers=yes"]` into `.cargo/config.toml`.
+//!
+//! [`trace_of`](trace_of::trace_of) takes a closure, [`trace_of_program`] a program,
+//! [`trace_of_example`] an example of your own package. What may be asked of a scenario stands
+//! on [`TraceOf`]; what is checked in every trace, on [`Trace::check_run`](trace::Trace).
+
+mod bounds;
+mod child;
+mod invariants;
+mod scenario;
+mod seeds;
+pub mod trace;
+pub mod trace_of;
+
+pub use child::{Ended, LIMIT, SWITCHES, fresh_folder, run, try_run};
+pub use seeds::Seeds;
+pub use trace_of::{TraceOf, trace_of, trace_of_example, trace_of_program};
