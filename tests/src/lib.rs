@@ -170,6 +170,23 @@ pub fn about(package: &str, name: &str) -> About {
     }
 }
 
+/// Does all `jobs`, two at a time, in their order: a process in lockstep uses one processor.
+///
+/// # Panics
+/// If a job does, once the jobs that were begun are done.
+pub fn two_at_a_time<T: Sync>(jobs: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while let Some(job) = jobs.get(next.fetch_add(1, SeqCst)) {
+            work(job);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(worker);
+        worker();
+    });
+}
+
 /// Ends the process with a dump of all goroutines if `f` takes longer than `limit`: a lost
 /// wake-up then shows who sleeps, and where.
 pub fn watched<R>(limit: Duration, f: impl FnOnce() -> R) -> R {

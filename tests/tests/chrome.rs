@@ -75,7 +75,8 @@ fn every_example_can_be_drawn() {
     for stage in ["stage1-coop", "stage2-sysmon"] {
         for name in examples(stage) {
             let about = about(stage, &name);
-            for procs in ["1", "2", "4"].into_iter().filter(|_| about.replays) {
+            let wanted = |procs: &&str| about.replays && (!about.slow || *procs == "1");
+            for procs in ["1", "2", "4"].into_iter().filter(wanted) {
                 let switches = [
                     ("GOMAXPROCS", procs),
                     ("SAFEPOINT_SEED", "1"),

@@ -1,11 +1,13 @@
 //! Same seed, same bytes: again and again, on a busy machine, whatever the compiler made of
 //! the code. `SAFEPOINT_LONG=1` does it two hundred times and in every build profile.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tests::{about, example, examples, lockstep, long, root, trace_of_program};
+use tests::{about, example, examples, lockstep, long, root, trace_of_program, two_at_a_time};
 
 const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
 const PROCS: [usize; 3] = [1, 2, 8];
@@ -31,23 +33,37 @@ fn under_load<R>(threads: usize, f: impl FnOnce() -> R) -> R {
 #[test]
 fn again_and_again_and_under_load() {
     let rounds = if long() { 200 } else { 2 };
-    for (stage, name) in STAGES
-        .iter()
-        .flat_map(|&stage| replaying(stage).into_iter().map(move |name| (stage, name)))
-    {
-        for procs in PROCS {
-            let first = lockstep(stage, &name, procs, 1);
-            for round in 1..rounds {
-                let again = if round % 2 == 0 {
-                    lockstep(stage, &name, procs, 1)
-                } else {
-                    under_load(3, || lockstep(stage, &name, procs, 1))
-                };
-                assert_eq!(
-                    first, again,
-                    "{name} on {procs} Ps differs in round {round}"
-                );
-            }
+    let mut jobs = Vec::new();
+    for stage in STAGES {
+        for name in replaying(stage) {
+            jobs.extend(PROCS.map(|procs| (stage, name.clone(), procs)));
+        }
+    }
+    // Every second round beside threads that take the processors away.
+    let mut first = BTreeMap::new();
+    for round in 0..rounds {
+        let texts = Mutex::new(BTreeMap::new());
+        let all = || {
+            two_at_a_time(&jobs, |job| {
+                let text = lockstep(job.0, &job.1, job.2, 1);
+                texts
+                    .lock()
+                    .expect("no panic while it is held")
+                    .insert(job.clone(), text);
+            });
+        };
+        if round % 2 == 0 {
+            all()
+        } else {
+            under_load(2, all)
+        }
+        let texts = texts.into_inner().expect("no panic while it is held");
+        if round == 0 {
+            first = texts;
+            continue;
+        }
+        for (job, text) in texts {
+            assert_eq!(first[&job], text, "{job:?} differs in round {round}");
         }
     }
 }
