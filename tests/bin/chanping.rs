@@ -1,7 +1,7 @@
 //! chanping: two channels without a buffer, a round trip of one number; nanoseconds per
 //! round trip. A round is 5,000 trips; 1,000 rounds after one that is thrown away.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Chan, Runtime, STAGE, go};

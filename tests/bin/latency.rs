@@ -2,7 +2,7 @@
 //! again for 6 s and notes how late it goes on. Once with Go's policy for time slices, and
 //! once with a sysmon that sleeps until the earliest slice ends.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage2_sysmon::{Chan, Runtime, STAGE, go, gofunc, prologue, rt, sleep};

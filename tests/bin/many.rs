@@ -1,7 +1,7 @@
 //! many: a million goroutines that wait on one channel. Making them, until all wait, the
 //! memory of each, and waking all; twice, in fresh memory and in used.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Chan, Runtime, STAGE, WaitGroup, go, gosched};

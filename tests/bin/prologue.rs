@@ -1,7 +1,7 @@
 //! prologue: fib(40) with the guard check in every call, 331,160,281 calls; nanoseconds per
 //! call. Five rounds.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Runtime, STAGE, gofunc, prologue};

@@ -1,7 +1,7 @@
 //! spawn: making, running and ending a goroutine that only says that it is done; in batches
 //! of 1,000 and one at a time.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Runtime, STAGE, WaitGroup, go};

@@ -2,7 +2,7 @@
 //! goroutines with leaves of 10 to 25 us; and the same work without any, for the compiler's
 //! part. Eight rounds.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Runtime, STAGE, WaitGroup, go, gofunc, prologue};

@@ -1,7 +1,7 @@
 //! syscall: what entering and leaving a system call costs beside the call itself, by Go
 //! 1.15's protocol and by 1.26's; and how a P comes out of a call that blocks.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage2_sysmon::{Chan, Runtime, STAGE, go, syscall, syscall_wired};

@@ -1,7 +1,7 @@
 //! timers: 100,000 goroutines sleep once, for 1 to 100 ms; then 10,000 sleep 20 times. How
 //! long all of that takes, and by how much each sleep is too long.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage2_sysmon::{Runtime, STAGE, WaitGroup, go, sleep};

@@ -1,7 +1,7 @@
 //! yield: two goroutines on one P yield in turn; nanoseconds per yield. A round is twice
 //! 10,000 yields; 1,000 rounds after one that is thrown away.
 
-#[path = "measure/scale.rs"]
+#[path = "../measure/src/scale.rs"]
 mod scale;
 
 use stage1_coop::{Runtime, STAGE, WaitGroup, go, gosched};

@@ -1,4 +1,4 @@
-//! measure: every row, ours and Go's, in one go: `cargo run --release -p tests --bin measure`.
+//! measure: every row, ours and Go's, in one go: `cargo run --release -p measure`.
 //!
 //! It builds the programs of the rows, runs ours and Go's back to back, and writes each
 //! number to `results.jsonl` and a table to `results.md`. It refuses to compare what was
