@@ -1,10 +1,13 @@
 //! The program itself: its lines, its exit codes, its end.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
-use super::support::{fixture, request};
+use safepoint_book::workspace::Workspace;
+
+use super::support::{fixture, repository, request};
 
 fn book() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_book"));
@@ -23,6 +26,21 @@ fn output(args: &[&str]) -> (Option<i32>, String, String) {
     } = book().args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
+}
+
+/// Cargo builds the dev-dependencies of a package before any of its examples, so a reader who
+/// presses Run would wait for whatever a benchmark or a test of the stage needs.
+#[test]
+fn an_example_needs_nothing_but_its_stages() {
+    let root = repository();
+    for stage in Workspace::at(&root).stages() {
+        let manifest = fs::read_to_string(root.join(&stage).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        assert!(
+            !manifest.contains_key("dev-dependencies"),
+            "{stage}: a benchmark belongs to tests/benches, a test to tests"
+        );
+    }
 }
 
 #[test]

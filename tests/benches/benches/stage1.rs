@@ -1,5 +1,5 @@
 //! Each mechanism alone: the switch, the check, the ring, stealing, parking and readying, a
-//! stack bound to a goroutine. `cargo bench -p stage1-coop`.
+//! stack bound to a goroutine. `cargo bench -p benches --bench stage1`.
 //!
 //! What runs on goroutines is timed inside one run of the runtime, so that its start and
 //! end do not count.

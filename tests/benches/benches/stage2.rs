@@ -1,5 +1,5 @@
 //! Each mechanism of stage 2 alone: into a call and back, by both protocols; a timer from its
-//! start to its end; the heap; sysmon's look at all Ps. `cargo bench -p stage2-sysmon`.
+//! start to its end; the heap; sysmon's look at all Ps. `cargo bench -p benches --bench stage2`.
 //!
 //! What runs on goroutines is timed inside one run of the runtime, so that its start and
 //! end do not count.
