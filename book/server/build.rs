@@ -62,23 +62,18 @@ fn replaceable(out: &Path) -> bool {
 /// A number that changes when any source of the pages does: name, size or time of a file.
 pub fn stamp(ws: &Workspace) -> u64 {
     let mut roots = vec![
-        ws.book().join("book.toml"),
-        ws.book().join("chapters"),
-        ws.book().join("assets"),
-        ws.book().join("figures"),
+        ws.book(),
         ws.root.join("MECHANISMS.md"),
         ws.root.join("BENCHMARKS.md"),
+        // Listings come from these too.
+        ws.root.join("tests"),
         ws.snapshots.dir().to_path_buf(),
     ];
     // Not the whole folder: the reader's progress and attempts are in it too.
     for part in ["exercises.toml", "src", "starters", "checks"] {
         roots.push(ws.root.join("exercises").join(part));
     }
-    for stage in ws.stages() {
-        for folder in ["examples", "src"] {
-            roots.push(ws.root.join(&stage).join(folder));
-        }
-    }
+    roots.extend(ws.stages().iter().map(|stage| ws.root.join(stage)));
     let mut sum = 0;
     for root in roots {
         add(&root, &mut sum);

@@ -55,6 +55,10 @@ pub enum Command {
         #[command(subcommand)]
         question: Option<Question>,
     },
+    /// The book's own second process: cleans up after a server that was killed.
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Keep,
     /// Exit code 0 when the preprocessor supports this renderer.
     #[command(hide = true)]
     Supports {
@@ -75,8 +79,15 @@ pub enum Question {
 
 /// A bare host name: what stands in a `Host` header before the port.
 fn host(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    if !text.is_empty() && text.chars().all(plain) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    // Labels between dots, none of them empty, none with a dash at an end.
+    let label = |label: &str| {
+        label.chars().all(plain)
+            && !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.split('.').all(label) {
         Ok(text.to_ascii_lowercase())
     } else {
         Err("give a bare host name such as box.example, without scheme, port or path".to_string())

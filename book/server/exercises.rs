@@ -5,10 +5,11 @@
 //! when its file is missing or damaged, there is no progress to show, and that is all.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::files;
 
 /// The text of one exercise; fields that only the runner needs are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -54,11 +55,11 @@ pub struct Entry {
 /// All cards, in the order of the file.
 pub fn cards(root: &Path) -> Result<Vec<Card>, String> {
     let file = root.join("exercises/exercises.toml");
-    let text = fs::read_to_string(file)
+    let text = files::text(&file, files::MOST)
         .map_err(|_| "there is no file exercises/exercises.toml".to_string())?;
     let cards: Cards = toml::from_str(&text)
         .map_err(|error| format!("exercises/exercises.toml: {}", one_line(&error.to_string())))?;
-    let plan = fs::read_to_string(root.join("exercises/src/lib.rs")).unwrap_or_default();
+    let plan = files::text(&root.join("exercises/src/lib.rs"), files::MOST).unwrap_or_default();
     let mut cards = cards.exercise;
     for card in &mut cards {
         if card.learn.is_empty() {
@@ -78,7 +79,7 @@ fn planned(plan: &str, name: &str) -> Option<String> {
 
 /// The reader's progress, by name. Anything but a readable file is no progress.
 pub fn progress(root: &Path) -> BTreeMap<String, Entry> {
-    let Ok(text) = fs::read_to_string(root.join("exercises/.progress.toml")) else {
+    let Ok(text) = files::text(&root.join("exercises/.progress.toml"), files::MOST) else {
         return BTreeMap::new();
     };
     let Ok(table) = toml::from_str::<BTreeMap<String, toml::Value>>(&text) else {
@@ -102,6 +103,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
+    use std::fs;
 
     const CARD: &str = "[[exercise]]\nname = \"half\"\ntitle = \"T\"\npoints = 10\nminutes = 25\npage = \"p.html\"\ngrade = \"None.\"\ntask = \"Do.\"\nhelpers = []\nwhy = \"x\"\nhints = [\"a\"]\n";
 

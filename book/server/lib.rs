@@ -9,6 +9,7 @@ pub mod build;
 pub mod cli;
 pub mod exercises;
 pub mod figure;
+pub mod files;
 pub mod lines;
 pub mod preprocess;
 pub mod run;

@@ -7,9 +7,9 @@
 //! holds the only check of the example.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
+use crate::files;
 use crate::trace::{Event, Trace};
 
 /// An event, and the words that it must have.
@@ -29,7 +29,7 @@ impl Lines {
     /// The entries of one example, if it has any. `listing` is the source as it is shown.
     pub fn read(book: &Path, example: &str, listing: &str) -> Result<Lines, String> {
         let path = book.join("figures/lines.toml");
-        let Ok(text) = fs::read_to_string(path) else {
+        let Ok(text) = files::text(&path, files::MOST) else {
             return Ok(Lines::default());
         };
         let all: BTreeMap<String, BTreeMap<String, String>> =

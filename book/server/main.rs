@@ -28,6 +28,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode> {
+    #[cfg(unix)]
+    if let Some(Command::Keep) = args.command {
+        safepoint_book::run::keeper::keep(io::stdin().lock());
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut ws = match &args.root {
         Some(root) => Workspace::at(std::path::absolute(root)?),
         None => Workspace::find(),
@@ -46,6 +51,8 @@ fn run(args: Args) -> Result<ExitCode> {
             let supported = Safepoint::new(ws, true).supports_renderer(&renderer)?;
             Ok(ExitCode::from(u8::from(!supported)))
         }
+        #[cfg(unix)]
+        Some(Command::Keep) => Ok(ExitCode::SUCCESS),
         None if args.build_only => {
             let out = args.out.unwrap_or_else(|| ws.root.join("target/book"));
             build::publish(&ws, &out)?;

@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::files;
 use crate::trace::Trace;
+
+/// The longest file of a recorded run.
+const LONGEST: u64 = 64 * files::MOST;
 
 /// The folder that holds the recorded runs and the generated tables.
 #[derive(Debug, Clone)]
@@ -112,7 +116,7 @@ impl Snapshots {
 
     fn body(&self, file: &str) -> Result<Option<String>> {
         let path = self.dir.join(file);
-        match fs::read_to_string(&path) {
+        match files::text(&path, LONGEST) {
             Ok(text) => Ok(Some(without_head(&text).to_string())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::snapshot::Snapshots;
 
 /// The workspace that this book belongs to.
@@ -101,7 +102,7 @@ impl Workspace {
             .join(pkg)
             .join("examples")
             .join(format!("{name}.rs"));
-        let source = fs::read_to_string(path).ok()?;
+        let source = files::text(&path, files::MOST).ok()?;
         Some(Example::new(pkg, name, source))
     }
 

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::files;
+
 /// The drawing as HTML. `nth` counts how often the page showed it before.
 pub fn figure(folder: &Path, name: &str, nth: usize) -> Result<String, String> {
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -15,7 +17,7 @@ pub fn figure(folder: &Path, name: &str, nth: usize) -> Result<String, String> {
             "`{name}` is no name of a figure: give it without folder and .svg"
         ));
     }
-    let Ok(text) = fs::read_to_string(folder.join(format!("{name}.svg"))) else {
+    let Ok(text) = files::text(&folder.join(format!("{name}.svg")), files::MOST) else {
         return Err(format!(
             "there is no figure book/figures/{name}.svg; there are: {}",
             names(folder).join(", ")

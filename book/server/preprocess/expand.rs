@@ -114,7 +114,7 @@ impl ChapterRun<'_> {
                     return Err("the index of Go's names stands once on a page".to_string());
                 }
                 let file = self.book.ws.root.join("MECHANISMS.md");
-                let table = std::fs::read_to_string(file)
+                let table = crate::files::text(&file, crate::files::MOST)
                     .map_err(|_| "there is no file MECHANISMS.md".to_string())?;
                 mechanisms::write(&table, &self.path, self.pages)
             }

@@ -4,8 +4,10 @@
 //! `ANCHOR: name` and `ANCHOR_END: name` in comments) or line numbers. Whatever is
 //! missing, or turns out empty, is an error: a blank listing teaches nothing.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
+
+use crate::files;
 
 /// The part of a file that `spec` names, seen from a chapter in folder `from`.
 pub fn read(root: &Path, from: &Path, spec: &str) -> Result<String, String> {
@@ -18,7 +20,10 @@ pub fn read(root: &Path, from: &Path, spec: &str) -> Result<String, String> {
         return Err(format!("`{spec}` lies outside the repository"));
     }
     let shown = path.strip_prefix(normal(root)).unwrap_or(&path).display();
-    let text = fs::read_to_string(&path).map_err(|_| format!("there is no file {shown}"))?;
+    let text = files::text(&path, files::MOST).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("there is no file {shown}"),
+        _ => format!("cannot read {shown}: {error}"),
+    })?;
     let lines: Vec<&str> = text.lines().collect();
     let chosen = match part {
         None => lines,

@@ -7,6 +7,8 @@
 mod cargo;
 mod drive;
 mod group;
+#[cfg(unix)]
+pub mod keeper;
 mod order;
 mod program;
 mod report;
@@ -23,7 +25,7 @@ pub use order::{Mode, Order, Wish};
 
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
-use cargo::Cargo;
+use cargo::{Cargo, Step};
 
 /// What a run may use.
 #[derive(Debug, Clone)]
@@ -134,20 +136,24 @@ impl Runs {
         })
     }
 
-    /// Begins to build all examples, with the lowest priority.
-    pub fn build_all(self: &Arc<Runs>) {
+    /// Begins to build all examples in the background: the one that the book shows first, then
+    /// those of each stage.
+    pub fn build_all(self: &Arc<Runs>, first: Option<(String, String)>) {
         if lacks().is_some() {
             return;
         }
         let mut stages: Vec<String> = self.ws.examples().into_iter().map(|e| e.pkg).collect();
         stages.dedup();
-        if !stages.is_empty() {
-            let runs = Arc::clone(self);
-            tokio::spawn(async move { runs.cargo.all_examples(&stages).await });
-        }
+        let first = first.map(Step::First);
+        let steps: Vec<Step> = first
+            .into_iter()
+            .chain(stages.into_iter().map(Step::Stage))
+            .collect();
+        let runs = Arc::clone(self);
+        tokio::spawn(async move { runs.cargo.background(&steps).await });
     }
 
-    /// The compiler's latest line, while it builds all examples.
+    /// How far the builds in the background are, while there is one.
     pub fn building(&self) -> Option<String> {
         self.cargo.progress()
     }

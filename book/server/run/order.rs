@@ -4,7 +4,7 @@
 //! of this repository, a number of Ps and a seed in range, and only the arguments that the
 //! example's own head comment offers.
 
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::lacks;
@@ -29,6 +29,18 @@ pub struct Wish {
     /// One of the example's argument variants, or nothing.
     #[serde(default)]
     pub args: String,
+}
+
+impl Wish {
+    /// Reads a body; what is wrong with it is one line. It must be an object: serde would take
+    /// the fields from a list too, by their order.
+    pub fn read(body: &[u8]) -> Result<Wish, String> {
+        let wrong = |error: &dyn std::fmt::Display| format!("no such request: {error}");
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong(&"it is not a JSON object"));
+        }
+        serde_json::from_slice(body).map_err(|error| wrong(&error))
+    }
 }
 
 /// Which clock.

@@ -3,7 +3,7 @@
 //! A replay with a recorded counterpart is compared byte for byte: exit code, output and
 //! trace. Everything else gets one sentence on why there is nothing to compare with.
 
-use std::fs::File;
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use super::program::Outcome;
 use super::{End, Mode, Order};
 use crate::figure;
+use crate::files;
 use crate::snapshot::Recording;
 use crate::trace::Trace;
 use crate::workspace::Workspace;
@@ -23,17 +24,13 @@ const SHOWN: usize = 256 * 1024;
 pub fn make(ws: &Workspace, order: &Order, outcome: &Outcome, file: &Path) -> (End, Vec<String>) {
     let mut notes = Vec::new();
     let text = read(file);
-    if text.is_none() {
-        notes.push(if outcome.complete {
-            "It wrote no trace.".to_string()
-        } else {
-            "It was ended from outside and could not write its trace.".to_string()
-        });
-    }
+    let fault = fault(text.as_deref(), outcome, file);
     let (same, why) = match order.mode {
         Mode::Run => (None, None),
-        Mode::Replay => compare(ws, order, outcome, text.as_deref().unwrap_or("")),
+        Mode::Replay => compare(ws, order, outcome, text.as_deref(), fault.as_deref()),
     };
+    notes.extend(fault);
+    let text = text.filter(|text| !text.is_empty());
     let svg = text
         .as_deref()
         .and_then(|text| figure::draw(&Trace::parse(text)));
@@ -59,11 +56,40 @@ pub fn make(ws: &Workspace, order: &Order, outcome: &Outcome, file: &Path) -> (E
     (end, notes)
 }
 
+/// What is wrong with a trace, as one sentence: it is not there, or not whole.
+fn fault(text: Option<&str>, outcome: &Outcome, file: &Path) -> Option<String> {
+    match text {
+        None if !outcome.complete => {
+            Some("It was ended from outside and could not write its trace.".to_string())
+        }
+        None => Some("It wrote no trace.".to_string()),
+        Some(text) if text.ends_with('\n') => None,
+        Some(text) if text.len() as u64 >= READ => Some(format!(
+            "Its trace is longer than {} MiB; this is its start.",
+            READ / (1024 * 1024)
+        )),
+        Some(_) => Some(match no_room(file) {
+            Some(error) => format!("Its trace is not whole: {error}."),
+            None => "Its trace is not whole.".to_string(),
+        }),
+    }
+}
+
+/// Why nothing more can be written beside this file, if that is so.
+fn no_room(file: &Path) -> Option<String> {
+    let probe = file.with_extension("probe");
+    let written = fs::write(&probe, [0; 4096]);
+    let _ = fs::remove_file(&probe);
+    let folder = file.parent().unwrap_or(file).display();
+    written.err().map(|error| format!("{folder}: {error}"))
+}
+
 fn compare(
     ws: &Workspace,
     order: &Order,
     outcome: &Outcome,
-    trace: &str,
+    trace: Option<&str>,
+    fault: Option<&str>,
 ) -> (Option<bool>, Option<String>) {
     let nothing = |why: String| (None, Some(why));
     if !outcome.complete {
@@ -77,7 +103,11 @@ fn compare(
         Err(error) => nothing(format!("{error:#}")),
         Ok(None) if order.seed != 1 => nothing("no recording for this seed".to_string()),
         Ok(None) => nothing(format!("no recording for GOMAXPROCS={}", order.procs)),
-        Ok(Some(recording)) => verdict(&recording, outcome, trace),
+        // What the recording would differ from is the disk's fault and not the schedule's.
+        Ok(Some(_)) if trace.is_some() && fault.is_some() => {
+            nothing("its trace is not whole".to_string())
+        }
+        Ok(Some(recording)) => verdict(&recording, outcome, trace.unwrap_or("")),
     }
 }
 
@@ -100,7 +130,7 @@ fn verdict(
 
 fn read(file: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(file)
+    files::open(file)
         .ok()?
         .take(READ)
         .read_to_end(&mut bytes)

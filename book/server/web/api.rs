@@ -2,28 +2,24 @@
 //!
 //! `run` answers with a stream of JSON lines, one per thing that happens; `flag` and `stop`
 //! act on the one run in progress; `status` says what this machine can do. A refusal is one
-//! line in a JSON object, with the status code that fits.
+//! line in a JSON object, with the status code that fits. Whatever reads a file does so on a
+//! thread that may wait: a file on a slow drive must not stop the server.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
-use futures_core::Stream;
+use hyper::StatusCode;
+use hyper::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::App;
-use crate::run::{Command, Event, Order, Wish};
+use super::reply::{Content, Reply, answer, refusal, reply};
+use crate::run::{Command, Order, Wish};
 
 /// `GET /api/status`
-pub async fn status(State(app): State<Arc<App>>) -> Response {
-    let examples: Vec<Value> = app
-        .ws
-        .examples()
+pub async fn status(app: Arc<App>) -> Reply {
+    let ws = app.ws.clone();
+    let examples = elsewhere(move || ws.examples()).await.unwrap_or_default();
+    let examples: Vec<Value> = examples
         .iter()
         .map(|example| json!({"pkg": example.pkg, "name": example.name, "title": example.title}))
         .collect();
@@ -41,8 +37,11 @@ pub async fn status(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /api/progress`: how far the reader is, and which page holds which card.
-pub async fn progress(State(app): State<Arc<App>>) -> Response {
-    let exercises = crate::exercises::progress(&app.ws.root);
+pub async fn progress(app: Arc<App>) -> Reply {
+    let root = app.ws.root.clone();
+    let exercises = elsewhere(move || crate::exercises::progress(&root))
+        .await
+        .unwrap_or_default();
     answer(
         StatusCode::OK,
         &json!({"exercises": exercises, "pages": app.site.cards()}),
@@ -50,81 +49,50 @@ pub async fn progress(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `POST /api/run`
-pub async fn run(State(app): State<Arc<App>>, body: Bytes) -> Response {
-    let wish: Wish = match serde_json::from_slice(&body) {
+pub async fn run(app: Arc<App>, body: Bytes) -> Reply {
+    let wish = match Wish::read(&body) {
         Ok(wish) => wish,
-        Err(error) => {
+        Err(line) => return refusal(StatusCode::BAD_REQUEST, &line),
+    };
+    let ws = app.ws.clone();
+    let order = match elsewhere(move || Order::check(&ws, wish)).await {
+        Some(Ok(order)) => order,
+        Some(Err((status, line))) => return refusal(status, &line),
+        None => {
             return refusal(
-                StatusCode::BAD_REQUEST,
-                &format!("no such request: {error}"),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the request was not understood",
             );
         }
-    };
-    let order = match Order::check(&app.ws, wish) {
-        Ok(order) => order,
-        Err((status, line)) => return refusal(status, &line),
     };
     match app.runs.start(order) {
         Err(line) => refusal(StatusCode::CONFLICT, &line),
-        Ok(events) => {
-            let mut response = Response::new(Body::from_stream(Lines(events)));
-            let headers = response.headers_mut();
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/x-ndjson"),
-            );
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
+        Ok(events) => reply(
+            StatusCode::OK,
+            "application/x-ndjson",
+            Content::Events(events),
+        ),
     }
 }
 
 /// `POST /api/flag`
-pub async fn flag(State(app): State<Arc<App>>) -> Response {
-    tell(&app, Command::Flag)
+pub fn flag(app: &App) -> Reply {
+    tell(app, Command::Flag)
 }
 
 /// `POST /api/stop`
-pub async fn stop(State(app): State<Arc<App>>) -> Response {
-    tell(&app, Command::Stop)
+pub fn stop(app: &App) -> Reply {
+    tell(app, Command::Stop)
 }
 
-fn tell(app: &App, command: Command) -> Response {
+fn tell(app: &App, command: Command) -> Reply {
     match app.runs.tell(command) {
         Ok(()) => answer(StatusCode::OK, &json!({"done": true})),
         Err(line) => refusal(StatusCode::CONFLICT, line),
     }
 }
 
-/// A refused request: one line for the page to show.
-pub fn refusal(status: StatusCode, line: &str) -> Response {
-    answer(status, &json!({"error": line}))
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-}
-
-/// A run's events as the lines of a response. When the reader's page goes away, axum drops
-/// this, the channel closes, and the run ends the program.
-struct Lines(UnboundedReceiver<Event>);
-
-impl Stream for Lines {
-    type Item = Result<Bytes, serde_json::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|event| {
-            event.map(|event| {
-                let mut line = serde_json::to_vec(&event)?;
-                line.push(b'\n');
-                Ok(Bytes::from(line))
-            })
-        })
-    }
+/// Runs what reads files on a thread that may wait. `None` if it panicked.
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }

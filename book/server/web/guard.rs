@@ -6,15 +6,11 @@
 //! needs a random word that only our own pages carry, new for each start of the server.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, StatusCode, header};
 
-use super::App;
-use super::api::refusal;
+use super::reply::{Reply, refusal};
 
 /// The hosts and the word.
 #[derive(Debug)]
@@ -42,6 +38,24 @@ impl Guard {
         &self.token
     }
 
+    /// Looks at a request before any route does; `Some` is the answer to one that is refused.
+    pub fn refuses(&self, request: &Parts) -> Option<Reply> {
+        if !self.host_allowed(&request.headers) {
+            return Some(refusal(
+                StatusCode::FORBIDDEN,
+                "this host name is not known here; start the book with --allow-host NAME if it is yours",
+            ));
+        }
+        let reads = request.method == Method::GET || request.method == Method::HEAD;
+        if !reads && !self.is_from_our_page(&request.headers) {
+            return Some(refusal(
+                StatusCode::FORBIDDEN,
+                "this page is from an earlier start of the book; reload it",
+            ));
+        }
+        None
+    }
+
     fn host_allowed(&self, headers: &HeaderMap) -> bool {
         let Some(host) = headers
             .get(header::HOST)
@@ -66,24 +80,4 @@ impl Guard {
         };
         is("x-safepoint", "1") && is("x-safepoint-token", &self.token)
     }
-}
-
-/// Runs before every route.
-pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if !app.guard.host_allowed(request.headers()) {
-        return refusal(
-            StatusCode::FORBIDDEN,
-            "this host name is not known here; start the book with --allow-host NAME if it is yours",
-        );
-    }
-    if request.method() != Method::GET
-        && request.method() != Method::HEAD
-        && !app.guard.is_from_our_page(request.headers())
-    {
-        return refusal(
-            StatusCode::FORBIDDEN,
-            "this page is from an earlier start of the book; reload it",
-        );
-    }
-    next.run(request).await
 }

@@ -6,8 +6,11 @@
 //! tasks, and with them every process and folder that belongs to the book.
 
 mod api;
+mod connection;
 mod guard;
 mod page;
+mod reply;
+mod shelf;
 mod site;
 
 use std::io::ErrorKind;
@@ -16,13 +19,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use tokio::net::TcpListener;
 
+pub use connection::{Patience, serve as answer_all};
 pub use guard::Guard;
 pub use site::Site;
+
+use reply::{Reply, not_allowed};
 
 use crate::run::{Limits, Runs};
 use crate::workspace::Workspace;
@@ -44,39 +50,47 @@ pub struct App {
     /// Where chapters, examples and recorded runs are.
     pub ws: Workspace,
     /// The built pages.
-    pub site: Site,
+    pub site: Arc<Site>,
     /// Who may ask for a run.
     pub guard: Guard,
     /// The one run at a time.
     pub runs: Arc<Runs>,
+    /// How long it waits for clients.
+    pub patience: Patience,
 }
 
 impl App {
     /// The state of a server for this workspace.
-    pub fn new(ws: Workspace, hosts: Vec<String>, limits: Limits) -> Result<Arc<App>> {
+    pub fn new(
+        ws: Workspace,
+        hosts: Vec<String>,
+        limits: Limits,
+        patience: Patience,
+    ) -> Result<Arc<App>> {
         Ok(Arc::new(App {
-            site: Site::new(ws.clone()),
+            site: Arc::new(Site::new(ws.clone())),
             guard: Guard::new(hosts),
             runs: Arc::new(Runs::new(ws.clone(), limits)?),
             ws,
+            patience,
         }))
     }
+}
 
-    /// All routes. Each request passes the guard first, the pages too: they carry the token.
-    pub fn router(self: &Arc<App>) -> Router {
-        Router::new()
-            .route("/api/status", get(api::status))
-            .route("/api/progress", get(api::progress))
-            .route("/api/run", post(api::run))
-            .route("/api/flag", post(api::flag))
-            .route("/api/stop", post(api::stop))
-            .fallback(page::page)
-            .layer(DefaultBodyLimit::max(16 * 1024))
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::clone(self),
-                guard::check,
-            ))
-            .with_state(Arc::clone(self))
+/// Answers a request that the guard let pass.
+async fn route(app: Arc<App>, request: &Parts, body: Bytes) -> Reply {
+    let path = request.uri.path();
+    let read = request.method == Method::GET || request.method == Method::HEAD;
+    let post = request.method == Method::POST;
+    match path {
+        "/api/status" if read => api::status(app).await,
+        "/api/progress" if read => api::progress(app).await,
+        "/api/run" if post => api::run(app, body).await,
+        "/api/flag" if post => api::flag(&app),
+        "/api/stop" if post => api::stop(&app),
+        "/api/run" | "/api/flag" | "/api/stop" => not_allowed("POST"),
+        _ if read => page::page(app, &request.uri).await,
+        _ => not_allowed("GET, HEAD"),
     }
 }
 
@@ -84,6 +98,8 @@ impl App {
 pub fn serve(ws: Workspace, options: Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // For files and builds; more at once would only wait for each other.
+        .max_blocking_threads(8)
         .enable_all()
         .build()
         .context("cannot start the server's threads")?;
@@ -96,25 +112,29 @@ pub fn serve(ws: Workspace, options: Options) -> Result<()> {
 async fn listen(ws: Workspace, options: Options) -> Result<()> {
     // First, so that a signal during the first build ends the program in order too.
     let ended = ended()?;
+    #[cfg(unix)]
+    crate::run::keeper::start();
+    crate::scratch::sweep();
     let listener = bind(options.port).await?;
     let port = listener.local_addr()?.port();
-    let app = App::new(ws, options.hosts, Limits::default())?;
+    let app = App::new(ws, options.hosts, Limits::default(), Patience::default())?;
     let first = Arc::clone(&app);
-    tokio::task::spawn_blocking(move || first.site.refresh()).await?;
+    let building = || eprintln!("Safepoint: building the pages (only after a change)");
+    tokio::task::spawn_blocking(move || first.site.refresh(building)).await?;
     if let Some(error) = app.site.error() {
         eprintln!("Safepoint: {error}");
     }
     if let Some(line) = crate::run::lacks() {
         eprintln!("Safepoint: {line}");
     }
-    app.runs.build_all();
+    app.runs.build_all(app.site.first_example());
     let url = format!("http://127.0.0.1:{port}");
     println!("Safepoint: reading at {url} (Ctrl-C ends)");
     if options.open && open::that_detached(&url).is_err() {
         eprintln!("Safepoint: no browser could be started; open {url} yourself");
     }
     tokio::select! {
-        result = axum::serve(listener, app.router()) => result.context("the server stopped"),
+        () = answer_all(app, listener) => bail!("the server stopped"),
         () = ended => Ok(()),
     }
 }
@@ -139,11 +159,14 @@ fn ended() -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Ctrl-\, which would otherwise leave a program that runs to itself.
+    let mut quit = signal(SignalKind::quit())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
     })
 }

@@ -1,14 +1,21 @@
 //! The server's rules: who may ask, for what, and what happens to programs that misbehave.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::support::{Server, lines, order, request};
+use safepoint_book::run::Limits;
+use safepoint_book::web::Patience;
+use safepoint_book::workspace::Workspace;
+use serde_json::Value;
+
+use super::support::{Server, fixture, lines, order, request};
 
 const LONG: Duration = Duration::from_secs(30);
 
 /// Waits until a condition holds; the tests never sleep for a fixed time.
-fn soon(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn soon(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
@@ -17,7 +24,7 @@ fn soon(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Gone, or dead and only not collected yet.
-fn gone(pid: &str) -> bool {
+pub fn gone(pid: &str) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Err(_) => true,
         Ok(stat) => stat
@@ -382,4 +389,244 @@ fn what_does_not_compile_is_told() {
         ["stage1-fake/broken could not be built."]
     );
     assert!(events.last().unwrap()["code"].is_null());
+}
+
+/// Every answer has them: pages, files, refusals, streams, what is not there.
+#[test]
+fn the_headers_of_every_answer() {
+    let server = Server::fake(LONG);
+    let ours = format!(
+        "x-safepoint: 1\r\nx-safepoint-token: {}\r\n",
+        server.app.guard.token()
+    );
+    let body = order("quick", "");
+    let long = " ".repeat(17 * 1024);
+    for (method, path, headers, body, status) in [
+        ("GET", "/page.html", "", "", 200),
+        ("GET", "/toc.js", "", "", 404),
+        ("GET", "/none", "", "", 404),
+        ("GET", "/none.html", "", "", 404),
+        ("GET", "/api/status", "", "", 200),
+        ("GET", "/api/progress", "", "", 200),
+        ("GET", "/api/run", "", "", 405),
+        ("PUT", "/page.html", &ours, "", 405),
+        ("POST", "/api/run", "", "", 403),
+        ("POST", "/api/run", &ours, "x", 400),
+        ("POST", "/api/run", &ours, &long, 413),
+        ("POST", "/api/run", &ours, &body, 200),
+        ("GET", "/", "Host: evil.example\r\n", "", 403),
+    ] {
+        let mut reply = request(server.address, method, path, headers, body);
+        assert_eq!(reply.status, status, "{method} {path}");
+        for line in [
+            "x-content-type-options: nosniff",
+            "cross-origin-resource-policy: same-origin",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+        ] {
+            assert!(
+                reply.head.iter().any(|head| head == line),
+                "{method} {path}, {line}: {:?}",
+                reply.head
+            );
+        }
+        let policy = "content-security-policy: default-src 'self';";
+        assert!(reply.head.iter().any(|head| head.starts_with(policy)));
+        if path.starts_with("/api") && status != 200 {
+            let text = reply.rest();
+            let told: Value = serde_json::from_str(&text).unwrap_or_default();
+            let line = told["error"].as_str().unwrap_or_default();
+            assert!(!line.is_empty(), "{method} {path}: {text:?}");
+        }
+    }
+    // A file may be kept, but never by a page of another site.
+    let script = fs::read_dir(fixture().join("book/assets")).unwrap().count();
+    assert!(script > 0);
+    let page = server.get("/page.html").1;
+    let file = page
+        .split("src=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|src| src.starts_with("assets/server"))
+        .unwrap();
+    let reply = request(server.address, "GET", &format!("/{file}"), "", "");
+    assert_eq!(reply.status, 200);
+    assert!(
+        reply
+            .head
+            .iter()
+            .any(|head| head == "cache-control: no-cache")
+    );
+}
+
+#[test]
+fn a_method_that_is_not_known_names_the_one_that_is() {
+    let server = Server::fake(LONG);
+    let reply = request(server.address, "GET", "/api/stop", "", "");
+    assert_eq!(reply.status, 405);
+    assert!(reply.head.iter().any(|head| head == "allow: post"));
+    let head = request(server.address, "HEAD", "/page.html", "", "");
+    assert_eq!(head.status, 200);
+}
+
+/// serde takes the fields of a struct from a list too.
+#[test]
+fn a_wish_is_an_object() {
+    let server = Server::fake(LONG);
+    let list = "[\"stage1-fake\",\"quick\",\"run\",1,1,\"\"]";
+    let (status, text) = server.post("/api/run", list);
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("not a JSON object"), "{text}");
+}
+
+/// A server with short limits.
+fn hasty(connections: usize) -> Server {
+    let limits = Limits {
+        cargo: fixture().join("cargo"),
+        ..Limits::default()
+    };
+    let patience = Patience {
+        head: Duration::from_millis(300),
+        body: Duration::from_millis(300),
+        write: Duration::from_millis(300),
+        connections,
+        ..Patience::default()
+    };
+    Server::patient(Workspace::at(fixture()), limits, patience)
+}
+
+/// What the server sends until it closes the connection.
+fn until_closed(server: &Server, said: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.write_all(said.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("still open: {error}"),
+    }
+    String::from_utf8_lossy(&bytes).to_string()
+}
+
+#[test]
+fn nothing_is_waited_for_without_end() {
+    let server = hasty(64);
+    let host = format!("Host: {}\r\n", server.address);
+    for half in ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX: "] {
+        assert_eq!(until_closed(&server, half), "", "{half:?}");
+    }
+    // The wait for a second request on the same connection is one, too.
+    let whole = format!("GET /api/status HTTP/1.1\r\n{host}\r\n");
+    assert!(until_closed(&server, &whole).starts_with("HTTP/1.1 200"));
+    let token = server.app.guard.token();
+    let post = format!(
+        "POST /api/run HTTP/1.1\r\n{host}x-safepoint: 1\r\nx-safepoint-token: {token}\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    let answer = until_closed(&server, &post);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("did not come to its end"), "{answer}");
+}
+
+#[test]
+fn a_client_that_takes_nothing_loses_its_run() {
+    let server = hasty(64);
+    let mut run = server.open("/api/run", &order("flood", ""));
+    run.until("0123");
+    // The program prints more than the limit, the page takes nothing more: the place is
+    // free again all the same.
+    soon("the place is free", || {
+        server.get("/api/status").1.contains("\"running\":null")
+    });
+}
+
+#[test]
+fn idle_connections_do_not_lock_others_out() {
+    let server = hasty(4);
+    let idle: Vec<TcpStream> = (0..12)
+        .map(|_| TcpStream::connect(server.address).unwrap())
+        .collect();
+    assert_eq!(server.get("/api/status").0, 200);
+    drop(idle);
+}
+
+/// A file that never comes to its end is not read, and meanwhile the others are served.
+#[test]
+fn what_is_no_file_is_not_read() {
+    let root = super::support::lesson("fifo");
+    let server = Server::start(Workspace::at(&root), Limits::default());
+    let file = root.join("exercises/.progress.toml");
+    let fifo = |path: &std::path::Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    fifo(&file);
+    for _ in 0..12 {
+        let (status, text) = server.get("/api/progress");
+        assert_eq!(status, 200);
+        assert!(text.contains("\"exercises\":{}"), "{text}");
+    }
+    fs::remove_file(&file).unwrap();
+    let long = format!(
+        "[half-plus-one]\nsolved = true\n# {}\n",
+        "x".repeat(2 << 20)
+    );
+    fs::write(&file, long).unwrap();
+    let (_, text) = server.get("/api/progress");
+    assert!(text.contains("\"exercises\":{}"), "{text}");
+
+    let server = Server::fake(LONG);
+    let events = server.run("fifo", "");
+    assert_eq!(lines(&events, "note"), ["It wrote no trace."]);
+    assert_eq!(lines(&server.run("quick", ""), "out"), ["hello "]);
+}
+
+/// A full disk is not a different schedule.
+#[test]
+fn a_trace_that_is_not_whole_is_not_compared() {
+    let server = Server::fake(LONG);
+    let order = order("empty", "").replace("\"run\"", "\"replay\"");
+    let (_, text) = server.post("/api/run", &order);
+    assert!(text.contains("Its trace is not whole."), "{text}");
+    let end: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert!(end["same"].is_null() && end["trace"].is_null(), "{end}");
+    assert_eq!(end["why"], "its trace is not whole");
+}
+
+/// While all of a stage is built in the background, which never ends here, a reader gets the
+/// one example that was asked for, and is told how far that is.
+#[test]
+fn a_run_waits_for_its_own_example_only() {
+    let server = Server::fake(LONG);
+    server.background(Some(("stage1-fake", "quick")));
+    soon("the stage is being built", || {
+        server.get("/api/status").1.contains("Compiling everything")
+    });
+    let events = server.run("counted", "");
+    assert_eq!(
+        lines(&events, "build"),
+        ["step 3 of 20 (libc, nix)", "Compiling counted"]
+    );
+    assert_eq!(lines(&events, "out"), ["built"]);
+    soon("the stage is being built again", || {
+        server.get("/api/status").1.contains("Compiling everything")
+    });
+}
+
+/// Who wants what is being built anyway waits for that build.
+#[test]
+fn the_first_example_is_not_built_twice_at_once() {
+    let server = Server::fake(LONG);
+    server.background(Some(("stage1-fake", "endless")));
+    soon("it is being built", || {
+        server.get("/api/status").1.contains("child ")
+    });
+    let mut run = server.open("/api/run", &order("endless", ""));
+    let seen = run.until("child ");
+    assert_eq!(server.post("/api/stop", "").0, 200);
+    assert!(run.rest().contains("Stopped before it started."));
+    let pid = seen.split("child ").nth(1).unwrap();
+    let pid = pid.split('"').next().unwrap();
+    assert!(!gone(pid), "the background goes on");
+    assert_eq!(lines(&server.run("quick", ""), "out"), ["hello "]);
+    soon("what is in the way of another is ended", || gone(pid));
 }

@@ -72,7 +72,14 @@ fn every_page_is_quiet_local_and_fits() {
     for (width, theme) in [(360, "light"), (1200, "navy")] {
         browser.width(width);
         browser.open(&ours);
-        browser.script(&format!("localStorage.setItem('mdbook-theme', '{theme}')"));
+        // Another page may be in another process of the browser, which knows it a little later.
+        browser.until(
+            "the theme is chosen",
+            &format!(
+                "if (document.documentElement.className.includes('{theme}')) return true; \
+                 localStorage.setItem('mdbook-theme', '{theme}'); location.reload(); return false"
+            ),
+        );
         for page in &pages {
             browser.open(&format!("{ours}{page}"));
             let shown = browser.script("return document.documentElement.className");

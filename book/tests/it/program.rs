@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use safepoint_book::workspace::Workspace;
 
-use super::support::{fixture, repository, request};
+use super::api::{gone, soon};
+use super::support::{fixture, order, repository, request};
 
 fn book() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_book"));
@@ -62,6 +63,10 @@ fn wrong_flags_and_values_end_with_2() {
     for args in [
         &["--port", "99999"][..],
         &["--allow-host", "http://x"],
+        &["--allow-host", "."],
+        &["--allow-host=-"],
+        &["--allow-host", "a..b"],
+        &["--allow-host", "a-.b"],
         &["--out", "/tmp/x"],
         &["--build-only", "--open"],
         &["--nonsense"],
@@ -77,7 +82,7 @@ fn wrong_flags_and_values_end_with_2() {
 
 #[test]
 fn it_says_where_serves_and_ends_in_order() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP", "-QUIT"] {
         let mut child = book()
             .args(["--port", "0"])
             .stdout(Stdio::piped())
@@ -110,17 +115,10 @@ fn it_says_where_serves_and_ends_in_order() {
             .unwrap()
             .read_to_string(&mut err)
             .unwrap();
-        assert_eq!((more.as_str(), err.as_str()), ("", ""));
-        // Its folders for pages and traces carry its number.
-        let left = std::fs::read_dir(std::env::temp_dir())
-            .unwrap()
-            .flatten()
-            .any(|entry| {
-                let name = entry.file_name();
-                name.to_string_lossy()
-                    .starts_with(&format!("safepoint-book-{pid}-"))
-            });
-        assert!(!left, "a folder was left behind");
+        assert_eq!(more, "");
+        // The pages of the scripts' workspace are never kept: it has no folder `target`.
+        assert_eq!(err, "Safepoint: building the pages (only after a change)\n");
+        assert!(!leaves_a_folder(child.id()));
     }
 }
 
@@ -157,4 +155,98 @@ fn the_stock_command_builds_the_same_pages() {
         .unwrap();
     let page = std::fs::read_to_string(out.join("page.html")).unwrap();
     assert!(page.contains("data-name=\"quick\"") && page.contains("<svg"));
+}
+
+/// Starts a server, and an order that goes to `until`; says the server's process, the line,
+/// and keeps the stream open.
+fn busy(name: &str, until: &str) -> (std::process::Child, String, super::support::Reply) {
+    let mut child = book()
+        .args(["--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    let address = line.strip_prefix("Safepoint: reading at http://").unwrap();
+    let address = address.split(' ').next().unwrap().parse().unwrap();
+    let page = request(address, "GET", "/page.html", "", "").rest();
+    let token = page.split("safepoint-token\" content=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let headers = format!("x-safepoint: 1\r\nx-safepoint-token: {token}\r\n");
+    let mut reply = request(address, "POST", "/api/run", &headers, &order(name, ""));
+    let seen = reply.until(until);
+    (child, seen, reply)
+}
+
+/// The folders for pages and traces carry the number of their process.
+fn leaves_a_folder(pid: u32) -> bool {
+    let name = format!("safepoint-book-{pid}-");
+    let mut all = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    all.any(|entry| entry.file_name().to_string_lossy().starts_with(&name))
+}
+
+/// The processes that this one has started.
+fn children(pid: u32) -> Vec<String> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        found.extend(list.split_whitespace().map(str::to_string));
+    }
+    found
+}
+
+/// A server that is killed leaves nothing behind: no example, no build, nothing that they
+/// started, and no folder.
+#[test]
+fn a_killed_server_leaves_nothing() {
+    for name in ["hang", "endless"] {
+        let (mut server, seen, reply) = busy(name, "child ");
+        let grandchild = seen.split("child ").nth(1).unwrap();
+        let grandchild = grandchild.split('"').next().unwrap();
+        let mut all = children(server.id());
+        assert!(all.len() >= 2, "the program and the keeper: {all:?}");
+        all.push(grandchild.to_string());
+        server.kill().unwrap();
+        server.wait().unwrap();
+        soon("everything ends", || all.iter().all(|pid| gone(pid)));
+        assert!(!leaves_a_folder(server.id()));
+        drop(reply);
+    }
+}
+
+/// Even without its second process the program itself ends with the server.
+#[test]
+fn the_program_ends_with_a_killed_server() {
+    let (mut server, _, reply) = busy("flag", "ready");
+    // The third is a build in the background.
+    let all = children(server.id());
+    let called = |what: &str| -> Vec<&String> {
+        let is = |pid: &&String| {
+            let args = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            args.is_ok_and(|args| args.contains(what))
+        };
+        all.iter().filter(is).collect()
+    };
+    let (keeper, program) = (called("\0keep\0"), called("/bin/flag\0"));
+    assert_eq!((keeper.len(), program.len()), (1, 1), "{all:?}");
+    let killed = Command::new("kill").args(["-9", keeper[0]]).status();
+    assert!(killed.unwrap().success());
+    server.kill().unwrap();
+    server.wait().unwrap();
+    soon("the program ends", || gone(program[0]));
+    drop(reply);
+    // The children of its build in the background were the keeper's to end.
+    for pid in all.iter().filter(|pid| *pid != keeper[0]) {
+        let group = format!("-{pid}");
+        let _ = Command::new("kill").args(["-9", "--", &group]).output();
+    }
+    // The next start sweeps what this one left.
+    assert!(leaves_a_folder(server.id()));
+    let (mut next, _, reply) = busy("flag", "ready");
+    assert!(!leaves_a_folder(server.id()));
+    drop(reply);
+    next.kill().unwrap();
+    next.wait().unwrap();
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use safepoint_book::run::Limits;
-use safepoint_book::web::App;
+use safepoint_book::web::{App, Patience, answer_all};
 use safepoint_book::workspace::Workspace;
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub fn repository() -> PathBuf {
 const TRACE: &str = "# safepoint trace v1  stage1-fake quick  procs=1 seed=1\n    0.000  m0  p0  --   GoStart      g1\n    1.000  m0  p0  g1   GoEnd\n";
 
 /// Name and body of each program.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 11] = [
     (
         "quick",
         "echo \"hello $1\"\necho \"warned\" >&2\n[ -n \"$GODEBUG$SAFEPOINT_OTHER\" ] && echo \"leaked\"\nprintf '%s' \"$TEXT\" > \"$SAFEPOINT_TRACE\"\n",
@@ -48,6 +48,16 @@ const PROGRAMS: [(&str, &str); 7] = [
     ),
     ("partial", "printf 'no newline'\n"),
     ("broken", ""),
+    // Its build never ends, and has a child of its own.
+    ("endless", ""),
+    // Its build says how far it is.
+    ("counted", "echo built\n"),
+    (
+        "fifo",
+        "rm -f \"$SAFEPOINT_TRACE\"\nmkfifo \"$SAFEPOINT_TRACE\"\n",
+    ),
+    // As on a disk that is full.
+    ("empty", "echo \"hello \"\n: > \"$SAFEPOINT_TRACE\"\n"),
 ];
 
 /// The workspace, made once for all tests of this run.
@@ -83,13 +93,13 @@ pub fn fixture() -> &'static Path {
             script(&bin.join(name), &body);
         }
         let snapshot = format!("---\nsource: x\n---\nexit 0\n--- output\nhello \n--- trace\n{TRACE}");
-        for name in ["quick", "flag"] {
+        for name in ["quick", "flag", "empty"] {
             let file = format!("tests/snapshots/stage1-fake__{name}__p1__seed1.snap");
             write(&root.join(file), &snapshot);
         }
-        // `cargo build -p PKG --example NAME ...`
+        // `cargo build -p PKG --example NAME ...`, or `--examples` of a stage, which never ends.
         script(&root.join("cargo"), &format!(
-            "[ \"$2\" = --examples ] && exit 0\n[ \"$5\" = broken ] && {{ echo 'error: no such thing' >&2; exit 101; }}\necho \"   Compiling $5\" >&2\necho '{{\"reason\":\"compiler-artifact\",\"target\":{{\"kind\":[\"example\"],\"name\":\"'$5'\"}},\"executable\":\"{}/'$5'\"}}'\n",
+            "[ \"$4\" = --examples ] && {{ echo '   Compiling everything' >&2; sleep 600 & wait; }}\n[ \"$5\" = endless ] && {{ sleep 600 & echo \"child $!\" >&2; wait; }}\n[ \"$5\" = counted ] && printf '    Building [==>  ] 3/20: libc, nix\\r' >&2\n[ \"$5\" = broken ] && {{ echo 'error: no such thing' >&2; exit 101; }}\necho \"   Compiling $5\" >&2\necho '{{\"reason\":\"compiler-artifact\",\"target\":{{\"kind\":[\"example\"],\"name\":\"'$5'\"}},\"executable\":\"{}/'$5'\"}}'\n",
             bin.display()
         ));
         root
@@ -174,19 +184,30 @@ impl Server {
 
     /// Serves any workspace.
     pub fn start(ws: Workspace, limits: Limits) -> Server {
+        Server::patient(ws, limits, Patience::default())
+    }
+
+    /// Serves with other limits for the clients.
+    pub fn patient(ws: Workspace, limits: Limits, patience: Patience) -> Server {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let app = App::new(ws, vec!["box.example".to_string()], limits).unwrap();
+        let app = App::new(ws, vec!["box.example".to_string()], limits, patience).unwrap();
         let listener = runtime
             .block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let router = app.router();
-        runtime.spawn(async move { axum::serve(listener, router).await });
+        runtime.spawn(answer_all(std::sync::Arc::clone(&app), listener));
         Server {
             app,
             address,
             runtime: Some(runtime),
         }
+    }
+
+    /// Begins the builds in the background; the first is of this example.
+    pub fn background(&self, first: Option<(&str, &str)>) {
+        let _in = self.runtime.as_ref().unwrap().enter();
+        let first = first.map(|(pkg, name)| (pkg.to_string(), name.to_string()));
+        self.app.runs.build_all(first);
     }
 
     /// A request as one of our own pages sends it.
