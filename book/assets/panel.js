@@ -45,7 +45,10 @@
         return (ms / 1000).toFixed(ms < 10000 ? 3 : 1) + " s";
     }
 
-    function ending(end) {
+    function ending(end, stopped) {
+        if (stopped) {
+            return "Stopped by you after " + seconds(end.ms) + ".";
+        }
         if (end.code !== null) {
             return "Exit code " + end.code + " after " + seconds(end.ms) + ".";
         }
@@ -78,6 +81,12 @@
             this.seed.value = "1";
             this.seed.setAttribute("aria-label", "Seed");
             keepKeys(this.seed);
+            this.seed.addEventListener("keydown", event => {
+                if (event.key === "Enter" && !this.abort) {
+                    event.preventDefault();
+                    this.start("replay");
+                }
+            });
             pair.append(this.seed);
             bar.append(pair);
             const procs = ["1", "2", "4", "8"].map(n => [n, n]);
@@ -113,8 +122,9 @@
 
         // Only what can be pressed now is enabled.
         running(on, started) {
-            this.runButton.textContent = on ? "Running…" : "Run";
-            this.runButton.setAttribute("aria-label", on ? "Running… press to stop " + this.name : "Run " + this.name);
+            const busy = started ? "Running…" : "Building…";
+            this.runButton.textContent = on ? busy : "Run";
+            this.runButton.setAttribute("aria-label", on ? busy + " press to stop " + this.name : "Run " + this.name);
             this.replayButton.disabled = on;
             this.stopButton.disabled = !on;
             if (this.flagButton) {
@@ -150,6 +160,7 @@
             this.status.className = "sp-status";
             this.status.textContent = "Building…";
             this.abort = new AbortController();
+            this.stopped = false;
             this.running(true, false);
             let ended = false;
             try {
@@ -162,7 +173,8 @@
                 }
             } catch (error) {
                 const aborted = error.name === "AbortError";
-                const lost = error instanceof TypeError;
+                // A browser's own errors are of this type, too.
+                const lost = error instanceof TypeError && !(await safepoint.answers());
                 this.status.textContent = aborted ? "Stopped."
                     : lost ? "The book does not answer; start it again with cargo run." : error.message;
             }
@@ -198,7 +210,7 @@
         }
 
         end(end, order) {
-            let text = ending(end);
+            let text = ending(end, this.stopped && end.signal !== null);
             if (order.mode === "replay" && end.same === true) {
                 text += " Equal to the recorded run, byte for byte.";
                 this.status.classList.add("sp-same");
@@ -253,6 +265,7 @@
         }
 
         stop() {
+            this.stopped = true;
             this.tell("/api/stop");
         }
     }

@@ -69,6 +69,50 @@
             place.setAttribute("aria-describedby", help.id);
             this.figure.after(bar, this.text, this.state, help);
             place.addEventListener("keydown", event => this.key(event));
+            place.addEventListener("click", event => this.click(event));
+        }
+
+        // A click on a line of the trace or on the picture goes to that event, and the keys
+        // work from then on: without the focus they would turn the page.
+        click(event) {
+            if (event.target.closest("button, input, summary, a")) {
+                return;
+            }
+            this.place.focus({ preventScroll: true });
+            const line = event.target.closest(".sp-trace-lines .sp-l");
+            const picture = this.pictures.findIndex(svg => svg.contains(event.target));
+            let index = -1;
+            if (line) {
+                const number = Array.from(this.trace.querySelectorAll(".sp-l")).indexOf(line);
+                index = this.steps.findIndex(step => step.t === number);
+            } else if (picture >= 0) {
+                index = this.nearest(picture, event);
+            }
+            if (index >= 0) {
+                this.pause();
+                this.go(index);
+            }
+        }
+
+        // The event whose place in the picture is nearest to a click.
+        nearest(picture, event) {
+            const svg = this.pictures[picture];
+            const box = svg.getBoundingClientRect();
+            const scale = svg.viewBox.baseVal.width / box.width;
+            const x = (event.clientX - box.left) * scale;
+            const y = (event.clientY - box.top) * scale;
+            let best = -1;
+            let least = Infinity;
+            this.steps.forEach((step, index) => {
+                const [at, ...heights] = step.p[picture];
+                for (const height of heights) {
+                    const far = height === null ? Infinity : Math.hypot(at - x, height - y);
+                    if (far < least) {
+                        [best, least] = [index, far];
+                    }
+                }
+            });
+            return best;
         }
 
         draw(svg) {

@@ -28,9 +28,21 @@ const safepoint = (() => {
         return response;
     }
 
+    // Is the server still there?
+    async function answers() {
+        try {
+            return (await fetch("/api/status")).ok;
+        } catch (error) {
+            return false;
+        }
+    }
+
     // Sends an order and calls `each` for every event of the run, as they come.
     async function run(order, each, signal) {
         const response = await post("/api/run", order, signal);
+        if (!response.body || !response.body.getReader) {
+            throw new Error("This browser cannot read a stream; use the command for a terminal.");
+        }
         const reader = response.body.getReader();
         const decoder = new TextDecoder();
         let rest = "";
@@ -69,5 +81,5 @@ const safepoint = (() => {
         return element;
     }
 
-    return { here: token !== null, post, run, status, keepKeys, make };
+    return { here: token !== null, post, run, status, answers, keepKeys, make };
 })();

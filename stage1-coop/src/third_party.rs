@@ -6,6 +6,7 @@ use crate::arch::getm;
 use crate::os;
 use crate::preempt::{preemptall, preemptone, requests};
 use crate::runtime2::*;
+use std::io::IsTerminal;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
@@ -51,8 +52,14 @@ impl ThirdParty {
                 self.heard_ctrl_c = os::ctrl_c_count();
                 let asked = self.raise_the_flag();
                 eprintln!(
-                    "by hand: the flag is up on {asked} P{} (Ctrl-\\ ends the program)",
-                    if asked == 1 { "" } else { "s" }
+                    "by hand: the flag is up on {asked} P{}{}",
+                    if asked == 1 { "" } else { "s" },
+                    // A hint for whoever sits at a keyboard.
+                    if std::io::stderr().is_terminal() {
+                        " (Ctrl-\\ ends the program)"
+                    } else {
+                        ""
+                    }
                 );
             } else if !woken {
                 return true;

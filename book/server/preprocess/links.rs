@@ -11,7 +11,7 @@ use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 use super::include::normal;
-use super::rules::line_of;
+use super::rules::Lines;
 use super::{Expanded, Problem};
 
 /// A link or picture: its line in the expanded text, and where it leads.
@@ -82,12 +82,13 @@ fn elsewhere(target: &str) -> bool {
 fn scan(text: &str) -> (Vec<Link>, BTreeSet<String>) {
     let mut links = Vec::new();
     let mut ids = BTreeSet::new();
+    let lines = Lines::of(text);
     // The heading being read: the id given by hand, if any, and its text.
     let mut heading: Option<(Option<String>, String)> = None;
     for (event, range) in new_cmark_parser(text, &MarkdownOptions::default()).into_offset_iter() {
         match event {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                links.push((line_of(text, range.start), dest_url.to_string()));
+                links.push((lines.at(range.start), dest_url.to_string()));
             }
             Event::Start(Tag::Heading { id, .. }) => {
                 heading = Some((id.map(|id| id.to_string()), String::new()));
@@ -106,7 +107,7 @@ fn scan(text: &str) -> (Vec<Link>, BTreeSet<String>) {
                 }
             }
             Event::Html(html) | Event::InlineHtml(html) => {
-                let line = line_of(text, range.start);
+                let line = lines.at(range.start);
                 links.extend(attribute(&html, "href").map(|to| (line, to.to_string())));
                 ids.extend(attribute(&html, "id").map(str::to_string));
             }

@@ -15,11 +15,12 @@ pub fn check(source: &str) -> (Vec<Fence>, Vec<(usize, String)>) {
     let mut fences = Vec::new();
     let mut wrong = Vec::new();
     let mut open: Option<(usize, String, String)> = None;
+    let lines = Lines::of(source);
     let parser = new_cmark_parser(source, &MarkdownOptions::default());
     for (event, range) in parser.into_offset_iter() {
         match event {
             Event::Start(Tag::CodeBlock(kind)) => {
-                let line = line_of(source, range.start);
+                let line = lines.at(range.start);
                 match kind {
                     CodeBlockKind::Indented => wrong.push((
                         line,
@@ -27,7 +28,7 @@ pub fn check(source: &str) -> (Vec<Fence>, Vec<(usize, String)>) {
                             .to_string(),
                     )),
                     CodeBlockKind::Fenced(info) => {
-                        fences.push((line, line_of(source, range.end.saturating_sub(1))));
+                        fences.push((line, lines.at(range.end.saturating_sub(1))));
                         open = Some((line, info.to_string(), String::new()));
                     }
                 }
@@ -79,13 +80,19 @@ fn fence(info: &str, body: &str) -> Option<String> {
     }
 }
 
-/// The line of a byte offset, counted from 1.
-pub fn line_of(text: &str, offset: usize) -> usize {
-    let end = offset.min(text.len());
-    1 + text.as_bytes()[..end]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
+/// Where the lines of a text end: found once, because a page has thousands of places to ask for.
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    /// Those of this text.
+    pub fn of(text: &str) -> Lines {
+        Lines(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a byte offset, counted from 1.
+    pub fn at(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < offset)
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +101,14 @@ mod tests {
 
     fn complaints(source: &str) -> Vec<(usize, String)> {
         check(source).1
+    }
+
+    #[test]
+    fn lines_are_counted_from_1() {
+        let text = "a\n\nbc\n";
+        let lines = Lines::of(text);
+        let found: Vec<usize> = (0..=text.len()).map(|at| lines.at(at)).collect();
+        assert_eq!(found, [1, 1, 2, 3, 3, 3, 4]);
     }
 
     #[test]

@@ -101,6 +101,9 @@ fn compare(
     let (pkg, name) = (&order.example.pkg, &order.example.name);
     match ws.snapshots.recording(pkg, name, order.procs, order.seed) {
         Err(error) => nothing(format!("{error:#}")),
+        Ok(None) if ws.snapshots.recorded_procs(pkg, name).is_empty() => {
+            nothing("no run of this example is recorded".to_string())
+        }
         Ok(None) if order.seed != 1 => nothing("no recording for this seed".to_string()),
         Ok(None) => nothing(format!("no recording for GOMAXPROCS={}", order.procs)),
         // What the recording would differ from is the disk's fault and not the schedule's.

@@ -58,6 +58,14 @@ fn run_replay_and_raise_the_flag() {
         "return document.querySelector('.sp-status').textContent.includes('Equal to the recorded run')",
     );
 
+    // Enter in the field of the seed does what the button beside it does.
+    browser.script("const s = document.querySelector('.sp-seed'); s.value = 9; s.focus()");
+    browser.keys(&["Enter"]);
+    browser.until(
+        "the replay of another seed is not compared",
+        "return document.querySelector('.sp-status').textContent.includes('no recording for this seed')",
+    );
+
     let flag = "#example-stage1-fake-flag ";
     assert_eq!(
         browser.script(&format!(
@@ -70,6 +78,17 @@ fn run_replay_and_raise_the_flag() {
     browser.until(
         "the program waits for the flag",
         &format!("return document.querySelector('{flag}.sp-log').innerText.includes('ready') && !document.querySelector('{flag}.sp-flag').disabled"),
+    );
+    assert_eq!(text(&browser, &format!("{flag}.sp-go")), "Running…");
+    browser.click(&format!("{flag}.sp-bar > button:last-child"));
+    browser.until(
+        "it was stopped, and not by a signal of somebody's",
+        &format!("return document.querySelector('{flag}.sp-status').textContent.startsWith('Stopped by you after')"),
+    );
+    browser.click(&format!("{flag}.sp-go"));
+    browser.until(
+        "it waits for the flag again",
+        &format!("return !document.querySelector('{flag}.sp-flag').disabled"),
     );
     browser.click(&format!("{flag}.sp-flag"));
     browser.until(
@@ -93,10 +112,44 @@ fn the_player_follows_the_keys() {
         );
         browser.script(&script).as_str().unwrap_or("").to_string()
     };
-    browser.script("document.querySelector('.sp-player').focus()");
+    // A click on a line of the trace goes to its event, and from then on the keys step.
     let keys = |names: &[&str]| browser.keys(names);
+    browser.click(".sp-trace-lines .sp-l:nth-of-type(9)");
+    let clicked = now();
+    assert!(clicked.starts_with("Event "), "{clicked}");
+    let line = lit("trace");
+    let event = clicked
+        .split(": ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    assert!(line.contains(event), "{clicked} is not {line}");
+    keys(&["ArrowRight"]);
+    assert_ne!(now(), clicked, "a step");
+    // So does one on the picture: here in its middle, which is neither end of the run.
+    browser.script("window.scrollTo(0, 0)");
+    let shown = "Array.from(document.querySelectorAll('.sp-player svg')).find(s => s.getBoundingClientRect().width > 0)";
+    browser.script(&format!(
+        "const s = {shown}; const b = s.getBoundingClientRect(); \
+         s.dispatchEvent(new MouseEvent('click', {{bubbles: true, clientX: b.left + b.width / 2, clientY: b.top + b.height / 2}}))"
+    ));
+    let middle = now();
+    assert!(
+        !middle.starts_with("Event 1 of") && !middle.starts_with("Event 20 of"),
+        "{middle}"
+    );
+    assert_eq!(
+        browser.script("return document.activeElement.className.includes('sp-player')"),
+        true
+    );
+    keys(&["Home", "ArrowLeft"]);
+    assert!(now().starts_with("Event 1 of 20:"), "{}", now());
+    keys(&["ArrowLeft"]);
+    assert_eq!(browser.script("return location.pathname"), "/page.html");
 
-    keys(&["ArrowRight", "ArrowRight"]);
+    keys(&["ArrowRight"]);
     assert!(now().starts_with("Event 2 of 20:"), "{}", now());
     keys(&["ArrowLeft"]);
     assert!(now().contains("ProcStart"), "{}", now());

@@ -44,6 +44,36 @@ fn an_example_needs_nothing_but_its_stages() {
     }
 }
 
+/// A linker is all that README asks for. These bring C or assembler files, or much to compile
+/// for what a few lines do.
+#[test]
+fn the_book_needs_no_c_compiler() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = Command::new(cargo)
+        .args([
+            "tree",
+            "-p",
+            "book",
+            "-e",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--offline",
+        ])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("mdbook-driver v"), "{tree}");
+    for kept_out in ["cc", "psm", "stacker", "object", "axum", "criterion"] {
+        let line = format!("{kept_out} v");
+        assert!(
+            !tree.lines().any(|name| name.starts_with(&line)),
+            "{kept_out}"
+        );
+    }
+}
+
 #[test]
 fn a_taken_port_is_one_line() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
