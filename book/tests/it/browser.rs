@@ -302,6 +302,37 @@ fn cards_show_the_readers_progress() {
     browser.quiet_and_local(&ours);
 }
 
+/// The glossary gives the words of notes in other languages, so they are searched for.
+#[test]
+fn words_in_other_letters_are_found() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    let root = lesson("search");
+    fs::write(
+        root.join("book/chapters/other.md"),
+        "# Other\n\nIn Chinese: 异步抢占 (asynchronous preemption).\n\n# Вытеснение\n\nIn Russian.\n",
+    )
+    .unwrap();
+    let server = Server::start(Workspace::at(root), Limits::default());
+    for (word, page) in [
+        ("抢占", "other.html"),
+        ("异步抢占", "other.html"),
+        ("вытеснение", "other.html"),
+        ("asynchronous", "other.html"),
+        ("preemption", "other.html"),
+    ] {
+        let ours = open(&browser, &server, &format!("page.html?search={word}"));
+        browser.until(
+            word,
+            &format!(
+                "const a = document.querySelector('#mdbook-searchresults a'); return !!a && a.href.includes('{page}')"
+            ),
+        );
+        browser.quiet_and_local(&ours);
+    }
+}
+
 /// One program under two stages: one is seen at a time, and the keys choose.
 #[test]
 fn the_stage_switch() {
