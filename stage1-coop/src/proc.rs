@@ -234,4 +234,16 @@ pub fn handoffp(pp: &'static P) {
         return startm(Some(pp), false);
     }
     pidleput(&mut sched, pp);
+    drop(sched);
+    wake_for_queued_work();
+}
+
+/// A P was put on the idle list by an M that does not search for work. A submitter that saw
+/// no idle P before that woke no one, so all queues are looked at once more, as at the end of
+/// `findrunnable`. (Go's `handoffp` does not, and can leave a P idle beside a queue.)
+pub fn wake_for_queued_work() {
+    fence(SeqCst);
+    if crate::schedule::work_is_queued() {
+        wakep();
+    }
 }

@@ -31,7 +31,8 @@ pub use crate::preempt::{
     why_not_preempt_m,
 };
 pub use crate::proc::{
-    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wakep, wirep,
+    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wake_for_queued_work,
+    wakep, wirep,
 };
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;

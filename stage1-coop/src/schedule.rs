@@ -208,27 +208,29 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
             pidleput(&mut sched, pp);
         }
 
-        // The delicate dance between making work and going to sleep. Who makes work puts
-        // it into a queue and *then* looks whether somebody is looking (nmspinning). We
-        // *first* say that we no longer look, and then look at all queues once more. Both
-        // with a full barrier in between: one of the two sees the other.
-        if mp.spinning.swap(false, Relaxed) {
-            let before = SCHED.nmspinning.fetch_sub(1, SeqCst);
-            if before == 0 {
-                throw("findrunnable: negative nmspinning");
-            }
-            fence(SeqCst);
-            // The global queue too, unlike Go's: here a thread without a P may wake a
-            // goroutine, and it saw us looking when we had looked there already.
-            if SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty()) {
-                let mut sched = SCHED.lock();
-                if let Some(pp) = pidleget(&mut sched) {
-                    drop(sched);
-                    acquirep(mp, pp);
+        // The delicate dance between making work and going to sleep. A submitter puts its
+        // goroutine into a queue and *then* looks whether a P is idle and an M searches
+        // already (`wakep`). This M has *first* put its P on the idle list and left the
+        // count of searchers, and then looks at all queues once more. Both have a full
+        // barrier in between, so one of the two sees the other.
+        //
+        // Every M does this, even one that was never counted as a searcher: a submitter that
+        // saw no idle P woke no one, and this P has become idle since.
+        let was_spinning = mp.spinning.swap(false, Relaxed);
+        if was_spinning && SCHED.nmspinning.fetch_sub(1, SeqCst) == 0 {
+            throw("findrunnable: negative nmspinning");
+        }
+        fence(SeqCst);
+        if work_is_queued() {
+            let mut sched = SCHED.lock();
+            if let Some(pp) = pidleget(&mut sched) {
+                drop(sched);
+                acquirep(mp, pp);
+                if was_spinning {
                     mp.spinning.store(true, Relaxed);
                     SCHED.nmspinning.fetch_add(1, SeqCst);
-                    continue;
                 }
+                continue;
             }
         }
         match (stage().before_stopm)(mp) {
@@ -241,6 +243,15 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
             return None;
         }
     }
+}
+
+/// Whether any queue holds a goroutine. The caller has just put a P on the idle list, and a
+/// full barrier stands between the two.
+///
+/// The global queue is included, unlike in Go: here a thread without a P may wake a
+/// goroutine, after this M looked there and while it still counted as a searcher.
+pub(crate) fn work_is_queued() -> bool {
+    SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty())
 }
 
 /// An M that was looking for work has found some: if that leaves nobody looking, wake

@@ -46,6 +46,8 @@ pub fn handoffp(pp: &'static P) {
     // Nobody looks after this P's timers from here on but who sleeps for all.
     mind_timers_of(pp);
     pidleput(&mut sched, pp);
+    drop(sched);
+    wake_for_queued_work();
 }
 // ANCHOR_END: handoffp
 

@@ -126,6 +126,106 @@ fn a_burst_of_n_goroutines_reaches_n_ps() {
     }
 }
 
+/// Three goroutines become runnable while two Ms search and the third is about to give its P
+/// up: it was never counted as a searcher, because two were enough. Each searcher takes one
+/// goroutine and sees no idle P; so nobody but the third M can find the last one.
+///
+/// `sched.lock` is what makes the moment last: the third M waits for it.
+#[test]
+fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
+    static SEARCHERS: AtomicUsize = AtomicUsize::new(0);
+    static GATE: AtomicBool = AtomicBool::new(true);
+    fn steal_later(pp: &'static rt::P, order: rt::Order) -> Option<(&'static rt::G, bool)> {
+        if !GATE.load(SeqCst) {
+            SEARCHERS.fetch_add(1, SeqCst);
+            until(|| GATE.load(SeqCst));
+        }
+        rt::stealwork(pp, order)
+    }
+    const GATED: Stage = Stage {
+        name: "gated",
+        stealwork: steal_later,
+        ..STAGE
+    };
+    /// Burns time until it is true: the P is kept.
+    fn until(done: impl Fn() -> bool) -> bool {
+        until_or(Duration::from_secs(40), done)
+    }
+    fn until_or(limit: Duration, done: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + limit;
+        while !done() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        done()
+    }
+    let began = with(Runtime::new(&GATED).procs(4), || {
+        let (stop, running) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let all = WaitGroup::new();
+        // Parked goroutines: to wake one needs no lock of the scheduler's.
+        let wake: Vec<Chan<()>> = (0..3).map(|_| Chan::new(0)).collect();
+        for c in &wake {
+            all.add(1);
+            let (c, stop, running, all) = (c.clone(), stop.clone(), running.clone(), all.clone());
+            go("hog", move || {
+                c.recv();
+                running.fetch_add(1, SeqCst);
+                until(|| stop.load(SeqCst));
+                all.done();
+            });
+        }
+        let parked = |gp: &&rt::G| gp.name.get() == "hog" && rt::readgstatus(gp) == rt::GWAITING;
+        while rt::SCHED
+            .lock()
+            .allgs
+            .iter()
+            .copied()
+            .filter(parked)
+            .count()
+            < 3
+        {
+            gosched();
+        }
+        // Something short on each of the other Ps.
+        let (here, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        for n in 0..3 {
+            let (here, gone) = (here.clone(), gone.clone());
+            go("short", move || {
+                here.fetch_add(1, SeqCst);
+                until(|| gone.load(SeqCst) > n);
+            });
+        }
+        assert!(until(|| here.load(SeqCst) == 3));
+        assert!(until(|| rt::SCHED.nmspinning.load(SeqCst) == 0));
+        GATE.store(false, SeqCst);
+        let lock = rt::SCHED.lock();
+        // The first two search, and the third goes straight to the lock.
+        for n in 1..=2 {
+            gone.store(n, SeqCst);
+            assert!(until(|| SEARCHERS.load(SeqCst) == n));
+        }
+        gone.store(3, SeqCst);
+        std::thread::sleep(Duration::from_millis(50));
+        for c in &wake {
+            let _ = c.try_send(());
+        }
+        GATE.store(true, SeqCst);
+        until(|| running.load(SeqCst) == 2);
+        std::thread::sleep(Duration::from_millis(20));
+        drop(lock);
+        // The hogs are still there when this gives up.
+        until_or(Duration::from_secs(10), || running.load(SeqCst) == 3);
+        let began = running.load(SeqCst);
+        stop.store(true, SeqCst);
+        all.wait();
+        began
+    });
+    assert_eq!(SEARCHERS.load(SeqCst), 2, "the third M searched after all");
+    assert_eq!(began, 3, "a goroutine waits beside an idle P");
+}
+
 #[test]
 fn there_are_exactly_gomaxprocs_ps() {
     for procs in [1, 3, 8] {
