@@ -11,6 +11,7 @@ use crate::trace;
 use safepoint_lockstep::say;
 use std::any::Any;
 use std::fmt::Arguments;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering::*};
 
@@ -121,6 +122,20 @@ pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
         }
     }
     die()
+}
+
+/// Runs `f`, which belongs to the runtime, on a thread's own stack. A panic in it (a row of
+/// the stage table, an assertion, an index) is a broken invariant: half of a decision was
+/// taken, and the M still holds its P and its place in the counts. Go's `gopanic` ends the
+/// process for that reason when it finds itself on `g0`.
+pub(crate) fn no_panic<R>(f: impl FnOnce() -> R) -> R {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(result) => result,
+        Err(payload) => {
+            say!("panic: {}", message_of(payload.as_ref()));
+            throw("panic on system stack")
+        }
+    }
 }
 
 /// A panic that nobody caught on the third party's thread.

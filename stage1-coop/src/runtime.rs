@@ -148,6 +148,15 @@ impl Runtime {
             "Runtime::run: called on a thread of a run that is not over"
         );
         let _one = RUN.lock().unwrap_or_else(|e| e.into_inner());
+        // SAFETY: the caller's promise.
+        panics::no_panic(|| unsafe { self.run_here(main) });
+    }
+
+    /// The run itself, on the thread that becomes M0.
+    ///
+    /// # Safety
+    /// As for [`Runtime::run`].
+    unsafe fn run_here<F: FnOnce() + Send + 'static>(self, main: F) {
         let mp = self.schedinit();
         let pp = &allp()[0];
         let before = minit(mp);
@@ -261,7 +270,7 @@ impl Runtime {
         for m in allm() {
             let thread = m.thread.lock().ok().and_then(|mut t| t.take());
             if let Some(thread) = thread {
-                // A panic of such a thread has ended the process already.
+                // A panic of such a thread has ended the process already (`no_panic`).
                 let _ = thread.join();
             }
         }

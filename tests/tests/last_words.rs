@@ -42,6 +42,50 @@ fn a_panic_prints_std_s_message_and_then_go_s() {
     assert_eq!(headers(&ended.stderr), ["goroutine 2 [running]:"]);
 }
 
+/// On an M's own stack a panic is a broken invariant, whichever row or assertion it came
+/// from and whichever M it hits: M0, another one, sysmon, or one that was made for a function.
+#[test]
+fn a_panic_on_g0_ends_the_process_as_a_throw() {
+    for row in [
+        "poll_on_m0",
+        "poll",
+        "stealwork",
+        "runqgrab",
+        "before_stopm",
+        "m_idle",
+        "handoffp",
+        "preempted",
+        "newstack",
+        "schedule_slow",
+        "minit",
+        "minit_on_m0",
+        "unminit",
+        "sysmon_delay",
+        "sysmon_tick",
+        "retake",
+        "systemstack",
+        "mstartfn",
+    ] {
+        for seed in [None, Some("1")] {
+            let seed: Vec<_> = seed.map(|n| ("SAFEPOINT_SEED", n)).into_iter().collect();
+            let ended = scenario!(seed, "row_panics", row);
+            assert_eq!(
+                (row, ended.code, ended.signal),
+                (row, Some(2), None),
+                "{ended:#?}"
+            );
+            assert_eq!(ended.stdout, "", "{row}: {ended:#?}");
+            in_order(
+                &ended.stderr,
+                &[
+                    "panicked at tests/bin/scenario/last_words.rs:",
+                    "\npanic: a bug in a row\nfatal error: panic on system stack\n",
+                ],
+            );
+        }
+    }
+}
+
 #[test]
 fn a_dump_shows_the_program_s_own_frames_as_go_does() {
     let ended = scenario!([], "panic_with", "str");

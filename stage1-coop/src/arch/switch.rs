@@ -151,7 +151,7 @@ pub fn systemstack<F: FnOnce()>(f: F) {
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
         // SAFETY: `f` points at the Option on the caller's stack, which waits for us.
         if let Some(f) = unsafe { (*f).take() } {
-            f();
+            crate::panics::no_panic(f);
         }
     }
     if !crate::arch::on_goroutine() {
@@ -161,7 +161,7 @@ pub fn systemstack<F: FnOnce()>(f: F) {
     let mp = crate::arch::getm();
     let mut f = Some(f);
     // SAFETY: we are on a goroutine, so `g0` is parked inside `gogo` and the stack below
-    // its saved pointer is free. `call` cannot unwind (extern "C" aborts).
+    // its saved pointer is free. `call` does not unwind.
     unsafe {
         let sp = mp.g0.sched.sp.get();
         crate::arch::setg(&mp.g0);

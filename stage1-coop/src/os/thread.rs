@@ -23,7 +23,7 @@ pub(crate) fn newosproc(mp: &'static M) -> Result<(), std::io::Error> {
             if let Some(actor) = actor {
                 lab::enter(actor);
             }
-            crate::mstart::mstart(mp);
+            crate::panics::no_panic(|| crate::mstart::mstart(mp));
             if actor.is_some() {
                 lab::leave();
             }
