@@ -39,7 +39,8 @@ pub fn with_frame<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
     let gp = getg();
     let hi = gp.stack.hi.get();
     let here = hi - approximate_sp();
-    let depth = here.saturating_sub(OFFSET).next_multiple_of(bytes) + OFFSET;
+    let depth = next_mark(here, bytes);
+    touch(hi - here, hi - depth);
     let before = gp.ruler.get();
     gp.ruler.set(depth);
     let f_address = address::<_, R>(&f);
@@ -47,14 +48,43 @@ pub fn with_frame<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
         f: Some(f),
         result: None,
     };
-    // SAFETY: the new stack pointer lies below everything in use and at most 5 KiB deeper,
-    // which the slack below every usable part holds. `call` may unwind, and `on_stack` has
-    // the CFI for it.
+    // SAFETY: `next_mark` puts the new stack pointer below everything in use, the two words
+    // that `on_stack` pushes first included, and at most 5 KiB deeper, which the slack below
+    // every usable part holds; past its end `touch` has met the guard page. `call` may
+    // unwind, and `on_stack` has the CFI for it.
     unsafe { on_stack((&raw mut c).cast(), f_address, hi - depth) };
     gp.ruler.set(before);
     match c.result {
         Some(result) => result,
         None => unreachable!("call ran"),
+    }
+}
+
+/// Bytes below the stack pointer that are in use before the new one is loaded: the return
+/// address and the frame pointer that `on_stack` pushes.
+const PUSHED: usize = 16;
+
+/// The depth of the next mark below what is in use at depth `here`.
+fn next_mark(here: usize, bytes: usize) -> usize {
+    (here + PUSHED)
+        .saturating_sub(OFFSET)
+        .next_multiple_of(bytes)
+        + OFFSET
+}
+
+/// Reads the stack from `sp` down to `new`, in steps that no guard page fits between.
+fn touch(sp: usize, new: usize) {
+    let mut at = sp;
+    while at > new {
+        at = new.max(at - 2048);
+        // SAFETY: a read of this goroutine's own stack, whose value is thrown away; below
+        // the end of the stack stands its guard page, and to fault there is what is wanted.
+        unsafe {
+            std::arch::asm!(
+                "test byte ptr [{at} - 8], 0", at = in(reg) at,
+                options(nostack, readonly),
+            );
+        }
     }
 }
 
@@ -66,4 +96,24 @@ fn approximate_sp() -> usize {
         std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags));
     }
     sp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_mark_is_below_all_that_is_in_use() {
+        for bytes in (1024..=4096).step_by(64) {
+            for here in (64..3 * bytes).step_by(8) {
+                let depth = next_mark(here, bytes);
+                assert!(depth >= here + PUSHED, "{here} {bytes}: {depth}");
+                assert!(
+                    depth <= here.max(OFFSET) + PUSHED + bytes,
+                    "{here} {bytes}: {depth}"
+                );
+                assert_eq!((depth - OFFSET) % bytes, 0);
+            }
+        }
+    }
 }

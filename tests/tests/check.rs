@@ -245,6 +245,38 @@ fn a_stack_doubles_where_the_guard_says() {
     assert_eq!(grown, shifted);
 }
 
+/// Calls `f` with the stack pointer `bytes` lower, a multiple of 16.
+#[unsafe(naked)]
+extern "C" fn lower(bytes: usize, f: extern "C" fn()) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "sub rsp, rdi",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// The stack pointer may be anywhere between two marks, and on one: the new stack must not
+/// begin inside what is in use.
+#[test]
+fn a_frame_of_the_ruler_begins_below_what_is_in_use() {
+    static SUM: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn frame() {
+        let mut mine = [1_u8; 64];
+        black_box(&mut mine);
+        let n = with_frame(1024, || black_box(41)) + 1;
+        let sum: usize = black_box(&mine).iter().map(|&n| usize::from(n)).sum();
+        SUM.fetch_add(n + sum - 64, SeqCst);
+    }
+    on(1, || {
+        (0..2048).step_by(16).for_each(|bytes| lower(bytes, frame))
+    });
+    assert_eq!(SUM.load(SeqCst), 128 * 42);
+}
+
 #[gofunc]
 fn keep(levels: u64) -> Result<(), u64> {
     let mut here = [levels; 40];
