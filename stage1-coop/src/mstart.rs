@@ -44,6 +44,8 @@ pub(crate) fn unminit(mp: &'static M, before: Before) {
 
 /// Body of every thread that the runtime makes. Go's `mstart` and `mstart1`.
 pub(crate) fn mstart(mp: &'static M) {
+    // The kernel gave the thread its maker's, which may be a goroutine's own.
+    crate::arch::default_fp_controls();
     let before = minit(mp);
     os::restore_mask(&crate::runtime::signal_mask());
     let mstartfn = mp

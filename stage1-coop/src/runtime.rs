@@ -182,12 +182,14 @@ impl Runtime {
             newm(Some(Box::new(move || ThirdParty::sit(f))), None, false);
         }
 
+        let controls = arch::default_fp_controls();
         scheduler(mp);
         if mp.leaving.load(Relaxed) {
             // A goroutine ended while locked to M0. Go parks the main thread for ever then.
             retire(mp, false);
             mp.park.sleep();
         }
+        arch::set_fp_controls(controls);
         after_main(mp);
         has_left();
         wait_for_others();

@@ -524,6 +524,58 @@ fn a_new_goroutine_has_the_default_control_words() {
     assert_eq!(SEEN.load(SeqCst), 2);
 }
 
+/// `run` is a function: the control words of its caller are as they were when it returns, and
+/// they are nobody else's meanwhile. A thread inherits them from the one that makes it.
+#[test]
+fn control_words_stay_with_the_caller_of_run_and_with_their_goroutine() {
+    fn controls() -> (u64, u64) {
+        let (mut mxcsr, mut x87) = (0_u32, 0_u16);
+        // SAFETY: both store into our own variables.
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &mut mxcsr);
+            std::arch::asm!("fnstcw [{}]", in(reg) &mut x87);
+        }
+        (u64::from(mxcsr & 0xffc0), u64::from(x87))
+    }
+    static SEEN: std::sync::Mutex<Vec<(u64, u64)>> = std::sync::Mutex::new(Vec::new());
+    fn note() {
+        SEEN.lock()
+            .expect("no panic while it is held")
+            .push(controls());
+    }
+    extern "C" fn runs() {
+        on(4, || {
+            note();
+            preserved(makes_some, 0, MXCSR | 0x2000, X87 | 0x400);
+        });
+    }
+    /// Each needs an M of its own, which our thread may have to make.
+    extern "C" fn makes_some() {
+        let here = Arc::new(AtomicUsize::new(0));
+        let all = WaitGroup::new();
+        for _ in 0..3 {
+            all.add(1);
+            let (here, all) = (here.clone(), all.clone());
+            go("on another M", move || {
+                here.fetch_add(1, SeqCst);
+                while here.load(SeqCst) < 3 {
+                    std::thread::yield_now();
+                }
+                note();
+                all.done();
+            });
+        }
+        all.wait();
+    }
+    let changed = preserved(runs, 0, MXCSR | 0x8040, X87 | 0xc00);
+    assert_eq!(
+        changed & 0b1100_0000,
+        0,
+        "mxcsr x87, from the right: {changed:#b}"
+    );
+    assert_eq!(*SEEN.lock().expect("as above"), [(MXCSR, X87); 4]);
+}
+
 /// All general registers around a failed check: it is called in the middle of a function,
 /// where the compiler may keep anything in any of them. Loads 15 words from `from`, calls
 /// `morestack`, stores them to `to`.

@@ -144,6 +144,39 @@ pub unsafe fn mcall(f: McallFn) {
     }
 }
 
+/// The floating-point control words of a thread: rounding, masks, flush-to-zero. The ABI
+/// makes them the callee's to preserve.
+#[derive(Clone, Copy)]
+pub(crate) struct FpControls {
+    mxcsr: u32,
+    x87: u16,
+}
+
+/// Loads the defaults, which every `g0` runs with and every goroutine begins with, and
+/// returns what was there.
+pub(crate) fn default_fp_controls() -> FpControls {
+    let mut was = FpControls { mxcsr: 0, x87: 0 };
+    // SAFETY: both instructions store into our own words.
+    unsafe {
+        asm!("stmxcsr [{}]", in(reg) &raw mut was.mxcsr, options(nostack, preserves_flags));
+        asm!("fnstcw [{}]", in(reg) &raw mut was.x87, options(nostack, preserves_flags));
+    }
+    set_fp_controls(FpControls {
+        mxcsr: 0x1f80,
+        x87: 0x37f,
+    });
+    was
+}
+
+/// Loads these control words. The sticky exception flags of MXCSR come with them.
+pub(crate) fn set_fp_controls(to: FpControls) {
+    // SAFETY: both values were stored by the processor, or are its defaults.
+    unsafe {
+        asm!("ldmxcsr [{}]", in(reg) &raw const to.mxcsr, options(nostack, preserves_flags));
+        asm!("fldcw [{}]", in(reg) &raw const to.x87, options(nostack, preserves_flags));
+    }
+}
+
 /// Runs `f` on the M's `g0` stack and returns: for work that needs room, or that must not
 /// be counted as the goroutine's own. Go's `systemstack`. Already on `g0` (or on a foreign
 /// thread) it is a plain call.
