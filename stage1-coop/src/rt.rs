@@ -9,8 +9,8 @@
 //! the crate's root.
 
 pub use crate::arch::{
-    McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack, on_goroutine,
-    systemstack,
+    McallFn, SaveForm, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack,
+    on_goroutine, save_at_most, systemstack,
 };
 pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
 pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};

@@ -5,9 +5,10 @@ mod morestack;
 mod switch;
 mod tls;
 
-pub use morestack::{morestack, morestackinit};
+pub(crate) use morestack::morestackinit;
+pub use morestack::{SaveForm, morestack, save_at_most};
 pub use switch::{McallFn, gogo, mcall, systemstack};
-pub(crate) use switch::{gostart_pc, on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub(crate) use switch::{default_fp_controls, set_fp_controls};
+pub(crate) use switch::{gostart_pc, on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub use tls::{Tls, getg, getm, getm_opt, locks_dec, locks_inc, on_goroutine};
 pub(crate) use tls::{locks, mallocing, set_mallocing, setg, setm, tls};
