@@ -161,7 +161,7 @@ pub struct G {
     pub slot: AtomicU32,
     /// The trace's number of the last request to preempt it. *anybody*, relaxed.
     pub preempt_flow: AtomicU32,
-    // The fourth: what is rarely needed.
+    // What is rarely needed.
     /// A stack check must not happen now. *owner*
     pub throwsplit: AtomicBool,
     /// Set by who wakes it, read when it goes on. Ordered by the run queue.
@@ -176,7 +176,6 @@ const _: () = {
     assert!(offset_of!(G, atomicstatus) < 64);
     assert!(offset_of!(G, schedlink) == 64);
     assert!(offset_of!(G, entry_call) == 128);
-    assert!(offset_of!(G, throwsplit) == 192);
     assert!(size_of::<G>() == 256);
 };
 

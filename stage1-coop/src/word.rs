@@ -97,44 +97,65 @@ fn into<T>(to: Option<&'static T>) -> *mut T {
     to.map_or(std::ptr::null_mut(), |r| std::ptr::from_ref(r).cast_mut())
 }
 
-/// A `&'static str` in two words, for names and reasons. One thread sets it; others may
-/// read it meanwhile and get the old text, the new one, or nothing.
+/// A `&'static str` in one word, for names and reasons: the address above, the length in the
+/// lowest 16 bits. One thread sets it; others may read it meanwhile and get the old text or
+/// the new one, never the address of one and the length of the other.
+///
+/// An address takes 47 bits on x86-64 (the kernel gives more only to a mapping that asks for
+/// it). A text of more than 65,535 bytes is cut.
 #[derive(Default)]
-pub struct Text {
-    ptr: AtomicUsize,
-    len: AtomicUsize,
-}
+#[repr(transparent)]
+pub struct Text(AtomicPtr<u8>);
+
+const LEN_BITS: u32 = 16;
+const LEN_MAX: usize = (1 << LEN_BITS) - 1;
 
 impl Text {
     /// The empty text.
     pub const fn new() -> Text {
-        Text {
-            ptr: AtomicUsize::new(0),
-            len: AtomicUsize::new(0),
-        }
+        Text(AtomicPtr::new(std::ptr::null_mut()))
     }
     /// The text.
+    #[inline]
     pub fn get(&self) -> &'static str {
-        // `set` empties the length before it changes the address, and both are releases: a
-        // length that is the same before and after belongs to the address in between.
-        let len = self.len.load(Acquire);
-        let ptr = self.ptr.load(Acquire);
-        if self.len.load(Acquire) == len {
-            str_from_words(ptr, len)
-        } else {
-            ""
+        // Acquire: the bytes of a text that was made while the program ran, too.
+        let word = self.0.load(Acquire);
+        let len = word.addr() & LEN_MAX;
+        if len == 0 {
+            return "";
         }
+        let start = word.map_addr(|a| a >> LEN_BITS);
+        // SAFETY: only `set` stores anything but null, and it stores address and length of
+        // one `&'static str` at once.
+        unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(start, len)) }
     }
     /// Sets the text. The owner only.
+    #[inline]
     pub fn set(&self, text: &'static str) {
-        self.len.store(0, Relaxed);
-        self.ptr.store(text.as_ptr() as usize, Release);
-        self.len.store(text.len(), Release);
+        let fits = text.len() <= LEN_MAX && text.as_ptr().addr() >> (usize::BITS - LEN_BITS) == 0;
+        let text = if fits { text } else { cut(text) };
+        let start = text.as_ptr().cast_mut();
+        let word = start.map_addr(|a| a << LEN_BITS | text.len());
+        self.0.store(word, Release);
     }
     /// Whether it is the empty text.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len.load(Relaxed) == 0
+        self.0.load(Relaxed).addr() & LEN_MAX == 0
     }
+}
+
+/// What of `text` fits into a [`Text`].
+#[cold]
+fn cut(text: &'static str) -> &'static str {
+    if text.as_ptr().addr() >> (usize::BITS - LEN_BITS) != 0 {
+        return "(a text at an address of more than 48 bits)";
+    }
+    let mut len = text.len().min(LEN_MAX);
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    &text[..len]
 }
 
 /// Puts a `&'static str` together again that was taken apart into address and length.
@@ -142,7 +163,48 @@ pub(crate) fn str_from_words(ptr: usize, len: usize) -> &'static str {
     if len == 0 {
         return "";
     }
-    // SAFETY: both words come from one `&'static str`: `Text::set` empties the length
-    // first, and the trace stores them together.
+    // SAFETY: both words come from one `&'static str`: the trace stores them together.
     unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(ptr as *const u8, len)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One word, so that no reader can see half of a change.
+    const _: () = assert!(size_of::<Text>() == size_of::<usize>());
+
+    #[test]
+    fn a_text_is_what_was_set() {
+        let long: &'static str = "ü".repeat(40_000).leak();
+        let text = Text::new();
+        assert!(text.is_empty());
+        for s in ["a", "", "eight by", "ünïcödé", &long[..LEN_MAX - 1], ""] {
+            text.set(s);
+            assert_eq!((text.get(), text.is_empty()), (s, s.is_empty()));
+        }
+        text.set(long);
+        assert_eq!(
+            text.get(),
+            &long[..LEN_MAX - 1],
+            "cut between two characters"
+        );
+    }
+
+    #[test]
+    fn a_reader_sees_a_whole_text() {
+        static TEXT: Text = Text::new();
+        const TEXTS: [&str; 5] = ["", "aaaaaaaa", "b", "cccccccc", "d"];
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                for _ in 0..1_000_000 {
+                    let text = TEXT.get();
+                    assert!(TEXTS.contains(&text), "torn: {:?}", text.as_bytes());
+                }
+            });
+            while !reader.is_finished() {
+                TEXTS.iter().for_each(|text| TEXT.set(text));
+            }
+        });
+    }
 }
