@@ -63,20 +63,22 @@ pub(crate) struct Config {
 pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
     let procs = match var("GOMAXPROCS")? {
         None => None,
-        Some(text) => match text.parse() {
-            Ok(n) if (1..=MAX_PROCS).contains(&n) => Some(n),
+        Some(text) => match number(&text) {
+            Some(n) if (1..=MAX_PROCS).contains(&n) => Some(n),
             _ => {
                 return Err(format!(
-                    "GOMAXPROCS={text}: not a number of processors; use 1 to {MAX_PROCS}"
+                    "GOMAXPROCS={}: not a number of processors; use 1 to {MAX_PROCS}",
+                    shown(&text)
                 ));
             }
         },
     };
     let seed = match var("SAFEPOINT_SEED")? {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| {
+        Some(text) => Some(number(&text).ok_or_else(|| {
             format!(
-                "SAFEPOINT_SEED={text}: not a seed; use a number from 0 to {}",
+                "SAFEPOINT_SEED={}: not a seed; use a number from 0 to {}",
+                shown(&text),
                 u64::MAX
             )
         })?),
@@ -96,7 +98,8 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
         Some("crash") => Traceback::Crash,
         Some(text) => {
             return Err(format!(
-                "GOTRACEBACK={text}: use none, single, all, system or crash"
+                "GOTRACEBACK={}: use none, single, all, system or crash",
+                shown(text)
             ));
         }
     };
@@ -120,6 +123,24 @@ fn var(name: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// A number in digits alone: Rust's `parse` takes a sign, too.
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// A value as a message shows it: in one line, whatever is in it.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
     for key in keys {
         key.value.store(0, Relaxed);
@@ -130,18 +151,27 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
     for field in text.split(',').filter(|f| !f.is_empty()) {
         let Some((name, value)) = field.split_once('=') else {
             return Err(format!(
-                "GODEBUG={text}: `{field}` is not of the form key=number"
+                "GODEBUG={}: `{}` is not of the form key=number",
+                shown(&text),
+                shown(field)
             ));
         };
         match keys.iter().find(|k| k.name == name) {
             Some(key) => {
-                let n: u32 = value.parse().map_err(|_| {
-                    format!("GODEBUG={text}: `{name}` takes a number, not `{value}`")
+                let n: u32 = number(value).ok_or_else(|| {
+                    format!(
+                        "GODEBUG={}: `{name}` takes a number, not `{}`",
+                        shown(&text),
+                        shown(value)
+                    )
                 })?;
                 key.value.store(i64::from(n), Relaxed);
             }
             // Go's own keys may be set for real Go programs: say so, and go on.
-            None => eprintln!("GODEBUG: `{name}` means nothing here and is ignored"),
+            None => eprintln!(
+                "GODEBUG: `{}` means nothing here and is ignored",
+                shown(name)
+            ),
         }
     }
     Ok(())
@@ -167,7 +197,8 @@ fn output() -> Result<Option<Output>, String> {
         Some("trace") => Form::Go,
         _ => {
             return Err(format!(
-                "SAFEPOINT_TRACE={name}: end the name in .txt (text), .json (Chrome, Perfetto) or .trace (go tool trace), or use - for text on stderr"
+                "SAFEPOINT_TRACE={}: end the name in .txt (text), .json (Chrome, Perfetto) or .trace (go tool trace), or use - for text on stderr",
+                shown(&name)
             ));
         }
     };
@@ -177,7 +208,7 @@ fn output() -> Result<Option<Output>, String> {
         .create(true)
         .truncate(true)
         .open(&name)
-        .map_err(|e| format!("SAFEPOINT_TRACE={name}: cannot be written: {e}"))?;
+        .map_err(|e| format!("SAFEPOINT_TRACE={}: cannot be written: {e}", shown(&name)))?;
     Ok(Some(Output {
         form,
         sink: Box::new(file),

@@ -183,6 +183,14 @@ pub(crate) fn out_of_memory(what: &str, error: nix::Error) -> ! {
     die()
 }
 
+/// The kernel refuses something that no run can do without: one line, and the end.
+#[cold]
+pub(crate) fn refused(what: Arguments<'_>, error: &std::io::Error) -> ! {
+    begin_dying();
+    say!("runtime: the system refuses {what}: {error}");
+    die()
+}
+
 /// No thread: Go's lines, and the end.
 #[cold]
 pub(crate) fn thread_exhaustion(have: usize, error: &std::io::Error) -> ! {

@@ -54,6 +54,9 @@ fn a_switch_that_cannot_be_understood_is_refused_in_one_line() {
         ("GOMAXPROCS", "257", "use 1 to 256"),
         ("GOMAXPROCS", " 2", "use 1 to 256"),
         ("GOMAXPROCS", "99999999999999999999", "use 1 to 256"),
+        ("GOMAXPROCS", "+5", "use 1 to 256"),
+        ("SAFEPOINT_SEED", "+5", "not a seed"),
+        ("GODEBUG", "asyncpreemptoff=+1", "takes a number, not `+1`"),
         (
             "GODEBUG",
             "asyncpreemptoff=x",
@@ -95,6 +98,68 @@ fn a_switch_that_cannot_be_understood_is_refused_in_one_line() {
     ] {
         let ended = scenario!([(name, value)], "hello");
         refused(&ended, &[&format!("{name}={value}: "), words]);
+    }
+}
+
+#[test]
+fn a_value_is_shown_in_one_line_whatever_is_in_it() {
+    for name in [
+        "GOMAXPROCS",
+        "GODEBUG",
+        "SAFEPOINT_SEED",
+        "GOTRACEBACK",
+        "SAFEPOINT_TRACE",
+    ] {
+        let ended = scenario!([(name, "a'ü\n\x1b[31m\u{202e}b")], "hello");
+        refused(
+            &ended,
+            &[&format!("{name}=a'ü\\n\\u{{1b}}[31m\\u{{202e}}b: ")],
+        );
+    }
+}
+
+/// Without its handlers a run could not tell an overflow from a wild pointer, and lockstep
+/// would die of its own clock.
+#[test]
+fn a_system_that_refuses_handlers_is_named_in_one_line() {
+    for (what, seed, words) in [
+        (
+            "SIGSEGV",
+            false,
+            "refuses a handler for signal 11: Operation not permitted",
+        ),
+        (
+            "SIGBUS",
+            false,
+            "refuses a handler for signal 7: Operation not permitted",
+        ),
+        (
+            "sigaltstack",
+            false,
+            "refuses a signal stack: Operation not permitted",
+        ),
+        (
+            "SIGTRAP",
+            true,
+            "needs a handler for signal 5, and the system refuses it",
+        ),
+        (
+            "SIGVTALRM",
+            true,
+            "needs a handler for signal 26, and the system refuses it",
+        ),
+    ] {
+        let env: &[_] = if seed {
+            &[("SAFEPOINT_SEED", "1")]
+        } else {
+            &[]
+        };
+        let ended = tests::scenario_of(env!("CARGO_BIN_EXE_scenario"), &["no_handlers", what], env);
+        if ended.stdout.starts_with("no filter here") {
+            println!("skipped: {}", ended.stdout);
+            return;
+        }
+        refused(&ended, &[words]);
     }
 }
 

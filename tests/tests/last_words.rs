@@ -476,6 +476,30 @@ fn memory_that_is_not_there_ends_the_program() {
     }
 }
 
+/// Off a goroutine, a fault is the program's: its own handler is called, of either kind.
+#[test]
+fn a_handler_without_siginfo_is_called() {
+    let ended = scenario!([], "own_handler");
+    assert_eq!(
+        (ended.code, &*ended.stdout, &*ended.stderr),
+        (Some(libc::SIGSEGV), "my own handler\n", ""),
+        "{ended:#?}"
+    );
+}
+
+/// The handlers of lockstep wait for their turn, with system calls that may fail.
+#[test]
+fn a_handler_keeps_errno() {
+    for way in ["spin", "watchdog"] {
+        let ended = scenario!([("SAFEPOINT_SEED", "1")], "errno_in_lockstep", way);
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), "errno 77\n"),
+            "{way}: {ended:#?}"
+        );
+    }
+}
+
 #[test]
 fn a_std_thread_s_overflow_is_still_std_s_affair() {
     let ended = scenario!([], "overflow_of_a_std_thread");

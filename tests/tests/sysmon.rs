@@ -34,6 +34,25 @@ fn on<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static
     with(&STAGE, procs, main)
 }
 
+/// Virtual time has an end, too, and a sleep beyond it is no sum that overflows.
+#[test]
+fn a_sleep_for_ever_is_one_in_lockstep_too() {
+    for env in [vec![], vec![("SAFEPOINT_SEED", "1")]] {
+        let ended = scenario!(env, "sleeps_for_ever");
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), "main returns\n"),
+            "{ended:#?}"
+        );
+        in_order(
+            &ended.stderr,
+            &[
+                "main has returned, but goroutine 2 (for ever) is in a system call that does not return",
+            ],
+        );
+    }
+}
+
 #[gofunc]
 fn step() {
     spin(1_000);

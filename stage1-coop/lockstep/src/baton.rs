@@ -137,14 +137,17 @@ pub(crate) fn config() -> Config {
 /// # Errors
 /// One line, when a debugger traces the process: it would take the `int3` of the clock.
 pub fn possible() -> Result<(), String> {
-    if let Some(name) = sys::tracer()
-        && name != "strace"
-    {
-        return Err(format!(
+    match sys::tracer() {
+        None => Ok(()),
+        // It passes the signal on.
+        Some(Ok(name)) if name == "strace" => Ok(()),
+        Some(Ok(name)) => Err(format!(
             "lockstep needs the int3 instruction, which {name} takes for itself; run without SAFEPOINT_SEED or without {name}"
-        ));
+        )),
+        Some(Err(pid)) => Err(format!(
+            "lockstep needs the int3 instruction, which most tracers take for themselves; process {pid} traces this one, and its name cannot be read"
+        )),
     }
-    Ok(())
 }
 
 /// The calling thread becomes actor 0 and holds the baton.
@@ -160,8 +163,11 @@ pub fn start(config: Config) -> Result<(), String> {
     }
     PORTABLE.store(0, Relaxed);
     fds::begin();
-    trap::install();
-    watchdog::install();
+    trap::install()?;
+    if let Err(line) = watchdog::install() {
+        trap::uninstall();
+        return Err(line);
+    }
     ON.store(true, SeqCst);
     let me = register();
     debug_assert_eq!(me, 0);
@@ -194,7 +200,7 @@ pub fn register() -> ActorId {
         );
     }
     let actor = &ACTORS[id];
-    let clock = trap::me().map_or(0, |me| ACTORS[me].clock.load(Relaxed) + WAKE_NS);
+    let clock = trap::me().map_or(0, |me| later(ACTORS[me].clock.load(Relaxed), WAKE_NS));
     actor.clock.store(clock, Relaxed);
     actor.notified.store(false, Relaxed);
     actor.held.store(0, Relaxed);
@@ -375,7 +381,13 @@ pub fn now() -> u64 {
 /// Moves the caller's clock on.
 pub fn advance(ns: u64) {
     let a = &ACTORS[holder()];
-    a.clock.store(a.clock.load(Relaxed) + ns, Relaxed);
+    a.clock.store(later(a.clock.load(Relaxed), ns), Relaxed);
+}
+
+/// The time `ns` after `now`. Time ends after 584 years, and stands still there: that is what
+/// a sleep "for ever" comes to.
+pub(crate) fn later(now: u64, ns: u64) -> u64 {
+    now.saturating_add(ns)
 }
 
 /// A trace event: returns its time, then costs [`EVENT_NS`] and the seed's jitter.
@@ -391,7 +403,7 @@ pub fn event() -> u64 {
     x ^= x << 17;
     a.jitter.store(x, Relaxed);
     a.clock
-        .store(t + EVENT_NS + ((x >> 33) % 4) * 1_000, Relaxed);
+        .store(later(t, EVENT_NS + ((x >> 33) % 4) * 1_000), Relaxed);
     t
 }
 
@@ -463,7 +475,7 @@ pub fn block_until(deadline: u64) -> bool {
 /// Makes a sleeping actor ready, [`WAKE_NS`] after the caller.
 pub fn unblock(id: ActorId) {
     let me = &ACTORS[holder()];
-    make_ready(&ACTORS[id], me.clock.load(Relaxed) + WAKE_NS);
+    make_ready(&ACTORS[id], later(me.clock.load(Relaxed), WAKE_NS));
     me.horizon
         .fetch_min(ACTORS[id].clock.load(Relaxed), Relaxed);
 }

@@ -136,7 +136,7 @@ fn ask(now: u64, ms: i32) -> bool {
 fn ready(a: &Actor, now: u64) {
     a.fd.store(-1, Relaxed);
     WAITING.fetch_sub(1, Relaxed);
-    baton::make_ready(a, now + WAKE_NS);
+    baton::make_ready(a, baton::later(now, WAKE_NS));
     if let Some(me) = trap::me() {
         ACTORS[me].horizon.fetch_min(a.clock.load(Relaxed), Relaxed);
     }

@@ -69,6 +69,8 @@ pub use baton::{
     release_events, sleep, start, stop, unblock, unregister,
 };
 pub use fds::{READ, WRITE, wait_fd};
+#[doc(hidden)]
+pub use sys::KeepErrno;
 pub use trap::{SPIN_CHUNK, me, spin};
 
 /// Virtual nanoseconds that one guard check costs.

@@ -61,23 +61,52 @@ pub fn restore_signals(old: u64) {
     };
 }
 
+/// Puts `errno` back when it is dropped. The code that a handler interrupts may stand between
+/// a system call and its look at the error.
+pub struct KeepErrno(i32);
+
+impl KeepErrno {
+    /// Remembers the calling thread's.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> KeepErrno {
+        // SAFETY: `__errno_location` gives this thread's errno, valid while the thread lives.
+        KeepErrno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for KeepErrno {
+    fn drop(&mut self) {
+        // SAFETY: as above; a handler ends on the thread on which it began.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
 /// Installs `handler` with every signal blocked while it runs, on the alternate stack, and
 /// returns what was there.
+///
+/// # Errors
+/// One line: the kernel, or a filter in front of it, refuses.
 pub fn install(
     signal: i32,
     handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
-) -> libc::sigaction {
+) -> Result<libc::sigaction, String> {
     // SAFETY: a zeroed sigaction is a valid value of the type (SIG_DFL, empty mask).
     let (mut new, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     new.sa_sigaction = handler as *const () as usize;
     new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
     // SAFETY: both structs are ours, and the handlers passed here are async-signal-safe.
-    unsafe {
+    let refused = unsafe {
         libc::sigfillset(&mut new.sa_mask);
-        libc::sigaction(signal, &new, &mut old);
+        libc::sigaction(signal, &new, &mut old) != 0
+    };
+    if refused {
+        let error = std::io::Error::last_os_error();
+        return Err(format!(
+            "lockstep needs a handler for signal {signal}, and the system refuses it: {error}"
+        ));
     }
-    old
+    Ok(old)
 }
 
 /// Puts back what [`install`] returned.
@@ -106,8 +135,9 @@ pub unsafe fn reg(context: *mut libc::c_void, which: libc::c_int) -> u64 {
     unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[which as usize] as u64 }
 }
 
-/// Who traces this process, if anybody: the tracer's command name.
-pub fn tracer() -> Option<String> {
+/// Who traces this process, if anybody: the tracer's command name, or its number if the name
+/// cannot be read.
+pub fn tracer() -> Option<Result<String, String>> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let pid = status
         .lines()
@@ -116,10 +146,11 @@ pub fn tracer() -> Option<String> {
     if pid == "0" {
         return None;
     }
-    Some(
-        std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .map_or_else(|_| "a tracer".into(), |name| name.trim().to_owned()),
-    )
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    Some(match name {
+        Ok(name) => Ok(name.trim().to_owned()),
+        Err(_) => Err(pid.to_owned()),
+    })
 }
 
 /// Orders the words that the baton protects: a hand-over is a release by the giver ...

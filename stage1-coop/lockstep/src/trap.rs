@@ -96,10 +96,11 @@ pub fn set_me(id: Option<ActorId>) {
 
 static PREVIOUS: std::sync::Mutex<Option<libc::sigaction>> = std::sync::Mutex::new(None);
 
-pub fn install() {
-    let old = sys::install(libc::SIGTRAP, on_trap);
+pub fn install() -> Result<(), String> {
+    let old = sys::install(libc::SIGTRAP, on_trap)?;
     *PREVIOUS.lock().expect("no panic while it is held") = Some(old);
     CHUNK.store(SPIN_CHUNK, Relaxed);
+    Ok(())
 }
 
 pub fn uninstall() {
@@ -124,10 +125,10 @@ extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let (Some(me), Some(actor)) = (me(), baton::actor()) else {
         return;
     };
+    let _errno = sys::KeepErrno::new();
     watchdog::tick(&actor.watch);
-    actor
-        .clock
-        .store(actor.clock.load(Relaxed) + chunk, Relaxed);
+    let clock = baton::later(actor.clock.load(Relaxed), chunk);
+    actor.clock.store(clock, Relaxed);
     let now = actor.clock.load(Relaxed);
     fds::look(now);
     if now > actor.horizon.load(Relaxed) {

@@ -55,9 +55,10 @@ impl Watch {
 
 static PREVIOUS: std::sync::Mutex<Option<libc::sigaction>> = std::sync::Mutex::new(None);
 
-pub fn install() {
-    let old = sys::install(libc::SIGVTALRM, on_look);
+pub fn install() -> Result<(), String> {
+    let old = sys::install(libc::SIGVTALRM, on_look)?;
     *PREVIOUS.lock().expect("no panic while it is held") = Some(old);
+    Ok(())
 }
 
 pub fn uninstall() {
@@ -154,6 +155,7 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let (Some(me), Some(actor)) = (trap::me(), baton::actor()) else {
         return;
     };
+    let _errno = sys::KeepErrno::new();
     let watch = &actor.watch;
     let ticks = watch.ticks.load(Relaxed);
     if watch.seen.swap(ticks, Relaxed) != ticks {
@@ -190,10 +192,9 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
             format_args!("a goroutine's loop never ends and nobody is left to interrupt it"),
         );
     }
-    let clock = actor.clock.load(Relaxed) + DECLARED_NS;
-    actor
-        .clock
-        .store(clock.max(actor.horizon.load(Relaxed) + 1), Relaxed);
+    let clock = baton::later(actor.clock.load(Relaxed), DECLARED_NS);
+    let past = baton::later(actor.horizon.load(Relaxed), 1);
+    actor.clock.store(clock.max(past), Relaxed);
     baton::hand_over_blocked(me, actor.clock.load(Relaxed));
     arm(watch, AGAIN_NS);
 }

@@ -44,7 +44,7 @@ pub(crate) fn monotonic() -> u64 {
 /// Sleeps for microseconds without giving up the P. Go's `usleep`.
 pub fn usleep(us: u64) {
     if in_lockstep() {
-        return lab::sleep(us * 1_000);
+        return lab::sleep(us.saturating_mul(1_000));
     }
     let until = monotonic().saturating_add(us.saturating_mul(1_000));
     let until = libc::timespec {

@@ -33,26 +33,38 @@ static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
 /// A handler that sees the whole of it.
 pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
-fn install(signal: i32, handler: Handler) -> libc::sigaction {
+/// Installs `handler` and returns what was there, or why the kernel (or a filter in front of
+/// it) refuses.
+fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
     // SAFETY: a zeroed sigaction is a valid value of the type.
     let (mut new, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     new.sa_sigaction = handler as *const () as usize;
     new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
     // SAFETY: both structs are ours; the handlers of this file are async-signal-safe.
-    unsafe {
+    let refused = unsafe {
         libc::sigfillset(&mut new.sa_mask);
-        libc::sigaction(signal, &new, &mut old);
+        libc::sigaction(signal, &new, &mut old) != 0
+    };
+    if refused {
+        return Err(std::io::Error::last_os_error());
     }
-    old
+    Ok(old)
+}
+
+/// As [`install`], for a handler that no run can do without.
+fn must_install(signal: i32, handler: Handler) -> libc::sigaction {
+    install(signal, handler).unwrap_or_else(|error| {
+        crate::panics::refused(format_args!("a handler for signal {signal}"), &error)
+    })
 }
 
 /// Installs the fault handlers. Go's `initsig`.
 pub(crate) fn initsig() {
     let mut saved = SAVED.lock().expect("no panic while it is held");
     *saved = Some(Saved {
-        segv: install(libc::SIGSEGV, on_fault),
-        bus: install(libc::SIGBUS, on_fault),
+        segv: must_install(libc::SIGSEGV, on_fault),
+        bus: must_install(libc::SIGBUS, on_fault),
         int: None,
         more: Vec::new(),
     });
@@ -60,13 +72,15 @@ pub(crate) fn initsig() {
 
 /// A handler of a later stage's, which must be async-signal-safe, for the rest of the run.
 /// Then the old one is put back, and `at_end` is called. A handler of the program's own
-/// stays where it is: then this does nothing.
+/// stays where it is: then this does nothing, and neither does it where the kernel refuses.
 pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) {
     let mut saved = SAVED.lock().expect("no panic while it is held");
     let Some(saved) = saved.as_mut() else {
         return;
     };
-    let old = install(signal, handler);
+    let Ok(old) = install(signal, handler) else {
+        return;
+    };
     if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         saved.more.push((signal, old, at_end));
     } else {
@@ -105,9 +119,9 @@ pub(crate) fn watch_ctrl_c(note: &'static Note) {
     }
     CTRL_C.store(0, Relaxed);
     CTRL_C_NOTE.store(std::ptr::from_ref(note).cast_mut(), Release);
-    let old = install(libc::SIGINT, on_ctrl_c);
+    let old = install(libc::SIGINT, on_ctrl_c).ok();
     if let Some(saved) = SAVED.lock().expect("no panic while it is held").as_mut() {
-        saved.int = Some(old);
+        saved.int = old;
     }
 }
 
@@ -130,6 +144,7 @@ pub(crate) fn ctrl_c_count() -> u32 {
 }
 
 extern "C" fn on_ctrl_c(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let _errno = lab::KeepErrno::new();
     CTRL_C.fetch_add(1, AcqRel);
     // SAFETY: null, or a `&'static Note`.
     if let Some(note) = unsafe { CTRL_C_NOTE.load(Acquire).as_ref() } {
@@ -163,13 +178,18 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
             return;
         }
     };
-    if old.sa_flags & libc::SA_SIGINFO != 0 && old.sa_sigaction > libc::SIG_IGN {
+    if old.sa_sigaction <= libc::SIG_IGN {
+        // A fault cannot be ignored.
+        // SAFETY: as above.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    } else if old.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: the old action is an SA_SIGINFO handler, which has this signature.
         let handler: Handler = unsafe { std::mem::transmute(old.sa_sigaction) };
         handler(signal, info, context);
     } else {
-        // SAFETY: as above.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: without SA_SIGINFO it is a function of the signal's number.
+        let handler: extern "C" fn(i32) = unsafe { std::mem::transmute(old.sa_sigaction) };
+        handler(signal);
     }
 }
 
@@ -192,7 +212,10 @@ pub(crate) fn minit_signals() -> SignalStack {
             ss_size: SIGNAL_STACK,
         };
         let mut old: libc::stack_t = std::mem::zeroed();
-        libc::sigaltstack(&new, &mut old);
+        if libc::sigaltstack(&new, &mut old) != 0 {
+            let error = std::io::Error::last_os_error();
+            crate::panics::refused(format_args!("a signal stack"), &error);
+        }
         SignalStack { old, base }
     }
 }

@@ -11,6 +11,7 @@ crate::scenarios!(
     hello,
     traced,
     guards,
+    no_handlers,
     no_threads,
     little_memory,
     deadlock,
@@ -160,6 +161,23 @@ fn guards(arguments: &[String]) {
             forever();
         });
     }
+    hello(&[]);
+}
+
+/// The kernel refuses one signal's handler, or signal stacks.
+fn no_handlers(arguments: &[String]) {
+    let (call, signal) = match &*arguments[0] {
+        "SIGSEGV" => (libc::SYS_rt_sigaction, Some(libc::SIGSEGV)),
+        "SIGBUS" => (libc::SYS_rt_sigaction, Some(libc::SIGBUS)),
+        "SIGTRAP" => (libc::SYS_rt_sigaction, Some(libc::SIGTRAP)),
+        "SIGVTALRM" => (libc::SYS_rt_sigaction, Some(libc::SIGVTALRM)),
+        _ => (libc::SYS_sigaltstack, None),
+    };
+    refuse(&[Refusal {
+        call,
+        argument: signal.map(|n| (0, n as u32)),
+        error: libc::EPERM,
+    }]);
     hello(&[]);
 }
 

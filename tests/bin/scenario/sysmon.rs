@@ -20,6 +20,7 @@ crate::scenarios!(
     idle_with_sysmon,
     dump_of_a_call,
     main_returns_beside_a_call,
+    sleeps_for_ever,
     schedtraced,
     found_by_mput,
     found_by_stoplockedm,
@@ -36,6 +37,15 @@ fn run(procs: usize, main: impl FnOnce() + Send + 'static) {
 
 fn forever() {
     Chan::<()>::new(0).recv();
+}
+
+/// A call that ends at the end of time.
+fn sleeps_for_ever(_: &[String]) {
+    run(1, || {
+        go("for ever", || nanosleep(Duration::MAX));
+        sleep(Duration::from_millis(30));
+        println!("main returns");
+    });
 }
 
 /// `all_asleep [PROCS]`
