@@ -135,10 +135,14 @@ pub fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
     let Some(pp) = mp.p.get() else {
         throw("execute: no p");
     };
-    casgstatus::<GRUNNABLE, GRUNNING>(gp);
     if gp.stack.lo.get() == 0 {
         stack::bind(pp, gp);
     }
+    // Go's order: a goroutine that counts as running has a stack and an M, for whoever finds
+    // it so. Release: who reads curg to preempt it must see its fields.
+    gp.m.set(Some(mp));
+    mp.curg.store(Some(gp), Release);
+    casgstatus::<GRUNNABLE, GRUNNING>(gp);
     gp.preempt.store(false, Relaxed);
     gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
     if !inherit {
@@ -147,9 +151,6 @@ pub fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
             .store(pp.schedtick.load(Relaxed).wrapping_add(1), Relaxed);
     }
     trace::go_start(pp, gp, inherit);
-    gp.m.set(Some(mp));
-    // Release: who reads curg to preempt it must see its fields.
-    mp.curg.store(Some(gp), Release);
     gp
 }
 

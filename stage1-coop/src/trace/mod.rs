@@ -151,7 +151,7 @@ pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
             kind,
             args,
             p: mp.p.get().map_or(-1, |p| p.id.get() as i32),
-            g: mp.curg.get().map_or(0, |g| g.goid.get() as u32),
+            g: subject(mp, kind),
             flow,
         };
         map::record(mp.id.get(), &event);
@@ -162,6 +162,14 @@ pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
     if lab::enabled() {
         lab::pass();
     }
+}
+
+/// The goroutine that did what the event says. It did not start itself: the M did that.
+fn subject(mp: &M, kind: &'static Kind) -> u32 {
+    if std::ptr::eq(kind, &GO_START) || std::ptr::eq(kind, &GO_START_NEXT) {
+        return 0;
+    }
+    mp.curg.get().map_or(0, |g| g.goid.get() as u32)
 }
 
 fn words(text: &'static str) -> (u64, u64) {
