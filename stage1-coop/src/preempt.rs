@@ -113,19 +113,18 @@ pub fn acquirem() -> Acquired {
 impl Drop for Acquired {
     fn drop(&mut self) {
         locks_dec();
-        if locks() == 0 {
-            asked_meanwhile();
-        }
+        asked_meanwhile();
     }
 }
 // ANCHOR_END: acquirem
 
-/// A reason to refuse has ended: if somebody asked meanwhile, the flag goes up again. Never
-/// inlined: a goroutine's own code must not look at its thread in several steps.
+/// A reason to refuse has ended: if somebody asked meanwhile and no lock is held, the flag
+/// goes up again. Never inlined: a goroutine's own code must not look at its thread in
+/// several steps.
 #[inline(never)]
-fn asked_meanwhile() {
+pub(crate) fn asked_meanwhile() {
     let gp = getg();
-    if gp.preempt.load(Relaxed) && on_goroutine() {
+    if gp.preempt.load(Relaxed) && locks() == 0 && on_goroutine() {
         (stage().releasem_slow)(gp);
     }
 }

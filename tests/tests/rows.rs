@@ -1031,6 +1031,27 @@ fn sections_without_preemption_nest() {
     assert_eq!(ran, [false, false, false, true]);
 }
 
+/// Go's `unlock`: a check under a lock of the runtime's refuses, and the request is kept.
+#[test]
+fn a_request_that_was_refused_under_a_lock_is_up_again_after_it() {
+    static OUTER: rt::Lock = rt::Lock::new();
+    static INNER: rt::Lock = rt::Lock::new();
+    let seen = on(1, || {
+        let asked = || rt::getg().stackguard0.load(Relaxed) == rt::STACK_PREEMPT;
+        let outer = OUTER.lock();
+        ask_myself();
+        step();
+        let under_the_lock = asked();
+        drop(INNER.lock());
+        let under_the_outer_one = asked();
+        drop(outer);
+        let after = asked();
+        step();
+        [under_the_lock, under_the_outer_one, after, asked()]
+    });
+    assert_eq!(seen, [false, false, true, false]);
+}
+
 #[test]
 fn a_request_from_outside_waits_for_the_end_of_the_section() {
     let (inside, after) = asked(1, || {

@@ -4,7 +4,7 @@
 //! thread. A [`Note`] is a one-time event: one thread sleeps, another wakes it, and then it
 //! must be cleared before it is used again.
 
-use crate::arch::{getm_opt, locks_dec, locks_inc};
+use crate::arch::{getg, getm_opt, locks_dec, locks_inc};
 use safepoint_lockstep as lab;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 
@@ -99,7 +99,9 @@ impl Lock {
         }
     }
 
-    /// Gives the lock back. Go's `unlock`.
+    /// Gives the lock back. If it was the M's last and its goroutine was asked to yield
+    /// meanwhile, the flag goes up again: a check under the lock refused and took it down.
+    /// Go's `unlock`.
     #[inline]
     pub fn raw_unlock(&self) {
         if lab::enabled() {
@@ -109,6 +111,9 @@ impl Lock {
             futex_wake(&self.key, 1);
         }
         locks_dec();
+        if getg().preempt.load(Relaxed) {
+            crate::preempt::asked_meanwhile();
+        }
     }
 }
 
