@@ -84,6 +84,8 @@ pub(crate) fn newproc1(name: &'static str) -> &'static G {
     if gp.atomicstatus.load(Relaxed) != GDEAD {
         throw("newproc1: new g is not Gdead");
     }
+    // One counter for all. Go hands out numbers to each P by the 16, which spares a shared
+    // cache line; then a goroutine's number no longer tells when it was made.
     gp.goid.set(SCHED.goidgen.fetch_add(1, Relaxed) + 1);
     gp.parentgoid.set(getg().goid.get());
     gp.parentname.set(getg().name.get());
@@ -108,8 +110,30 @@ fn newproc(gp: &'static G) {
 fn malg() -> &'static G {
     let gp: &'static G = Box::leak(Box::new(G::new()));
     casgstatus::<GIDLE, GDEAD>(gp);
-    SCHED.lock().allgs.push(gp);
+    allgadd(gp);
     gp
+}
+
+/// Adds `gp` to the list of all Gs. When the list is full, a larger one is allocated, and the
+/// old one freed, outside `sched.lock`. Go's `allgadd`.
+fn allgadd(gp: &'static G) {
+    let mut spare: Vec<&'static G> = Vec::new();
+    loop {
+        let full = {
+            let mut sched = SCHED.lock();
+            let allgs = &mut sched.allgs;
+            if spare.capacity() > allgs.capacity() {
+                spare.extend_from_slice(allgs);
+                std::mem::swap(allgs, &mut spare);
+            }
+            if allgs.len() < allgs.capacity() {
+                allgs.push(gp);
+                return;
+            }
+            allgs.capacity()
+        };
+        spare = Vec::with_capacity((2 * full).max(64));
+    }
 }
 
 /// Dead Gs that a P keeps at most; half of them go to the others then.

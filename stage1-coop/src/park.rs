@@ -60,7 +60,13 @@ pub fn gosched_impl(gp: &'static G) {
 /// nothing to wait for any more (false). Go's `gopark`.
 ///
 /// # Safety
-/// On a goroutine. `lock` is valid for `unlockf`, and somebody will find the goroutine.
+/// * On a goroutine; `lock` is valid for `unlockf`.
+/// * Whoever calls [`goready`] on the goroutine does so after `unlockf` has begun: because it
+///   takes the lock that `unlockf` releases, or finds the goroutine in a place where
+///   `unlockf` puts it. Without an `unlockf` only a waker on the same P qualifies, which
+///   cannot run before the switch is over. A waker that merely sees the state `GWAITING` may
+///   come before the goroutine is off its M, and then two Ms use it.
+/// * Somebody will find the goroutine, or it waits for ever.
 #[inline(never)]
 pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReason) {
     let gp = getg();
@@ -107,19 +113,35 @@ pub fn ready(gp: &'static G, next: bool) {
     trace::go_unblock(gp);
     casgstatus::<GWAITING, GRUNNABLE>(gp);
     match getm_opt().and_then(|mp| mp.p.get()) {
-        Some(pp) => runqput(pp, gp, next),
+        Some(pp) => {
+            runqput(pp, gp, next);
+            wakep();
+        }
         None => ready_from_outside(gp),
     }
-    wakep();
 }
 
+/// The thread may be one of the program's own, which no run waits for. It is counted while
+/// it uses the scheduler's lists: if its run ends meanwhile, the next one does not begin to
+/// change them before it is done. Once the run is over the goroutine runs no more.
 #[cold]
 fn ready_from_outside(gp: &'static G) {
     if os::outside_lockstep() {
         throw("lockstep: a thread outside the runtime wakes a goroutine, at no virtual time");
     }
-    let mut sched = SCHED.lock();
-    globrunqput(&mut sched, gp);
+    SCHED.outside.fetch_add(1, SeqCst);
+    let over = {
+        let mut sched = SCHED.lock();
+        let over = SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0;
+        if !over {
+            globrunqput(&mut sched, gp);
+        }
+        over
+    };
+    if !over {
+        wakep();
+    }
+    SCHED.outside.fetch_sub(1, SeqCst);
 }
 
 /// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.

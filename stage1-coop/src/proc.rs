@@ -92,7 +92,7 @@ pub fn wakep() {
 /// Starts an M for `pp`, or for any idle P; does nothing without a P. With `spinning` the
 /// caller has counted the M as looking for work. Go's `startm`.
 pub fn startm(pp: Option<&'static P>, spinning: bool) {
-    let (idle, mp, pp) = {
+    let (idle, pp) = {
         let mut sched = SCHED.lock();
         if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
             return;
@@ -103,61 +103,72 @@ pub fn startm(pp: Option<&'static P>, spinning: bool) {
             }
             return;
         };
-        let idle = sched.midle;
-        if let Some(mp) = idle {
-            sched.midle = mp.schedlink.get();
-            mp.schedlink.set(None);
-            sched.nmidle -= 1;
-        }
         // Either way the M counts as awake before the lock is gone. We hold a P, and perhaps
         // are nobody ourselves: an M that finds no P now, queues its goroutine and sleeps
         // must not look like the last one.
-        let Some(mp) = idle.or_else(|| allocm(&mut sched)) else {
-            let limit = sched.maxmcount;
-            drop(sched);
-            too_many_threads(limit);
+        let idle = match sched.midle {
+            Some(mp) => {
+                sched.midle = mp.schedlink.get();
+                mp.schedlink.set(None);
+                sched.nmidle -= 1;
+                Ok(mp)
+            }
+            None => Err(reserve_or_die(sched)),
         };
-        (idle.is_some(), mp, pp)
+        (idle, pp)
     };
     if spinning && !pp.runq.is_empty() {
         throw("startm: p has runnable gs");
     }
-    if idle {
-        mp.spinning.store(spinning, Relaxed);
-        mp.nextp.set(Some(pp));
-        mp.park.wakeup();
-    } else {
-        start_thread(mp, None, Some(pp), spinning);
+    match idle {
+        Ok(mp) => {
+            mp.spinning.store(spinning, Relaxed);
+            mp.nextp.set(Some(pp));
+            mp.park.wakeup();
+        }
+        Err(id) => start_thread(allocm(id), None, Some(pp), spinning),
     }
 }
 
 /// Makes an M: a thread that runs `mstartfn`, if there is one, and schedules after that if
 /// it has a P. Go's `newm`.
 pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -> &'static M {
-    let mp = {
+    let id = {
         let mut sched = SCHED.lock();
-        let Some(mp) = allocm(&mut sched) else {
-            let limit = sched.maxmcount;
-            drop(sched);
-            too_many_threads(limit);
-        };
         sched.nmsys += i32::from(mstartfn.is_some());
-        mp
+        reserve_or_die(sched)
     };
+    let mp = allocm(id);
     start_thread(mp, mstartfn, pp, spinning);
     mp
 }
 
-/// An M without a thread, which counts from now on; `None` if there are too many. Go's
-/// `allocm`.
-fn allocm(sched: &mut SchedInner) -> Option<&'static M> {
+/// The number of a new M, which counts from now on; `None` if there are too many. Go's
+/// `mReserveID`.
+pub(crate) fn m_reserve_id(sched: &mut SchedInner) -> Option<usize> {
     if sched.mcount() >= sched.maxmcount {
         return None;
     }
-    let mp: &'static M = Box::leak(Box::new(M::new(sched.mnext)));
+    let id = sched.mnext;
     sched.mnext += 1;
+    SCHED.live.fetch_add(1, SeqCst);
+    Some(id)
+}
+
+fn reserve_or_die(mut sched: SchedGuard) -> usize {
+    m_reserve_id(&mut sched).unwrap_or_else(|| {
+        let limit = sched.maxmcount;
+        drop(sched);
+        too_many_threads(limit)
+    })
+}
+
+/// The M with this number, without a thread. It is made outside `sched.lock`: an allocator
+/// takes its time, and its own locks. Go's `allocm`.
+pub(crate) fn allocm(id: usize) -> &'static M {
+    let mp: &'static M = Box::leak(Box::new(M::new(id)));
     mcommoninit(mp);
-    Some(mp)
+    mp
 }
 
 /// The M gets its thread. Go's `newm1`.
@@ -171,16 +182,15 @@ fn start_thread(mp: &'static M, mstartfn: Option<StartFn>, pp: Option<&'static P
     }
 }
 
-/// What every M needs, M0 too: a place in `allm` and a random number. `sched.lock` is held.
-/// Go's `mcommoninit`.
-pub(crate) fn mcommoninit(mp: &'static M) {
+/// What every M needs, M0 too: a place in `allm` and a random number. Go's `mcommoninit`.
+fn mcommoninit(mp: &'static M) {
     let seed = os::random_seed() ^ (mp.id.get() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mp.fastrand.store(seed | 1, Relaxed);
     mp.trace.init();
+    let _sched = SCHED.lock();
     mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
     // Release: who walks the list sees a complete M.
     SCHED.allm.store(Some(mp), Release);
-    SCHED.live.fetch_add(1, SeqCst);
 }
 
 /// Puts the M to sleep until somebody gives it a P. Returns false when it was woken because

@@ -12,13 +12,13 @@ use crate::mstart::{minit, retire, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
 use crate::park::{goexit0, runqput};
 use crate::preempt::preemptall;
-use crate::proc::{acquirep, mcommoninit, newm, pidleput};
+use crate::proc::{acquirep, allocm, m_reserve_id, newm, pidleput};
 use crate::runtime2::*;
 use crate::schedule::scheduler;
 use crate::stage::Stage;
 use crate::third_party::ThirdParty;
 use crate::word::Link;
-use crate::{arch, casgstatus, os, panics, preempt, stack, steal, trace};
+use crate::{arch, casgstatus, os, panics, preempt, stack, trace};
 use nix::sys::signal::SigSet;
 use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
@@ -234,11 +234,13 @@ impl Runtime {
         });
         set_stage(self.stage);
         preempt::reset();
-        steal::set_order(procs as u32);
-        let ps: Vec<P> = (0..procs).map(P::new).collect();
-        set_allp(Vec::leak(ps));
+        // The last run's ATTENTION_STOP still stands, so a thread that wakes a goroutine now
+        // turns back. One that came before it may still be between the two halves of that.
+        while SCHED.outside.load(SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+        make_allp(procs);
         STOPPER.set(None);
-        SCHED.attention.store(0, SeqCst);
         SCHED.npidle.store(0, SeqCst);
         SCHED.nmspinning.store(0, SeqCst);
         SCHED.runqsize.store(0, SeqCst);
@@ -260,10 +262,16 @@ impl Runtime {
         sched.pidle = None;
         sched.runqhead = None;
         sched.runqtail = None;
-        sched.mnext = 1;
         sched.maxmcount = self.max_threads;
-        let mp: &'static M = Box::leak(Box::new(M::new(0)));
-        mcommoninit(mp);
+        sched.mnext = 0;
+        drop(sched);
+        let Some(id) = m_reserve_id(&mut SCHED.lock()) else {
+            unreachable!("max_threads is at least 1");
+        };
+        let mp = allocm(id);
+        // Last, when every list and every count is this run's: from here on a thread of the
+        // program's own that wakes a goroutine finds a P and starts an M for it.
+        SCHED.attention.store(0, SeqCst);
         mp
     }
 

@@ -17,6 +17,7 @@ use crate::arch::Tls;
 use crate::os::{Lock, LockGuard, Note};
 use crate::runq::Runq;
 use crate::stage::Stage;
+use crate::steal::{Order, RandomOrder};
 use crate::trace::Buffer;
 use crate::word::{Link, Text, Word};
 use std::cell::UnsafeCell;
@@ -302,7 +303,9 @@ pub struct P {
     pub status: AtomicU32,
     /// Turns of the scheduler that began a new time slice. *owner*; others read (relaxed).
     pub schedtick: AtomicU32,
-    /// Asks whoever runs here to yield. *anybody*, relaxed.
+    /// Go's `p.preempt`: a request that an asynchronous preemption answers. `schedule`
+    /// clears it. Nothing sets it in this stage, whose requests go to the G alone; as in
+    /// Go, the row `preempt_m` of a stage with signals does. *anybody*, relaxed.
     pub preempt: AtomicBool,
     /// What `schedule` must look at before this P's queue; 0 nearly always. *anybody*,
     /// relaxed: a bit that is seen late is seen at the next turn.
@@ -427,6 +430,9 @@ pub struct Sched {
     pub all_left: Note,
     /// All Ms, newest first.
     pub allm: Link<M>,
+    /// Threads without a P that are making a goroutine runnable. A new run waits until there
+    /// are none: see `ready_from_outside`.
+    pub outside: AtomicU32,
 }
 
 // SAFETY: `inner` is only reached through `Sched::lock`.
@@ -487,6 +493,7 @@ pub static SCHED: Sched = Sched {
     left: Note::new(),
     all_left: Note::new(),
     allm: Link::none(),
+    outside: AtomicU32::new(0),
 };
 
 /// The scheduler, locked.
@@ -521,8 +528,25 @@ impl std::ops::DerefMut for SchedGuard {
 /// What decides before the first run.
 static STAGE1: Stage = crate::STAGE;
 static STAGE: AtomicPtr<Stage> = AtomicPtr::new((&raw const STAGE1).cast_mut());
-static ALLP: AtomicPtr<P> = AtomicPtr::new(std::ptr::dangling_mut());
-static GOMAXPROCS: AtomicUsize = AtomicUsize::new(0);
+
+/// What a run has of Ps. Made once per run and never freed.
+struct Procs {
+    ps: &'static [P],
+    order: RandomOrder,
+}
+static NO_PROCS: Procs = Procs {
+    ps: &[],
+    order: RandomOrder::new(),
+};
+/// One word, so that nobody pairs the address of one list with the length of another.
+static PROCS: AtomicPtr<Procs> = AtomicPtr::new((&raw const NO_PROCS).cast_mut());
+
+#[inline]
+fn procs() -> &'static Procs {
+    // SAFETY: only ever set from a `&'static Procs`. Acquire, for a thread that is not of
+    // the runtime: it may see the list of a run that it did not see start.
+    unsafe { &*PROCS.load(Acquire) }
+}
 
 /// The table of the run: what this stage decides. See [`Stage`].
 #[inline]
@@ -538,21 +562,31 @@ pub(crate) fn set_stage(stage: &'static Stage) {
 /// All Ps of the run. Go's `allp`.
 #[inline]
 pub fn allp() -> &'static [P] {
-    // SAFETY: both are set by `set_allp` from one `&'static [P]` before the first M of a
-    // run starts; an empty slice is made of a dangling pointer.
-    unsafe { std::slice::from_raw_parts(ALLP.load(Relaxed), GOMAXPROCS.load(Relaxed)) }
+    procs().ps
 }
 
-pub(crate) fn set_allp(ps: &'static [P]) {
-    GOMAXPROCS.store(0, SeqCst);
-    ALLP.store(ps.as_ptr().cast_mut(), SeqCst);
-    GOMAXPROCS.store(ps.len(), SeqCst);
+/// Makes `count` idle Ps and the order in which thieves visit them.
+pub(crate) fn make_allp(count: usize) {
+    let ps: Vec<P> = (0..count).map(P::new).collect();
+    let mut order = RandomOrder::new();
+    order.reset(count as u32);
+    let procs: &'static Procs = Box::leak(Box::new(Procs {
+        ps: Vec::leak(ps),
+        order,
+    }));
+    PROCS.store(std::ptr::from_ref(procs).cast_mut(), Release);
+}
+
+/// The order of all Ps for the random number `i`.
+#[inline]
+pub(crate) fn steal_order(i: u32) -> Order {
+    procs().order.start(i)
 }
 
 /// Number of Ps. Go's `gomaxprocs`.
 #[inline]
 pub fn gomaxprocs() -> usize {
-    GOMAXPROCS.load(Relaxed)
+    allp().len()
 }
 
 /// All Ms, newest first. Go's `allm`.

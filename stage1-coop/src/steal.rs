@@ -133,27 +133,7 @@ pub fn runqgrab(pp: &'static P, victim: &'static P, t: u32, steal_next: bool) ->
     })
 }
 
-/// A number for [`RandomOrder::start`], from the calling M.
+/// An order for one search of the calling M.
 pub(crate) fn order() -> Order {
-    let r = fastrand(getm());
-    SCHED_ORDER.with(|o| o.start(r))
-}
-
-/// The order, readable without the lock: written before the first M of a run starts.
-struct SharedOrder(std::cell::UnsafeCell<RandomOrder>);
-// SAFETY: written by `set_order` while no M runs, only read afterwards.
-unsafe impl Sync for SharedOrder {}
-static SCHED_ORDER: SharedOrder = SharedOrder(std::cell::UnsafeCell::new(RandomOrder::new()));
-
-impl SharedOrder {
-    fn with<R>(&self, f: impl FnOnce(&RandomOrder) -> R) -> R {
-        // SAFETY: see above: nobody writes while Ms run.
-        f(unsafe { &*self.0.get() })
-    }
-}
-
-/// Prepares the order for a run with `count` Ps. No M may be running.
-pub(crate) fn set_order(count: u32) {
-    // SAFETY: only `Runtime::run` calls this, before it starts the first M.
-    unsafe { (*SCHED_ORDER.0.get()).reset(count) };
+    steal_order(fastrand(getm()))
 }

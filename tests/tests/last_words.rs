@@ -522,6 +522,17 @@ fn handlers_masks_and_signal_stacks_are_put_back() {
     }
 }
 
+/// What a thread of the program's own may find: everything of the old run, or of the new one.
+#[test]
+fn a_run_opens_its_gate_when_its_lists_are_complete() {
+    let ended = scenario!([], "runs_watched");
+    assert_eq!(
+        (ended.code, &*ended.stdout),
+        (Some(0), "0 bad\n"),
+        "{ended:#?}"
+    );
+}
+
 #[test]
 fn run_can_be_called_again_and_again() {
     // One arena for all threads, or malloc's own would look like a leak.

@@ -41,6 +41,7 @@ crate::scenarios!(
     errno_in_lockstep,
     handlers,
     runs,
+    runs_watched,
     runs_at_once,
     nested,
     nested_in_third_party,
@@ -722,6 +723,43 @@ fn handlers(_: &[String]) {
             println!("{round}: before\n{before}after\n{after}");
         }
     }
+}
+
+/// A thread that is not of the runtime looks on, as one does that is about to wake a
+/// goroutine: as soon as the gate is open, M0 counts and is in the list.
+fn runs_watched(_: &[String]) {
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    static ENDED: AtomicUsize = AtomicUsize::new(0);
+    static BAD: AtomicUsize = AtomicUsize::new(0);
+    const RUNS: usize = 300;
+    let over = || rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_STOP != 0;
+    start(Runtime::new(&STAGE).procs(1), || {});
+    std::thread::spawn(move || {
+        for n in 1..=RUNS {
+            while over() {
+                std::hint::spin_loop();
+            }
+            let live = rt::SCHED.live.load(SeqCst);
+            let ms = rt::allm().filter(|m| m.id.get() == 0).count();
+            BAD.fetch_add(usize::from(live == 0 || ms != 1), SeqCst);
+            BEGUN.store(n, SeqCst);
+            while !over() {
+                std::hint::spin_loop();
+            }
+            ENDED.store(n, SeqCst);
+        }
+    });
+    for n in 1..=RUNS {
+        start(Runtime::new(&STAGE).procs(4), move || {
+            while BEGUN.load(SeqCst) < n {
+                std::thread::yield_now();
+            }
+        });
+        while ENDED.load(SeqCst) < n {
+            std::thread::yield_now();
+        }
+    }
+    println!("{} bad", BAD.load(SeqCst));
 }
 
 /// Many runs, one after the other.
