@@ -39,9 +39,15 @@ pub fn readgstatus(gp: &G) -> u32 {
 ///
 /// The exchange is AcqRel: what the goroutine's last owner did before it gave it away is
 /// seen by its next one.
+///
+/// # Safety
+/// The goroutine belongs to the caller, and is what `NEW` says: runnable only when no M is on
+/// its stack any more (or, for [`GWAITING`], as soon as that is sure to happen first), running
+/// only when the caller's M goes to it and no other. Two Ms on one stack are the price: this
+/// exchange is what keeps a goroutine that stands in two queues from running twice.
 // ANCHOR: casgstatus
 #[inline]
-pub fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
+pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
     const { assert!(legal(OLD, NEW), "Go has no such change of state") };
     while gp
         .atomicstatus

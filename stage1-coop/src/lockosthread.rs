@@ -70,7 +70,8 @@ fn dounlock(mp: &'static M, gp: &'static G) {
 /// somebody lends us a P. Returns false when the run is over. Go's `stoplockedm`.
 pub fn stoplockedm(mp: &'static M) -> bool {
     if mp.p.get().is_some() {
-        let pp = releasep(mp);
+        // SAFETY: mp is the calling thread's.
+        let pp = unsafe { releasep(mp) };
         (stage().handoffp)(pp);
     }
     SCHED.lock().nmidlelocked += 1;
@@ -88,7 +89,8 @@ pub(crate) fn startlockedm(mp: &'static M, gp: &'static G) {
         throw("startlockedm: locked to me");
     }
     SCHED.lock().nmidlelocked -= 1;
-    let pp = releasep(mp);
+    // SAFETY: mp is the calling thread's.
+    let pp = unsafe { releasep(mp) };
     locked.nextp.set(Some(pp));
     locked.park.wakeup();
     stopm(mp);
@@ -100,5 +102,6 @@ pub(crate) fn abandon(mp: &'static M) {
     mp.locked_ext.store(0, Relaxed);
     mp.locked_int.store(0, Relaxed);
     mp.lockedg.set(None);
-    (stage().handoffp)(releasep(mp));
+    // SAFETY: mp is the calling thread's.
+    (stage().handoffp)(unsafe { releasep(mp) });
 }

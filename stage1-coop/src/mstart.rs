@@ -58,7 +58,8 @@ pub(crate) fn mstart(mp: &'static M) {
         f();
     }
     if let Some(pp) = mp.nextp.swap(None, Relaxed) {
-        acquirep(mp, pp);
+        // SAFETY: this thread is mp; its maker gave the P to it alone.
+        unsafe { acquirep(mp, pp) };
         scheduler(mp);
     } else if !seat {
         crate::panics::throw("mstart: nothing to do");

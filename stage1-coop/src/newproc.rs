@@ -101,7 +101,8 @@ fn newproc(gp: &'static G) {
         throw("newproc: no p");
     };
     trace::go_create(gp);
-    casgstatus::<GDEAD, GRUNNABLE>(gp);
+    // SAFETY: it is new or from the free list, and nobody's but ours; no M is on its stack.
+    unsafe { casgstatus::<GDEAD, GRUNNABLE>(gp) };
     runqput(pp, gp, true);
     wakep();
 }
@@ -109,7 +110,8 @@ fn newproc(gp: &'static G) {
 /// A brand-new G. Go's `malg`, without the stack.
 fn malg() -> &'static G {
     let gp: &'static G = Box::leak(Box::new(G::new()));
-    casgstatus::<GIDLE, GDEAD>(gp);
+    // SAFETY: nobody else knows it.
+    unsafe { casgstatus::<GIDLE, GDEAD>(gp) };
     allgadd(gp);
     gp
 }

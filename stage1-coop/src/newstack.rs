@@ -94,7 +94,10 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
 }
 
 fn grow(gp: &'static G) {
-    casgstatus::<GRUNNING, GCOPYSTACK>(gp);
-    stack::grow(gp, gp.param.get());
-    casgstatus::<GCOPYSTACK, GRUNNING>(gp);
+    // SAFETY: gp is this M's, which goes on with it; its stack stays where it is.
+    unsafe {
+        casgstatus::<GRUNNING, GCOPYSTACK>(gp);
+        stack::grow(gp, gp.param.get());
+        casgstatus::<GCOPYSTACK, GRUNNING>(gp);
+    }
 }

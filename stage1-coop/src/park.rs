@@ -31,7 +31,8 @@ pub fn gosched() {
 
 fn gosched_m(gp: &'static G) -> Option<&'static G> {
     trace::go_sched(gp);
-    gosched_impl(gp);
+    // SAFETY: on g0, and gp has just left.
+    unsafe { gosched_impl(gp) };
     None
 }
 
@@ -39,16 +40,23 @@ fn gosched_m(gp: &'static G) -> Option<&'static G> {
 /// `gopreempt_m`.
 pub fn gopreempt_m(gp: &'static G) -> Option<&'static G> {
     trace::go_preempt(gp, "coop");
-    gosched_impl(gp);
+    // SAFETY: on g0, and gp has just left.
+    unsafe { gosched_impl(gp) };
     None
 }
 
 // ANCHOR: gosched_impl
 /// Running becomes runnable, at the end of the global queue: not of the local one, where
 /// the goroutine would be back too soon. Go's `goschedImpl`.
-pub fn gosched_impl(gp: &'static G) {
-    casgstatus::<GRUNNING, GRUNNABLE>(gp);
-    dropg(gp);
+///
+/// # Safety
+/// On `g0` of the M that `gp` has just left.
+pub unsafe fn gosched_impl(gp: &'static G) {
+    // SAFETY: nobody finds it before it is in the queue, below.
+    unsafe {
+        casgstatus::<GRUNNING, GRUNNABLE>(gp);
+        dropg(gp);
+    }
     let mut sched = SCHED.lock();
     globrunqput(&mut sched, gp);
 }
@@ -84,16 +92,22 @@ pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReaso
 fn park_m(gp: &'static G) -> Option<&'static G> {
     let mp = getm();
     // Waiting first, unlock after: whoever gets the lock must be able to make it runnable.
-    casgstatus::<GRUNNING, GWAITING>(gp);
-    dropg(gp);
+    // SAFETY: on g0, and gp has just left; a waker comes after `unlockf` has begun.
+    unsafe {
+        casgstatus::<GRUNNING, GWAITING>(gp);
+        dropg(gp);
+    }
     let f = mp.waitunlockf.get();
     if f != 0 {
         mp.waitunlockf.set(0);
         // SAFETY: the word was written by gopark from an UnlockFn.
         let f: UnlockFn = unsafe { std::mem::transmute(f) };
         if !f(gp, mp.waitlock.load(Relaxed)) {
-            casgstatus::<GWAITING, GRUNNABLE>(gp);
-            return Some(execute(mp, gp, true));
+            // SAFETY: on g0 of mp; `unlockf` says that nobody will wake it.
+            unsafe {
+                casgstatus::<GWAITING, GRUNNABLE>(gp);
+                return Some(execute(mp, gp, true));
+            }
         }
     }
     None
@@ -102,16 +116,21 @@ fn park_m(gp: &'static G) -> Option<&'static G> {
 
 /// Makes a parked goroutine runnable: it goes before all others in the queue of the
 /// caller's P. Go's `goready`.
+///
+/// # Safety
+/// The caller is the one waker that [`gopark`] speaks of.
 #[inline(never)]
-pub fn goready(gp: &'static G) {
+pub unsafe fn goready(gp: &'static G) {
     ready(gp, true);
 }
 
 /// Makes a parked goroutine runnable, in front of the queue or at its end. Go's `ready`.
-/// From a thread without a P it goes to the global queue.
-pub fn ready(gp: &'static G, next: bool) {
+/// From a thread without a P it goes to the global queue. Its callers in this crate found the
+/// goroutine in a queue of waiters, under the lock that its `unlockf` released.
+pub(crate) fn ready(gp: &'static G, next: bool) {
     trace::go_unblock(gp);
-    casgstatus::<GWAITING, GRUNNABLE>(gp);
+    // SAFETY: see above: it is off its M, and nobody else wakes it.
+    unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     match getm_opt().and_then(|mp| mp.p.get()) {
         Some(pp) => {
             runqput(pp, gp, next);
@@ -170,8 +189,11 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
         throw("goexit0: no p");
     };
     trace::go_end(gp);
-    casgstatus::<GRUNNING, GDEAD>(gp);
-    dropg(gp);
+    // SAFETY: on g0, and gp has just left for good.
+    unsafe {
+        casgstatus::<GRUNNING, GDEAD>(gp);
+        dropg(gp);
+    }
     stack::unbind(pp, gp);
     let locked = gp.lockedm.get().is_some();
     gp.lockedm.set(None);

@@ -14,15 +14,24 @@ use crate::trace;
 use std::sync::atomic::{Ordering::*, fence};
 
 /// `mp` holds `pp` from now on. Go's `acquirep`.
-pub fn acquirep(mp: &'static M, pp: &'static P) {
-    wirep(mp, pp);
+///
+/// # Safety
+/// As for [`wirep`].
+pub unsafe fn acquirep(mp: &'static M, pp: &'static P) {
+    // SAFETY: the caller's promise.
+    unsafe { wirep(mp, pp) };
     trace::proc_start(pp);
 }
 
 /// Joins `mp` and the idle `pp`, which nobody else can reach: the first half of
 /// [`acquirep`], without its event. Go's `wirep`.
+///
+/// # Safety
+/// `mp` is the calling thread's. `pp` is the caller's alone: it came from the idle list, out
+/// of a call by an exchange of its status, or with a waking. Its caches have one owner and no
+/// lock, and with two of them one stack is given out twice.
 #[inline]
-pub fn wirep(mp: &'static M, pp: &'static P) {
+pub unsafe fn wirep(mp: &'static M, pp: &'static P) {
     if mp.p.get().is_some() {
         throw("acquirep: already in go");
     }
@@ -35,7 +44,10 @@ pub fn wirep(mp: &'static M, pp: &'static P) {
 }
 
 /// `mp` gives its P up, which it returns. Go's `releasep`.
-pub fn releasep(mp: &'static M) -> &'static P {
+///
+/// # Safety
+/// `mp` is the calling thread's, which uses nothing of the P afterwards.
+pub unsafe fn releasep(mp: &'static M) -> &'static P {
     let Some(pp) = mp.p.get() else {
         throw("releasep: invalid arg");
     };
@@ -219,7 +231,8 @@ pub(crate) fn mpark(mp: &'static M) -> bool {
     let Some(pp) = mp.nextp.swap(None, Relaxed) else {
         throw("mpark: woken without a p");
     };
-    acquirep(mp, pp);
+    // SAFETY: this thread is mp; the waker gave the P to it alone.
+    unsafe { acquirep(mp, pp) };
     true
 }
 

@@ -2,11 +2,15 @@
 //! is needed to *use* goroutines; everything here has rules that are written where the thing
 //! is defined.
 //!
-//! **This module stands outside Rust's promise that safe code cannot break memory.** A
-//! function here that is not marked `unsafe` may still bring the scheduler's invariants
-//! down, and with them everything else: put a goroutine into two queues, and two threads run
-//! on one stack. Go's `runtime` package is the same to Go. What is safe for programs is at
-//! the crate's root.
+//! A function whose misuse breaks memory at once is `unsafe`: those that say what a
+//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), who holds a P (`wirep`,
+//! `acquirep`, `releasep`), or that a lock is free (`Lock::unlock`). The queues are not: a
+//! goroutine that stands in two of them is found out by the exchange of its state, and ends
+//! the process with a `throw`.
+//!
+//! **The module as a whole still stands outside Rust's promise that safe code cannot break
+//! memory.** The fields of a G, M or P can be stored to by anyone: their comments say who may.
+//! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
 
 pub use crate::arch::{
     McallFn, SaveForm, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack,
@@ -23,9 +27,7 @@ pub use crate::os::{
     outside_world, procyield, usleep, wait_fd,
 };
 pub use crate::panics::{die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump};
-pub use crate::park::{
-    gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, ready, runqput,
-};
+pub use crate::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, runqput};
 pub use crate::preempt::{
     can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
     why_not_preempt_m,

@@ -160,7 +160,8 @@ impl Runtime {
         let mp = self.schedinit();
         let pp = &allp()[0];
         let before = minit(mp);
-        acquirep(mp, pp);
+        // SAFETY: this thread is mp; the P was made for this run and is in no list.
+        unsafe { acquirep(mp, pp) };
         {
             let mut sched = SCHED.lock();
             for pp in allp()[1..].iter().rev() {
@@ -175,7 +176,8 @@ impl Runtime {
             main_returned();
         });
         trace::go_create(gp);
-        casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp);
+        // SAFETY: it is new, and nobody's but ours.
+        unsafe { casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp) };
         // Not into runnext: main begins a slice, it inherits none.
         runqput(pp, gp, false);
         if let Some(f) = self.third_party {

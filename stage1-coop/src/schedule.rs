@@ -76,7 +76,8 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
             match (stage().schedule_slow)(mp) {
                 Slow::Continue => {}
                 Slow::Again => continue,
-                Slow::Run(gp) => return Some(execute(mp, gp, false)),
+                // SAFETY: on g0 of mp; the row took it from a queue, and our caller goes to it.
+                Slow::Run(gp) => return Some(unsafe { execute(mp, gp, false) }),
                 Slow::Stop => return None,
             }
         }
@@ -84,7 +85,8 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
             if !stoplockedm(mp) {
                 continue;
             }
-            return Some(execute(mp, gp, false));
+            // SAFETY: on g0 of mp, which was woken to run this goroutine; our caller does.
+            return Some(unsafe { execute(mp, gp, false) });
         }
         let Some(pp) = mp.p.get() else {
             if mp.leaving.load(Relaxed) {
@@ -125,13 +127,18 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
             startlockedm(mp, gp);
             continue;
         }
-        return Some(execute(mp, gp, inherit));
+        // SAFETY: on g0 of mp; it came out of a queue, and our caller goes to it.
+        return Some(unsafe { execute(mp, gp, inherit) });
     }
 }
 
 /// Makes `gp` the running goroutine of `mp`. It gets a fresh time slice unless it inherits
 /// the one that runs. Go's `execute`, but for the jump.
-pub fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
+///
+/// # Safety
+/// On `g0` of `mp`, which runs no goroutine, and the caller hands `gp` to `scheduler`: by
+/// returning it from an `_m` function or a row. `gp` stands in no queue.
+pub unsafe fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
     let Some(pp) = mp.p.get() else {
         throw("execute: no p");
     };
@@ -142,7 +149,8 @@ pub fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static G {
     // it so. Release: who reads curg to preempt it must see its fields.
     gp.m.set(Some(mp));
     mp.curg.store(Some(gp), Release);
-    casgstatus::<GRUNNABLE, GRUNNING>(gp);
+    // SAFETY: the caller's M goes to it next; it was in no queue.
+    unsafe { casgstatus::<GRUNNABLE, GRUNNING>(gp) };
     gp.preempt.store(false, Relaxed);
     gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);
     if !inherit {
@@ -205,7 +213,8 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
             if let Some(gp) = globrunqget(&mut sched, pp, 0) {
                 return Some((gp, false));
             }
-            releasep(mp);
+            // SAFETY: mp is the calling thread's.
+            unsafe { releasep(mp) };
             pidleput(&mut sched, pp);
         }
 
@@ -226,7 +235,8 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
             let mut sched = SCHED.lock();
             if let Some(pp) = pidleget(&mut sched) {
                 drop(sched);
-                acquirep(mp, pp);
+                // SAFETY: mp is the calling thread's; the P came from the idle list.
+                unsafe { acquirep(mp, pp) };
                 if was_spinning {
                     mp.spinning.store(true, Relaxed);
                     SCHED.nmspinning.fetch_add(1, SeqCst);
@@ -267,7 +277,10 @@ fn resetspinning(mp: &'static M) {
 }
 
 /// Takes the running goroutine off its M. Go's `dropg`.
-pub fn dropg(gp: &'static G) {
+///
+/// # Safety
+/// On `g0` of the M that `gp` has just left, before any other M can find `gp` runnable.
+pub unsafe fn dropg(gp: &'static G) {
     getm().curg.store(None, Relaxed);
     gp.m.set(None);
 }

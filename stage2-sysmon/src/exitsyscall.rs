@@ -14,8 +14,11 @@ use std::sync::atomic::Ordering::*;
 // ANCHOR: exitsyscall
 /// The goroutine is back from its system call; returns when it has a P again. Go's
 /// `exitsyscall`.
+///
+/// # Safety
+/// The calling goroutine is in a call that `reentersyscall` or `reentersyscallblock` began.
 #[inline(never)]
-pub fn exitsyscall() {
+pub unsafe fn exitsyscall() {
     let (gp, mp) = (getg(), getm());
     let old = oldp(mp);
     if exitsyscall_fast(mp, old) {
@@ -24,7 +27,8 @@ pub fn exitsyscall() {
             throw("exitsyscall: no p");
         };
         syscalltick(pp).bump();
-        casgstatus::<GSYSCALL, GRUNNING>(gp);
+        // SAFETY: gp is the caller, on its M, with a P again.
+        unsafe { casgstatus::<GSYSCALL, GRUNNING>(gp) };
         return the_call_is_over(gp);
     }
     queue_up(mp, old);
@@ -69,7 +73,8 @@ fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
             .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
             .is_ok()
     {
-        wirep(mp, pp);
+        // SAFETY: this thread is mp; the exchange made the P ours.
+        unsafe { wirep(mp, pp) };
         if syscalltick(pp).get() != m_syscalltick(mp).get() {
             reacquired_elsewhere(pp);
         }
@@ -101,7 +106,8 @@ fn exitsyscall_pidle(mp: &'static M, old: Option<&'static P>) -> bool {
         return false;
     };
     wait_for_the_thief(mp, old);
-    acquirep(mp, pp);
+    // SAFETY: this thread is mp; the P came from the idle list.
+    unsafe { acquirep(mp, pp) };
     slice_begins(pp);
     true
 }
@@ -135,8 +141,11 @@ fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
 /// `exitsyscall0`.
 pub fn exitsyscall0(gp: &'static G) -> Next {
     let mp = getm();
-    casgstatus::<GSYSCALL, GRUNNABLE>(gp);
-    dropg(gp);
+    // SAFETY: on g0, and gp has just left; it is in no queue yet.
+    unsafe {
+        casgstatus::<GSYSCALL, GRUNNABLE>(gp);
+        dropg(gp);
+    }
     let idle = {
         let mut sched = SCHED.lock();
         if SCHED.attention.load(Relaxed) & OVER != 0 {
@@ -152,14 +161,19 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
         pp
     };
     if let Some(pp) = idle {
-        acquirep(mp, pp);
-        return Some(execute(mp, gp, false));
+        // SAFETY: on g0 of mp; the P came from the idle list, gp is in no queue, and `mcall`'s
+        // other side goes to it.
+        unsafe {
+            acquirep(mp, pp);
+            return Some(execute(mp, gp, false));
+        }
     }
     // Our M is asked and not the goroutine: that one may run elsewhere already, and be
     // locked there.
     if mp.lockedg.get().is_some() {
         // It can run here only: wait until somebody lends us a P for it.
-        return stoplockedm(mp).then(|| execute(mp, gp, false));
+        // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
+        return stoplockedm(mp).then(|| unsafe { execute(mp, gp, false) });
     }
     // Woken with a P, or because the run is over; `schedule` sees which.
     stopm(mp);

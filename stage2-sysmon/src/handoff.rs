@@ -53,10 +53,14 @@ pub fn handoffp(pp: &'static P) {
 
 /// Makes waiting goroutines runnable, all at once, and finds Ms for them. The caller is an M;
 /// one without a P counts as nobody while it does this (`incidlelocked`). Go's `injectglist`.
-pub fn injectglist(list: &[&'static G]) {
+///
+/// # Safety
+/// The caller is, for each of them, the one waker that `gopark` speaks of.
+pub unsafe fn injectglist(list: &[&'static G]) {
     for gp in list {
         go_unblock(gp);
-        casgstatus::<GWAITING, GRUNNABLE>(gp);
+        // SAFETY: the caller's promise.
+        unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     }
     if !list.is_empty() {
         (rows().injectglist)(list);

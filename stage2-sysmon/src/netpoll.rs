@@ -148,7 +148,8 @@ impl Found {
 
     /// Makes all of them runnable.
     pub(crate) fn inject(&self) {
-        injectglist(self.all());
+        // SAFETY: the poller found each in its word, by the exchange that makes it ours.
+        unsafe { injectglist(self.all()) };
         WAITERS.fetch_sub(self.n as u32, SeqCst);
     }
 
@@ -156,11 +157,19 @@ impl Found {
     /// a P.
     pub(crate) fn first_and_inject(&self) -> Option<&'static G> {
         let (gp, rest) = self.all().split_first()?;
+        go_unblock_first(gp, rest);
+        WAITERS.fetch_sub(self.n as u32, SeqCst);
+        Some(gp)
+    }
+}
+
+/// Makes them runnable: `rest` in the queues, and `gp` for the caller.
+fn go_unblock_first(gp: &'static G, rest: &[&'static G]) {
+    // SAFETY: the poller found each in its word, by the exchange that makes it ours.
+    unsafe {
         injectglist(rest);
         go_unblock(gp);
         casgstatus::<GWAITING, GRUNNABLE>(gp);
-        WAITERS.fetch_sub(self.n as u32, SeqCst);
-        Some(gp)
     }
 }
 

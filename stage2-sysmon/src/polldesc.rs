@@ -319,7 +319,9 @@ impl PollDesc {
         }
         if let Some(gp) = self.word(mode).stop_waiting() {
             // In this order: until it can run, it counts as waiting.
-            goready(gp);
+            // SAFETY: it stood in the word, where `commit` puts it, and the exchange that took
+            // it out is ours.
+            unsafe { goready(gp) };
             netpoll::one_less_waits();
         }
     }

@@ -56,7 +56,8 @@ pub fn before_stopm(mp: &'static M) -> Slow {
         Some(pp) => {
             wake_sysmon(&mut sched);
             drop(sched);
-            acquirep(mp, pp);
+            // SAFETY: this thread is mp; the P came from the idle list.
+            unsafe { acquirep(mp, pp) };
             match found.first_and_inject() {
                 Some(gp) => Slow::Run(gp),
                 None => Slow::Again,

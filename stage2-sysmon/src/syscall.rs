@@ -82,7 +82,8 @@ struct Back;
 
 impl Drop for Back {
     fn drop(&mut self) {
-        exitsyscall();
+        // SAFETY: a `Back` is made only when the call has begun.
+        unsafe { exitsyscall() };
     }
 }
 
@@ -133,7 +134,8 @@ pub(crate) fn the_call_is_over(gp: &'static G) {
 #[inline(always)]
 fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     no_checks(gp, pc, sp, bp);
-    casgstatus::<GRUNNING, GSYSCALL>(gp);
+    // SAFETY: gp is the caller, which comes to no check until it is back.
+    unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     event(&GO_SYS_CALL);
 }
 
@@ -181,7 +183,8 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
     syscalltick(pp).bump();
     set_oldp(mp, None);
     // On g0: it may make a thread.
-    systemstack(|| (stage().handoffp)(releasep(mp)));
+    // SAFETY: mp is the calling thread's.
+    systemstack(|| (stage().handoffp)(unsafe { releasep(mp) }));
     true
 }
 

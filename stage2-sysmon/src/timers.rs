@@ -186,7 +186,9 @@ fn make_ready(gp: &'static G, first: bool) {
         throw("checkTimers: no p");
     };
     go_unblock(gp);
-    casgstatus::<GWAITING, GRUNNABLE>(gp);
+    // SAFETY: its timer was set by its `unlockf`, and whoever takes it off the heap is the
+    // one waker.
+    unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     runqput(own, gp, first);
 }
 

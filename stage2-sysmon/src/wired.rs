@@ -66,7 +66,8 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
     wired(mp).set(1);
     event(&GO_SYS_CALL);
     // From here on a thief may come.
-    casgstatus::<GRUNNING, GSYSCALL>(gp);
+    // SAFETY: gp is the caller, which comes to no check until it is back.
+    unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     true
 }
 // ANCHOR_END: entersyscall_wired
@@ -114,20 +115,23 @@ pub fn wait_for_the_bit(gp: &'static G, old: u32, new: u32) {
 #[inline(never)]
 fn without_p(gp: &'static G, mp: &'static M) {
     // As the older form has it: in the call until there is a P.
-    casgstatus::<GRUNNING, GSYSCALL>(gp);
+    // SAFETY: gp is the caller, still without a P and without checks.
+    unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     let old = oldp(mp);
     if SCHED.attention.load(Relaxed) & OVER == 0 {
         if let Some(pp) = old
             && take_out(pp)
         {
-            wirep(mp, pp);
+            // SAFETY: this thread is mp; `take_out` made the P ours.
+            unsafe { wirep(mp, pp) };
             proc_steal(pp);
             syscalltick(pp).bump();
             slice_begins(pp);
         }
         if mp.p.get().is_some() || any_p(mp, old) {
             set_oldp(mp, None);
-            casgstatus::<GSYSCALL, GRUNNING>(gp);
+            // SAFETY: gp is the caller, on its M, with a P again.
+            unsafe { casgstatus::<GSYSCALL, GRUNNING>(gp) };
             if let Some(pp) = mp.p.get() {
                 syscalltick(pp).bump();
             }

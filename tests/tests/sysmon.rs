@@ -664,12 +664,15 @@ fn goroutines_that_are_injected_all_run() {
             let list = loop {
                 gosched();
                 let list = all.lock().expect("no panic while it is held").clone();
-                let asleep = |gp: &&rt::G| rt::readgstatus(gp) == rt::GWAITING;
+                // Off its M, too: nothing else orders us after its parking.
+                let asleep =
+                    |gp: &&rt::G| rt::readgstatus(gp) == rt::GWAITING && gp.m.get().is_none();
                 if list.len() == 300 && list.iter().all(asleep) {
                     break list;
                 }
             };
-            rt::injectglist(&list);
+            // SAFETY: all of them wait, and nobody else wakes them.
+            unsafe { rt::injectglist(&list) };
             done.wait();
             assert_eq!(woken.load(SeqCst), 300);
         });

@@ -85,13 +85,14 @@ pub mod place {
 
     impl Drop for Held<'_> {
         fn drop(&mut self) {
-            self.place.lock.raw_unlock();
+            // SAFETY: a `Held` is made with the lock taken, and dropped once.
+            unsafe { self.place.lock.unlock() };
         }
     }
 
     fn unlock(_: &'static G, lock: *mut ()) -> bool {
         // SAFETY: `park` passes the lock of a place, which is held.
-        unsafe { (*lock.cast::<Lock>()).raw_unlock() };
+        unsafe { (*lock.cast::<Lock>()).unlock() };
         true
     }
 
@@ -105,7 +106,13 @@ pub mod place {
     /// Wakes a goroutine that counts as waiting. For any other one the scheduler ends the
     /// process.
     pub fn wake(gp: &'static G) {
-        rt::goready(gp);
+        // It may have parked without a lock that orders us: it counts as waiting a moment
+        // before it is off its M.
+        while rt::readgstatus(gp) == rt::GWAITING && gp.m.get().is_some() {
+            rt::procyield(1);
+        }
+        // SAFETY: a goroutine that waits is off its M, and any other is refused.
+        unsafe { rt::goready(gp) };
     }
 }
 

@@ -17,8 +17,15 @@ pub mod helpers {
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
     pub fn runnable(gp: &'static G) {
-        rt::casgstatus::<{ rt::GSYSCALL }, { rt::GRUNNABLE }>(gp);
-        rt::dropg(gp);
+        on_g0("runnable");
+        if !rt::getm().curg.is(gp) {
+            rt::throw("runnable: the goroutine is not this thread's");
+        }
+        // SAFETY: as was just checked, gp has left this M, and it is in no queue yet.
+        unsafe {
+            rt::casgstatus::<{ rt::GSYSCALL }, { rt::GRUNNABLE }>(gp);
+            rt::dropg(gp);
+        }
     }
 
     /// Takes the scheduler's lock, until the value is dropped.
@@ -52,12 +59,17 @@ pub mod helpers {
             rt::throw("go_on: the goroutine stands in a queue");
         }
         let mp = rt::getm();
-        rt::acquirep(mp, pp);
+        on_g0("go_on");
+        // SAFETY: this thread is mp, without a P (or it throws). A P that is in the idle list
+        // or at work is refused by its state and its M; `idle_p` gave this one to us.
+        unsafe { rt::acquirep(mp, pp) };
         if SCHED.attention.load(Relaxed) & rt::ATTENTION_SYSMON != 0 {
             // It sleeps because no P was in use.
             rt::schedule_slow(mp);
         }
-        Some(rt::execute(mp, gp, false))
+        // SAFETY: on g0; the goroutine can run and stands in no queue, as was checked; the
+        // card says that the caller returns it.
+        Some(unsafe { rt::execute(mp, gp, false) })
     }
 
     /// This thread sleeps until there is a processor for it: return what this returns. Not
@@ -66,10 +78,18 @@ pub mod helpers {
         without_lock("rest");
         let mp = rt::getm();
         if let Some(gp) = mp.lockedg.get() {
-            return rt::stoplockedm(mp).then(|| rt::execute(mp, gp, false));
+            on_g0("rest");
+            // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
+            return rt::stoplockedm(mp).then(|| unsafe { rt::execute(mp, gp, false) });
         }
         rt::stopm(mp);
         None
+    }
+
+    fn on_g0(helper: &'static str) {
+        if rt::on_goroutine() {
+            rt::throw_args(format_args!("{helper}: on a goroutine's own stack"));
+        }
     }
 
     fn can_run(helper: &'static str, gp: &'static G) {

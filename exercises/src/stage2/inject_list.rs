@@ -96,7 +96,8 @@ fn from_outside(now: u64) {
     if WHEN.load(Relaxed) <= now {
         WHEN.store(u64::MAX, Relaxed);
         if let Some(list) = LIST.get() {
-            rt::injectglist(list);
+            // SAFETY: they lie in their beds, and nobody else wakes them.
+            unsafe { rt::injectglist(list) };
         }
     }
 }
@@ -150,7 +151,8 @@ fn inject(idle: u32) {
     let crew = Crew::new();
     let list = asleep(&crew, MANY, idle);
     user_log("inject");
-    rt::systemstack(|| rt::injectglist(&list));
+    // SAFETY: they lie in their beds, and nobody else wakes them.
+    rt::systemstack(|| unsafe { rt::injectglist(&list) });
     user_log("injected");
     // The caller has other things to do, and its processor is busy with them.
     busy_until({

@@ -103,15 +103,15 @@ impl Bed {
 
     /// Parks the calling goroutine.
     pub(crate) fn sleep(&self) {
-        let _ = self.0.set(rt::getg());
-        // SAFETY: the scenarios call this on goroutines, and whoever wakes it finds it here.
-        unsafe {
-            rt::gopark(
-                None,
-                std::ptr::null_mut(),
-                rt::WaitReason::SyncWaitGroupWait,
-            )
-        };
+        fn lie_down(gp: &'static G, bed: *mut ()) -> bool {
+            // SAFETY: `sleep` passes its bed, which it borrows until it is woken.
+            let _ = unsafe { (*bed.cast::<Bed>()).0.set(gp) };
+            true
+        }
+        let bed = std::ptr::from_ref(self).cast_mut().cast::<()>();
+        // SAFETY: the scenarios call this on goroutines, and whoever wakes it finds it here,
+        // where `lie_down` puts it.
+        unsafe { rt::gopark(Some(lie_down), bed, rt::WaitReason::SyncWaitGroupWait) };
     }
 
     /// Who sleeps here, if it counts as waiting already.
@@ -124,7 +124,8 @@ impl Bed {
     pub(crate) fn wake(&self) -> Option<&'static G> {
         let gp = self.sleeper()?;
         rt::go_unblock(gp);
-        rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(gp);
+        // SAFETY: it lies in the bed, so it is off its M; and the scenario wakes it once.
+        unsafe { rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(gp) };
         Some(gp)
     }
 }

@@ -47,7 +47,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock. Go's `lock`.
+    /// Takes the lock, for somebody who gives it back elsewhere. Go's `lock`.
     #[inline]
     pub fn raw_lock(&self) {
         locks_inc();
@@ -101,9 +101,19 @@ impl Lock {
 
     /// Gives the lock back. If it was the M's last and its goroutine was asked to yield
     /// meanwhile, the flag goes up again: a check under the lock refused and took it down.
-    /// Go's `unlock`.
+    ///
+    /// # Safety
+    /// The calling thread holds the lock by [`raw_lock`](Lock::raw_lock), and no guard of it
+    /// exists. Go's `unlock`.
     #[inline]
-    pub fn raw_unlock(&self) {
+    pub unsafe fn unlock(&self) {
+        self.raw_unlock();
+    }
+
+    /// As [`unlock`](Lock::unlock), for this crate's own locks. Each caller has taken it, or
+    /// is the `unlockf` of the one that has.
+    #[inline]
+    pub(crate) fn raw_unlock(&self) {
         if lab::enabled() {
             lab::release_events();
         }

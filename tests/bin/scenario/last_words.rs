@@ -492,7 +492,8 @@ fn throw_from_a_foreign_thread(_: &[String]) {
 
 fn illegal_state(_: &[String]) {
     run(1, || {
-        rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(rt::getg())
+        // SAFETY: none; the process is to end here.
+        unsafe { rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(rt::getg()) }
     });
 }
 
