@@ -169,7 +169,10 @@ pub fn selectgo(cases: &mut [Case<'_>], block: bool) -> Option<(usize, bool)> {
     // Stand in all queues at once.
     let done = SelectDone::new(0);
     let mut sudogs = [const { MaybeUninit::<Sudog>::uninit() }; MAX_CASES];
-    for (i, case) in cases.iter().enumerate() {
+    // In the random order too: who comes to a channel that stands in several cases takes the
+    // first in its queue.
+    for &i in &order[..n] {
+        let case = &cases[i];
         let sg = sudogs[i].write(Sudog::new(case.elem));
         sg.case = i as u32;
         sg.select = &done;

@@ -890,3 +890,27 @@ fn a_dump_says_what_each_goroutine_waits_for() {
         ],
     );
 }
+
+#[test]
+fn a_parking_select_with_one_channel_in_several_cases_chooses_at_random() {
+    // The receiver comes when the select waits already.
+    let ones = on(1, || {
+        let c = Chan::new(0);
+        let (sender, mut ones) = (c.clone(), 0);
+        go("sender", move || {
+            for _ in 0..400 {
+                select! {
+                    send(sender, 0) => {}
+                    send(sender, 1) => {}
+                }
+            }
+        });
+        for _ in 0..400 {
+            gosched();
+            ones += c.recv().unwrap_or(0);
+        }
+        ones
+    });
+    // 200 are to be expected, with a standard deviation of 10.
+    assert!((120..=280).contains(&ones), "{ones} of 400");
+}
