@@ -160,7 +160,7 @@ impl Hchan {
                 std::ptr::copy_nonoverlapping(c.place(c.recvx), elem, c.elem_size);
                 // A sender that waits puts its value where this one was: at the end of the
                 // queue, which in a full ring is the same place.
-                let woken = match c.sendq.dequeue() {
+                let woken = match c.waiting_sender() {
                     Some(sg) => {
                         std::ptr::copy_nonoverlapping((*sg).elem, c.place(c.recvx), c.elem_size);
                         (*sg).success = true;
@@ -175,7 +175,7 @@ impl Hchan {
                 c.recvx = (c.recvx + 1) % c.cap;
                 return (Outcome::Done, woken);
             }
-            if let Some(sg) = c.sendq.dequeue() {
+            if let Some(sg) = c.waiting_sender() {
                 std::ptr::copy_nonoverlapping((*sg).elem, elem, c.elem_size);
                 (*sg).success = true;
                 return (Outcome::Done, Some(wake(sg)));
@@ -267,9 +267,10 @@ impl Hchan {
         c.closed = true;
         self.closed.store(true, Release);
         self.lock.raw_unlock();
-        // Off the queue first, awake when the lock is free. Nobody joins a closed channel's
-        // queues, so it is done in batches, each so small that its Gs are still in the
-        // cache when they are woken.
+        // Off the queue first, awake when the lock is free. No goroutine joins a closed
+        // channel's queues, and no partner serves those in them: what they will be told is
+        // decided. So it is done in batches, each so small that its Gs are still in the cache
+        // when they are woken.
         let mut batch: [Option<&'static G>; CLOSE_BATCH] = [None; CLOSE_BATCH];
         loop {
             let mut n = 0;
@@ -358,6 +359,19 @@ fn unlock(_gp: &'static G, lock: *mut ()) -> bool {
 }
 
 impl Inner {
+    /// Takes the first sender off the queue, unless the channel is closed: then all of them
+    /// are told so, including those that `close` has not come to yet.
+    ///
+    /// # Safety
+    /// The channel's lock is held.
+    unsafe fn waiting_sender(&mut self) -> Option<*mut Sudog> {
+        if self.closed {
+            return None;
+        }
+        // SAFETY: the lock is held.
+        unsafe { self.sendq.dequeue() }
+    }
+
     fn place(&self, i: usize) -> *mut u8 {
         // SAFETY: i is below cap, and the buffer has cap places.
         unsafe { self.buf.add(i * self.elem_size) }
@@ -423,8 +437,19 @@ impl Waitq {
 
 struct Shared<T> {
     hchan: Hchan,
-    /// The buffer that `hchan` points into; also says that we own values of T.
-    _buf: Box<[UnsafeCell<MaybeUninit<T>>]>,
+    buf: Buffer<T>,
+}
+
+/// The places of a channel's values, from a `Box`. A raw pointer, because `hchan` has a copy
+/// of it, and a `Box` promises that there is none.
+struct Buffer<T>(*mut [MaybeUninit<T>]);
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        // SAFETY: it came from a `Box`, and the only other pointer to it is in `hchan`, which
+        // nothing uses any more: both are fields of one `Shared`, whose own `drop` is over.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
 }
 
 /// A channel of values of type `T`. Clones are the same channel. Go's `chan T`.
@@ -453,11 +478,12 @@ impl<T> Clone for Chan<T> {
 
 impl<T: Send> Chan<T> {
     /// A channel with room for `cap` values; 0 for none. Go's `make(chan T, cap)`.
+    ///
+    /// # Panics
+    /// If that much memory cannot be.
     pub fn new(cap: usize) -> Chan<T> {
-        let buf: Box<[UnsafeCell<MaybeUninit<T>>]> = (0..cap)
-            .map(|_| UnsafeCell::new(MaybeUninit::uninit()))
-            .collect();
-        let places = buf.as_ptr().cast_mut().cast::<u8>();
+        // Reserved, not written: the time does not depend on `cap`.
+        let buf = Buffer(Box::into_raw(Box::<[T]>::new_uninit_slice(cap)));
         let empty = || Waitq {
             first: std::ptr::null_mut(),
             last: std::ptr::null_mut(),
@@ -472,14 +498,14 @@ impl<T: Send> Chan<T> {
                         recvx: 0,
                         sendx: 0,
                         elem_size: size_of::<T>(),
-                        buf: places,
+                        buf: buf.0.cast(),
                         closed: false,
                         recvq: empty(),
                         sendq: empty(),
                     }),
                     closed: AtomicBool::new(false),
                 },
-                _buf: buf,
+                buf,
             }),
             _values: PhantomData,
         }
@@ -586,7 +612,7 @@ impl<T: Send> Chan<T> {
 
     /// Room of the buffer. Go's `cap(c)`.
     pub fn cap(&self) -> usize {
-        self.shared._buf.len()
+        self.shared.buf.0.len()
     }
 
     /// Receives until the channel is closed and empty. Go's `for v := range c`.

@@ -914,3 +914,70 @@ fn a_parking_select_with_one_channel_in_several_cases_chooses_at_random() {
     // 200 are to be expected, with a standard deviation of 10.
     assert!((120..=280).contains(&ones), "{ones} of 400");
 }
+
+#[test]
+fn after_a_close_no_waiting_sender_can_succeed() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let (sent, received) = on(3, || {
+        let (sent, received) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        for round in 0..10 {
+            // So many that `close` takes a while to wake them all.
+            let (c, all) = (Chan::new(round % 2), WaitGroup::new());
+            for _ in 0..400 {
+                all.add(1);
+                let (c, all, sent) = (c.clone(), all.clone(), sent.clone());
+                go("sender", move || {
+                    let send = std::panic::AssertUnwindSafe(|| c.send(7));
+                    if std::panic::catch_unwind(send).is_ok() {
+                        sent.fetch_add(1, SeqCst);
+                    }
+                    all.done();
+                });
+            }
+            for _ in 0..3 {
+                gosched();
+            }
+            while c.len() < c.cap() {
+                gosched();
+            }
+            all.add(1);
+            let (r, done, received) = (c.clone(), all.clone(), received.clone());
+            go("receiver", move || {
+                while !r.is_closed() {}
+                while r.recv().is_some() {
+                    received.fetch_add(1, SeqCst);
+                }
+                done.done();
+            });
+            gosched();
+            c.close();
+            all.wait();
+        }
+        (sent.load(SeqCst), received.load(SeqCst))
+    });
+    drop(std::panic::take_hook());
+    // Of the five channels with a buffer, the value that was in it.
+    assert_eq!((sent, received), (5, 5));
+}
+
+#[test]
+fn a_large_buffer_costs_no_time() {
+    let time = on(1, || {
+        let cpu = || {
+            let mut t = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            // SAFETY: the structure is ours.
+            unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
+            Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
+        };
+        let before = cpu();
+        // A place at a time these are seconds.
+        let c = Chan::<u64>::new(1 << 29);
+        c.send(1);
+        assert_eq!((c.recv(), c.cap()), (Some(1), 1 << 29));
+        cpu() - before
+    });
+    assert!(time < Duration::from_millis(500), "{time:?}");
+}
