@@ -13,6 +13,7 @@
 use crate::arch::getg;
 use crate::os::Lock;
 use crate::park::{gopark, ready};
+use crate::prologue;
 use crate::runtime2::{ENTRY_WORDS, G};
 use crate::sync::need_goroutine;
 use crate::trace::WaitReason;
@@ -193,6 +194,7 @@ impl Hchan {
     /// `elem` points at a value of the channel's type, which is moved out on `Done`.
     #[inline(never)]
     unsafe fn send(&self, elem: *const u8, block: bool) -> Outcome {
+        prologue!();
         if block {
             need_goroutine("Chan::send");
         }
@@ -227,6 +229,7 @@ impl Hchan {
     /// `elem` points at room for a value of the channel's type, which is filled on `Done`.
     #[inline(never)]
     unsafe fn recv(&self, elem: *mut u8, block: bool) -> Outcome {
+        prologue!();
         if block {
             need_goroutine("Chan::recv");
         }
@@ -257,6 +260,7 @@ impl Hchan {
     /// receivers find nothing, the senders panic. Go's `closechan`.
     #[inline(never)]
     fn close(&self) -> bool {
+        prologue!();
         self.lock.raw_lock();
         // SAFETY: the lock is held.
         let c = unsafe { &mut *self.inner() };
@@ -300,6 +304,7 @@ impl Hchan {
 
     #[inline(never)]
     fn count(&self) -> usize {
+        prologue!();
         self.lock.raw_lock();
         // SAFETY: the lock is held.
         let n = unsafe { (*self.inner()).count };
@@ -482,6 +487,7 @@ impl<T: Send> Chan<T> {
     /// # Panics
     /// If that much memory cannot be.
     pub fn new(cap: usize) -> Chan<T> {
+        prologue!();
         // Reserved, not written: the time does not depend on `cap`.
         let buf = Buffer(Box::into_raw(Box::<[T]>::new_uninit_slice(cap)));
         let empty = || Waitq {
@@ -597,6 +603,7 @@ impl<T: Send> Chan<T> {
 
     /// Whether [`close`](Self::close) has been called.
     pub fn is_closed(&self) -> bool {
+        prologue!();
         self.hchan().closed.load(Acquire)
     }
 

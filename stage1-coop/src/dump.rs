@@ -60,12 +60,12 @@ fn calls_morestack(pc: Option<usize>) -> bool {
 }
 
 /// Whether the function around `pc`, which looks at its guard, linked a frame before that:
-/// then it begins with `push rbp` and `mov rbp, rsp`.
+/// then `push rbp` and `mov rbp, rsp` stand somewhere between its entry and `pc`.
 fn has_frame(pc: usize) -> bool {
     entry(pc).is_none_or(|entry| {
-        // SAFETY: the entry of a function of this program, which is longer than four bytes:
-        // its guard check alone is.
-        unsafe { *(entry as *const [u8; 4]) == [0x55, 0x48, 0x89, 0xe5] }
+        // SAFETY: code of one function of this program, from its entry to an address in it.
+        let before = unsafe { std::slice::from_raw_parts(entry as *const u8, pc - entry) };
+        before.windows(4).any(|w| w == [0x55, 0x48, 0x89, 0xe5])
     })
 }
 

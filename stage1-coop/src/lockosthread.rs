@@ -4,6 +4,7 @@
 use crate::arch::{getg, getm, on_goroutine};
 use crate::panics::throw;
 use crate::proc::{mpark, releasep, stopm};
+use crate::prologue;
 use crate::runtime2::*;
 use std::sync::atomic::Ordering::*;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::Ordering::*;
 /// # Panics
 /// Off a goroutine.
 pub fn lock_os_thread() {
+    prologue!();
     assert!(on_goroutine(), "lock_os_thread: not on a goroutine");
     let mp = getm();
     let n = mp.locked_ext.load(Relaxed) + 1;
@@ -27,6 +29,7 @@ pub fn lock_os_thread() {
 /// # Panics
 /// Off a goroutine.
 pub fn unlock_os_thread() {
+    prologue!();
     assert!(on_goroutine(), "unlock_os_thread: not on a goroutine");
     let mp = getm();
     let n = mp.locked_ext.load(Relaxed);

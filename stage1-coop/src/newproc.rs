@@ -10,6 +10,7 @@ use crate::os::Lock;
 use crate::panics::throw;
 use crate::park::{goexit0, runqput};
 use crate::proc::wakep;
+use crate::prologue;
 use crate::runtime2::*;
 use crate::trace;
 use crate::word::Link;
@@ -76,6 +77,7 @@ pub(crate) fn store_entry<F: FnOnce() + Send + 'static>(gp: &'static G, f: F) {
 /// `newproc1`, first half.
 #[inline(never)]
 pub(crate) fn newproc1(name: &'static str) -> &'static G {
+    prologue!();
     let mp = getm();
     let gp = match mp.p.get().and_then(gfget) {
         Some(gp) => gp,

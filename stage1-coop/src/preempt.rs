@@ -7,6 +7,7 @@
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
 
 use crate::arch::{getg, getm, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::prologue;
 use crate::runtime2::*;
 use crate::trace;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -104,6 +105,7 @@ pub struct Acquired {
 
 /// Enters a section without preemption. Go's `acquirem`.
 pub fn acquirem() -> Acquired {
+    prologue!();
     locks_inc();
     Acquired {
         _not_send: std::marker::PhantomData,

@@ -9,6 +9,7 @@
 use crate::arch::{getg, getm};
 use crate::chan::{Chan, Hchan, Outcome, SelectDone, Sudog};
 use crate::park::{gopark, ready};
+use crate::prologue;
 use crate::runtime2::G;
 use crate::steal::fastrand;
 use crate::sync::need_goroutine;
@@ -112,6 +113,7 @@ impl<T> Drop for SendCase<'_, T> {
 /// Off a goroutine; with more than [`MAX_CASES`] cases.
 #[inline(never)]
 pub fn selectgo(cases: &mut [Case<'_>], block: bool) -> Option<(usize, bool)> {
+    prologue!();
     assert!(cases.len() <= MAX_CASES, "select: too many cases");
     need_goroutine("select");
     let n = cases.len();

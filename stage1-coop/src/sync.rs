@@ -10,6 +10,7 @@
 use crate::arch::{getg, on_goroutine};
 use crate::os::Lock;
 use crate::park::{gopark, ready};
+use crate::prologue;
 use crate::runtime2::G;
 use crate::trace::WaitReason;
 use std::cell::UnsafeCell;
@@ -149,6 +150,7 @@ impl<T> Mutex<T> {
     /// # Panics
     /// Off a goroutine, if it would have to wait.
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        prologue!();
         if self.state.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
             self.lock_slow();
         }
@@ -157,6 +159,7 @@ impl<T> Mutex<T> {
 
     /// Takes the lock if it is open.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        prologue!();
         self.state
             .compare_exchange(0, 1, Acquire, Relaxed)
             .is_ok()
@@ -249,6 +252,7 @@ impl WaitGroup {
 
     /// Counts `n` more that are not done yet: before they start.
     pub fn add(&self, n: usize) {
+        prologue!();
         self.shared.count.fetch_add(n, Relaxed);
     }
 
@@ -259,6 +263,7 @@ impl WaitGroup {
     #[inline(never)]
     #[track_caller]
     pub fn done(&self) {
+        prologue!();
         let Group { count, waiters } = &*self.shared;
         let mut c = count.load(Relaxed);
         while c > 1 {
@@ -295,6 +300,7 @@ impl WaitGroup {
     /// Off a goroutine, if it would have to wait.
     #[inline(never)]
     pub fn wait(&self) {
+        prologue!();
         if self.shared.count.load(Acquire) == 0 {
             return;
         }

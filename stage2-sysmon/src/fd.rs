@@ -15,8 +15,8 @@
 
 use crate::polldesc::{Mode, PollDesc, closed};
 use crate::syscall::syscall;
-use stage1_coop::Mutex;
 use stage1_coop::rt::*;
+use stage1_coop::{Mutex, prologue};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -57,6 +57,7 @@ impl Drop for User<'_> {
 impl Fd {
     /// Takes a descriptor, which must be in the non-blocking form.
     pub(crate) fn new(fd: OwnedFd) -> Fd {
+        prologue!();
         let fd = fd.into_raw_fd();
         Fd {
             fd,
@@ -90,6 +91,12 @@ impl Fd {
     /// # Errors
     /// If it is closed already.
     pub(crate) fn close(&self) -> io::Result<()> {
+        prologue!();
+        self.shut()
+    }
+
+    /// As [`close`](Self::close), without a check: dropping a descriptor is no place to yield.
+    fn shut(&self) -> io::Result<()> {
         let _user = self.enter()?;
         if self.users.fetch_or(CLOSED, AcqRel) & CLOSED != 0 {
             return Err(closed());
@@ -108,6 +115,7 @@ impl Fd {
 
     /// Deadlines from now on; `None` takes one away.
     pub(crate) fn set_deadline(&self, mode: Mode, time: Option<Duration>) -> io::Result<()> {
+        prologue!();
         let _user = self.enter()?;
         self.pd.set_deadline(mode, time);
         Ok(())
@@ -115,6 +123,7 @@ impl Fd {
 
     /// Does `f` with the descriptor, which stays open meanwhile.
     pub(crate) fn with<R>(&self, f: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
+        prologue!();
         let _user = self.enter()?;
         f(self.fd)
     }
@@ -136,6 +145,7 @@ impl Fd {
 
     /// Reads what is there, up to the buffer's length; 0 is the end. Go's `FD.Read`.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        prologue!();
         let _user = self.enter()?;
         let _turn = lock(&self.reading)?;
         if bytes.is_empty() {
@@ -146,6 +156,7 @@ impl Fd {
 
     /// Writes as much as there is room for, at least something. Go's `FD.Write`, one round.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        prologue!();
         let _user = self.enter()?;
         let _turn = lock(&self.writing)?;
         self.attempt(Mode::Write, || try_write(self.fd, bytes))
@@ -153,6 +164,7 @@ impl Fd {
 
     /// Writes everything; what others write comes before or behind. Go's `FD.Write`.
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        prologue!();
         let _user = self.enter()?;
         let _turn = lock(&self.writing)?;
         while !bytes.is_empty() {
@@ -167,6 +179,7 @@ impl Fd {
         &self,
         mut f: impl FnMut(RawFd) -> io::Result<OwnedFd>,
     ) -> io::Result<OwnedFd> {
+        prologue!();
         let _user = self.enter()?;
         let _turn = lock(&self.reading)?;
         loop {
@@ -232,7 +245,7 @@ impl Fd {
 impl Drop for Fd {
     fn drop(&mut self) {
         // Closed already is fine.
-        let _ = self.close();
+        let _ = self.shut();
     }
 }
 

@@ -30,12 +30,12 @@
 //!
 //! What [`Runtime::run`] asks of goroutines holds as it stands. Beside that:
 //!
-//! * **In [`syscall`] there is no scheduler.** The goroutine has no P there. To start a
-//!   goroutine, to yield, to wait for anything of this crate, to make another such call or to
-//!   call a `#[gofunc]` ends the process with `fatal error` (`newproc: no p`, a state that is
-//!   `syscall` and not `running`, or `stack split at bad time`), since nobody could say who
-//!   runs next, and where. A frame of the call is a thread's, so a guard of std's may live
-//!   in it: the goroutine cannot change threads before it is back.
+//! * **In [`syscall`] there is no scheduler.** The goroutine has no P there. To call a
+//!   function of this crate, whether it would wait or not, or a `#[gofunc]` ends the process
+//!   with `fatal error` (`stack split at bad time`, or a state that is `syscall` and not
+//!   `running`), because such a function may yield, and there is no P to yield. A frame of
+//!   the call is a thread's, so a guard of std's may live in it: the goroutine cannot change
+//!   threads before it is back.
 //! * **Who waits for a thread that the runtime does not know waits in [`syscall`].** In a
 //!   channel he counts as asleep, and the stranger who would send does not count at all: when
 //!   all others sleep too, the process ends with `all goroutines are asleep - deadlock!`,

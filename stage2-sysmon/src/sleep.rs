@@ -3,8 +3,8 @@
 //! the package `time`.
 
 use crate::timers::{Fire, NEVER, Tick, addtimer, deltimer, my_p};
-use stage1_coop::Chan;
 use stage1_coop::rt::*;
+use stage1_coop::{Chan, prologue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ fn from_now(time: Duration) -> u64 {
 /// when it is over. Go's `time.Sleep`. Off a goroutine the thread sleeps.
 #[inline(never)]
 pub fn sleep(time: Duration) {
+    prologue!();
     if !on_goroutine() {
         return usleep(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
@@ -58,6 +59,7 @@ pub fn after(time: Duration) -> Chan<()> {
 }
 
 fn start(time: Duration, period: u64) -> Arc<Tick> {
+    prologue!();
     let tick = Arc::new(Tick {
         c: Chan::new(1),
         period,

@@ -39,6 +39,7 @@ use crate::exitsyscall::exitsyscall;
 use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
 use crate::rows::rows;
 use crate::words::{m_syscalltick, set_oldp, syscalltick};
+use stage1_coop::prologue;
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
 
@@ -55,10 +56,9 @@ pub enum Side {
 /// Calls `f`, which may block in the kernel, without keeping a processor from the other
 /// goroutines: when `f` takes long, somebody else gets the P. Returns what `f` returns.
 ///
-/// In `f` the goroutine is not the scheduler's. It must not start goroutines, yield, wait
-/// for anything of this crate, make a call of this kind inside this one, nor call a
-/// `#[gofunc]`: all of that ends the process with `fatal error`. Anything of std and libc is
-/// welcome.
+/// In `f` the goroutine is not the scheduler's. It must not call anything of this crate, nor
+/// a `#[gofunc]`: that ends the process with `fatal error`. (Handles may be cloned and
+/// dropped.) Anything of std and libc is welcome.
 ///
 /// # Panics
 /// If `f` does. Off a goroutine it is a plain call.
@@ -121,14 +121,26 @@ pub(crate) fn no_checks(gp: &'static G, pc: usize, sp: usize, bp: usize) {
 #[inline(always)]
 pub(crate) fn the_call_is_over(gp: &'static G) {
     gp.throwsplit.store(false, Relaxed);
-    let guard = if gp.preempt.load(Relaxed) {
-        // Somebody asked meanwhile: the next check shall hear it.
+    let asked = gp.preempt.load(Relaxed);
+    let guard = if asked {
         STACK_PREEMPT
     } else {
         ordinary_guard(gp)
     };
     gp.stackguard0.store(guard, Relaxed);
     event(&GO_SYS_EXIT);
+    if asked {
+        hear_the_request();
+    }
+}
+
+/// There was a request before the call or during it. Go leaves it to the next function; here
+/// a call looks on its way out, because a loop may consist of nothing else. (A check on the
+/// way in would cost every call; on the way out `gp.preempt` must be read anyway.)
+#[cold]
+#[inline(never)]
+fn hear_the_request() {
+    prologue!();
 }
 
 #[inline(always)]

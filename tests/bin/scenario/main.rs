@@ -6,6 +6,7 @@
 mod bad_input;
 mod chan;
 mod diagnostics;
+mod heard;
 mod last_words;
 mod netpoll;
 mod rows;
@@ -37,6 +38,7 @@ fn main() {
         bad_input::ALL,
         chan::ALL,
         diagnostics::ALL,
+        heard::ALL,
         last_words::ALL,
         netpoll::ALL,
         rows::ALL,
