@@ -72,6 +72,7 @@ pub use ruler::with_frame;
 pub use runtime::{Runtime, exit};
 pub use safepoint_lockstep::spin;
 pub use safepoint_macros::gofunc;
+pub use select::Select;
 pub use stage::Stage;
 pub use sync::{Mutex, MutexGuard, WaitGroup};
 pub use third_party::ThirdParty;

@@ -910,7 +910,14 @@ fn every_call_in_an_endless_loop_hears_a_request() {
 const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
     (
         "makes or names a thing, waits for nothing",
-        &["Mutex::new", "WaitGroup::new", "File::new"],
+        &[
+            "Mutex::new",
+            "WaitGroup::new",
+            "File::new",
+            "Select::new",
+            "Select::recv",
+            "Select::send",
+        ],
     ),
     ("the answer never changes", &["Chan::cap", "Ticker::c"]),
     ("does not return", &["exit", "goexit"]),
@@ -1090,4 +1097,215 @@ fn a_large_buffer_costs_no_time() {
         cpu() - before
     });
     assert!(time < Duration::from_millis(500), "{time:?}");
+}
+
+#[test]
+fn a_select_takes_a_channel_made_on_the_spot() {
+    let got = on(1, || {
+        let full = |v| {
+            let c = Chan::new(1);
+            c.send(v);
+            c
+        };
+        let never = Chan::<u8>::new(0);
+        select! {
+            recv(full(String::from("here"))) -> v => v,
+            send(Chan::new(0), vec![1]) => None,
+            recv(never) => None,
+        }
+    });
+    assert_eq!(got.as_deref(), Some("here"));
+}
+
+#[test]
+fn the_arms_of_a_select_may_change_its_channels() {
+    let log = on(1, || {
+        let (mut input, mut out) = (Chan::new(2), Chan::new(1));
+        let mut log = Vec::new();
+        input.send(1);
+        input.send(2);
+        input.close();
+        let mut pending = Vec::<i32>::new();
+        for _ in 0..6 {
+            select! {
+                // First: nothing else can go then.
+                default => break,
+                recv(input) -> v => match v {
+                    Some(v) => pending.push(v),
+                    None => input = Chan::new(0),
+                },
+                send(out, pending[0]) if !pending.is_empty() => {
+                    pending.remove(0);
+                    let sent = std::mem::replace(&mut out, Chan::new(1));
+                    log.push(sent.recv());
+                }
+            }
+        }
+        log
+    });
+    assert_eq!(log, [Some(1), Some(2)]);
+}
+
+#[test]
+fn an_arm_that_is_off_takes_no_part_and_computes_no_value() {
+    let all = on(1, || {
+        let (full, other) = (Chan::new(1), Chan::new(8));
+        full.send(1);
+        let (mut all, mut values) = (Vec::new(), [3].into_iter());
+        for i in 0..4 {
+            all.push(select! {
+                recv(full) -> v if i == 2 => v,
+                recv(full) if false => unreachable!("it is off"),
+                send(other, values.next().unwrap_or(0)) if i > 9 => None,
+                send(other, i) => Some(10 + i),
+            });
+            if i == 2 && full.is_empty() {
+                full.send(1);
+            }
+        }
+        assert_eq!(values.len(), 1, "no value was computed");
+        // And with none at all, there is still `default`.
+        all.push(select! { recv(full) if false => None, default => Some(99) });
+        all
+    });
+    assert!(matches!(all[2], Some(1 | 12)), "{all:?}");
+    let rest: Vec<_> = [0, 1, 3, 4].iter().map(|&i| all[i]).collect();
+    assert_eq!(rest, [Some(10), Some(11), Some(13), Some(99)]);
+}
+
+#[test]
+fn a_select_over_a_list_is_a_select() {
+    on(2, || {
+        let chans: Vec<Chan<usize>> = (0..50).map(|_| Chan::new(0)).collect();
+        let echo = chans.clone();
+        let out = Chan::new(0);
+        let answers = out.clone();
+        go("sends to each", move || {
+            for (i, c) in echo.iter().enumerate() {
+                c.send(i);
+                assert_eq!(answers.recv(), Some(i));
+            }
+        });
+        for i in 0..50 {
+            let mut list = Select::new();
+            for c in &chans {
+                list.recv(c);
+            }
+            assert_eq!(list.wait(), (i, Some(i)));
+            let mut list = Select::new();
+            assert_eq!(list.recv(&chans[0]), 0);
+            assert_eq!(list.send(&out, i), 1);
+            assert_eq!(list.wait(), (1, None));
+        }
+        // Nothing can go; what was not sent is dropped.
+        let (alive, nobody) = (Arc::new(AtomicUsize::new(0)), Chan::new(0));
+        let mut list = Select::new();
+        list.send(&nobody, Alive::new(&alive));
+        list.recv(&nobody);
+        assert!(list.try_wait().is_none());
+        assert_eq!(alive.load(SeqCst), 0);
+        // Each that is ready comes as often as the others.
+        let ready: Vec<_> = (0..20).map(|_| Chan::<()>::new(0)).collect();
+        ready.iter().for_each(Chan::close);
+        let mut counts = [0; 20];
+        for _ in 0..2000 {
+            let mut list = Select::new();
+            for c in &ready {
+                list.recv(c);
+            }
+            let (n, value) = list.wait();
+            assert_eq!(value, None);
+            counts[n] += 1;
+        }
+        assert!(counts.iter().all(|n| (50..200).contains(n)), "{counts:?}");
+    });
+}
+
+/// What the compiler says to a program whose main is `body`.
+fn compiler_says(body: &str) -> String {
+    let deps = std::env::current_exe().expect("a test knows its own program");
+    let deps = deps.parent().expect("it is in a folder");
+    let newest = deps.read_dir().expect("it can be read").flatten();
+    let is_ours = |name: &str| name.starts_with("libstage1_coop-") && name.ends_with(".rlib");
+    let newest = newest
+        .filter(|e| e.file_name().to_str().is_some_and(is_ours))
+        .max_by_key(|e| e.metadata().and_then(|m| m.modified()).ok());
+    let library = newest.expect("this test is linked with it").path();
+    let folder = tests::fresh_folder("safepoint-slips-").expect("there is room");
+    let file = folder.join("slip.rs");
+    std::fs::write(&file, body).expect("there is room");
+    let rustc = std::path::Path::new(env!("CARGO")).with_file_name("rustc");
+    let mut command = std::process::Command::new(rustc);
+    command.args([
+        "--edition=2024",
+        "--crate-type=lib",
+        "--emit=metadata",
+        "--extern",
+    ]);
+    command.arg(format!("stage1_coop={}", library.display()));
+    command
+        .arg("-L")
+        .arg(deps)
+        .arg("--out-dir")
+        .arg(&folder)
+        .arg(&file);
+    let ended = tests::run(&mut command, &[], LIMIT);
+    let _ = std::fs::remove_dir_all(folder);
+    ended.stderr
+}
+
+#[test]
+fn a_slip_in_a_select_is_explained() {
+    let says = |arms: &str| {
+        compiler_says(&format!(
+            "use stage1_coop::*;\npub fn f(a: Chan<u8>, b: Chan<u8>) {{\n select! {{ {arms} }}\n}}\n"
+        ))
+    };
+    let fine = says("default => {}, recv(a) => {} send(b, 1) if 2 > 1 => {}");
+    assert_eq!(fine, "", "what is no slip is taken");
+    for (arms, words) in [
+        ("rcv(a) -> x => {}", "no arm begins with `rcv`"),
+        (
+            "recv(a) -> x {}",
+            "an arm that receives is `recv(channel) -> pattern => body`",
+        ),
+        (
+            "send(a) => {}",
+            "an arm that sends is `send(channel, value) => body`",
+        ),
+        (
+            "send(a, 1) -> x => {}",
+            "an arm that sends is `send(channel, value) => body`",
+        ),
+        ("default => {} default => {}", "two arms `default`"),
+        (
+            "default if true => {}",
+            "the arm for when nothing can go is `default => body`",
+        ),
+        (
+            "recv(a) => f() send(b, 1) => {}",
+            "a comma is missing between two arms",
+        ),
+        (&"recv(a) => {} ".repeat(17), "more than 16 arms"),
+    ] {
+        let said = says(arms);
+        assert!(said.contains(words), "{arms}: {said}");
+        assert!(!said.contains("recursion limit"), "{arms}: {said}");
+    }
+}
+
+#[test]
+fn a_missing_import_of_the_check_is_explained() {
+    let says = |names: &str| {
+        compiler_says(&format!(
+            "use stage1_coop::{names};\n#[gofunc]\npub fn f() {{}}\n"
+        ))
+    };
+    assert_eq!(says("{gofunc, prologue}") + &says("*"), "");
+    let said = says("gofunc");
+    assert!(
+        said.contains("`use stage1_coop::{gofunc, prologue};`"),
+        "{said}"
+    );
+    assert!(!said.contains("cannot find macro"), "{said}");
 }

@@ -58,6 +58,13 @@ pub fn gofunc(attr: TokenStream, item: TokenStream) -> TokenStream {
     }
 
     let mut checked = TokenStream::new();
+    if !nosplit && not_imported(&tokens) {
+        // Instead of "cannot find macro", about a name that the user has not written.
+        return error(
+            "`#[gofunc]` begins the function with `prologue!()`, and that macro is not in \
+             scope: import both from your stage, as in `use stage1_coop::{gofunc, prologue};`",
+        );
+    }
     if !nosplit {
         checked.extend(parse("prologue!();"));
     }
@@ -69,6 +76,17 @@ pub fn gofunc(attr: TokenStream, item: TokenStream) -> TokenStream {
     out.extend(tokens);
     out.extend([TokenTree::Group(new_body)]);
     out
+}
+
+/// Whether the file that the function stands in can have no `prologue!` in scope: it does not
+/// mention it, and imports nothing by `*`. A macro cannot ask the compiler.
+fn not_imported(function: &[TokenTree]) -> bool {
+    let file = function.first().and_then(|t| t.span().local_file());
+    let Some(text) = file.and_then(|f| std::fs::read_to_string(f).ok()) else {
+        return false;
+    };
+    let in_scope = ["prologue", "macro_use", "::*", "*}", "*,"];
+    text.contains("gofunc") && !in_scope.iter().any(|way| text.contains(way))
 }
 
 fn parse(text: &str) -> TokenStream {

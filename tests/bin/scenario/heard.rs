@@ -95,6 +95,16 @@ const STAGE1: &[Row] = &[
             select! { send(a, ()) => {} send(b, ()) => {} }
         }
     }),
+    row!("Select::wait", { let c = closed(); } {
+        let mut list = Select::new();
+        list.recv(&c);
+        list.wait()
+    }),
+    row!("Select::try_wait", { let c = Chan::<u8>::new(0); } {
+        let mut list = Select::new();
+        list.recv(&c);
+        list.try_wait()
+    }),
     row!("Mutex::lock", { let m = Mutex::new(()); } drop(m.lock())),
     row!("Mutex::try_lock", { let m = Mutex::new(()); let _held = m.lock(); } m.try_lock()),
     ("Mutex::lock, handed over", |turn| {
