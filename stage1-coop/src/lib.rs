@@ -18,7 +18,8 @@
 //! | the flag | `preempt.rs` | `preempt.go` |
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
-//! | blocking | `chan.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
+//! | blocking | `chan.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
+//! | goroutines that borrow | `scope.rs` | |
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/` | `trace.go` |
@@ -34,6 +35,7 @@ compile_error!(
 mod arch;
 mod casgstatus;
 mod chan;
+mod cond;
 mod config;
 mod dump;
 mod fault;
@@ -53,7 +55,9 @@ mod ruler;
 mod runq;
 mod runtime;
 mod runtime2;
+mod rwlock;
 mod schedule;
+mod scope;
 mod select;
 mod stack;
 mod stage;
@@ -64,14 +68,17 @@ mod trace;
 mod word;
 
 pub use chan::{Chan, WouldBlock};
+pub use cond::{Cond, Once};
 pub use lockosthread::{lock_os_thread, unlock_os_thread};
-pub use newproc::go;
+pub use newproc::{go, goid, num_goroutine};
 pub use park::{goexit, gosched};
 pub use preempt::{Acquired, acquirem};
 pub use ruler::with_frame;
 pub use runtime::{Runtime, exit};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use safepoint_lockstep::spin;
 pub use safepoint_macros::gofunc;
+pub use scope::{JoinHandle, Scope, scope};
 pub use select::Select;
 pub use stage::Stage;
 pub use sync::{Mutex, MutexGuard, WaitGroup};

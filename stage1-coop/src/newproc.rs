@@ -13,7 +13,7 @@ use crate::proc::wakep;
 use crate::prologue;
 use crate::runtime2::*;
 use crate::trace;
-use crate::word::Link;
+use crate::word::{Link, Word};
 use std::mem::{MaybeUninit, align_of, size_of};
 use std::sync::atomic::Ordering::*;
 
@@ -30,9 +30,78 @@ pub fn go<F: FnOnce() + Send + 'static>(name: &'static str, f: F) {
         on_goroutine(),
         "go: not on a goroutine; start the first one with Runtime::run"
     );
+    // SAFETY: the closure borrows nothing.
+    unsafe { go_borrowing(name, f) };
+}
+
+/// As [`go`], for a closure that may borrow.
+///
+/// # Safety
+/// On a goroutine. What `f` borrows stays until `f` has returned or unwound, or the run is
+/// over and the goroutine never goes on.
+pub(crate) unsafe fn go_borrowing<F: FnOnce() + Send>(name: &'static str, f: F) {
     let gp = newproc1(name);
     store_entry(gp, f);
     newproc(gp);
+}
+
+/// [`go`](fn@go) without a name: the goroutine is called after the place that starts it, as
+/// `module:line`. Go's `go` statement names none either.
+///
+/// ```
+/// # use stage1_coop::{Chan, Runtime, STAGE, go};
+/// # // SAFETY: nothing here belongs to a thread.
+/// # unsafe { Runtime::new(&STAGE).run(|| {
+/// let c = Chan::new(0);
+/// let answer = c.clone();
+/// go!(move || answer.send(42));
+/// assert_eq!(c.recv(), Some(42));
+/// # }) }
+/// ```
+#[macro_export]
+macro_rules! go {
+    ($f:expr) => {
+        $crate::go(
+            ::core::concat!(::core::module_path!(), ":", ::core::line!()),
+            $f,
+        )
+    };
+}
+
+/// The number of the goroutine that asks, which no other of the run ever has; 0 off a
+/// goroutine. Go has it and hides it: it is for logs.
+///
+/// ```
+/// # use stage1_coop::{Runtime, STAGE, goid};
+/// # // SAFETY: nothing here belongs to a thread.
+/// # unsafe { Runtime::new(&STAGE).run(|| {
+/// assert_eq!(goid(), 1, "this is main");
+/// # }) }
+/// ```
+#[inline(never)]
+pub fn goid() -> usize {
+    if on_goroutine() { getg().goid.get() } else { 0 }
+}
+
+/// How many goroutines there are, main included: those that have not ended. Go's
+/// `runtime.NumGoroutine`.
+///
+/// ```
+/// # use stage1_coop::{Runtime, STAGE, go, gosched, num_goroutine};
+/// # // SAFETY: nothing here belongs to a thread.
+/// # unsafe { Runtime::new(&STAGE).run(|| {
+/// go("one more", || {});
+/// while num_goroutine() > 1 {
+///     gosched();
+/// }
+/// # }) }
+/// ```
+#[inline(never)]
+pub fn num_goroutine() -> usize {
+    prologue!();
+    let all = SCHED.lock().allgs.len();
+    let dead = GFREE.n.get() + allp().iter().map(|pp| pp.gfree_n.get()).sum::<usize>();
+    all.saturating_sub(dead)
 }
 
 /// The closure's body is the goroutine's own code, so the function that calls it stands in
@@ -54,7 +123,7 @@ unsafe fn shim_boxed<F: FnOnce()>(data: *mut u8) {
     f();
 }
 
-pub(crate) fn store_entry<F: FnOnce() + Send + 'static>(gp: &'static G, f: F) {
+pub(crate) fn store_entry<F: FnOnce() + Send>(gp: &'static G, f: F) {
     let data: *mut [MaybeUninit<usize>; ENTRY_WORDS] = gp.entry.0.get();
     let fits = size_of::<F>() <= ENTRY_WORDS * size_of::<usize>()
         && align_of::<F>() <= align_of::<usize>();
@@ -149,10 +218,13 @@ const GFREE_KEEP: usize = 32;
 struct Gfree {
     lock: Lock,
     head: Link<G>,
+    /// How many. Written under the lock; anybody reads.
+    n: Word,
 }
 static GFREE: Gfree = Gfree {
     lock: Lock::new(),
     head: Link::none(),
+    n: Word::new(0),
 };
 
 /// Takes a dead G for `pp`. Go's `gfget`.
@@ -163,6 +235,7 @@ fn gfget(pp: &'static P) -> Option<&'static G> {
             && let Some(gp) = GFREE.head.get()
         {
             GFREE.head.set(gp.schedlink.get());
+            GFREE.n.set(GFREE.n.get() - 1);
             gp.schedlink.set(pp.gfree.get());
             pp.gfree.set(Some(gp));
             pp.gfree_n.bump();
@@ -201,6 +274,7 @@ pub(crate) fn gfspill(pp: &'static P, keep: usize) {
         pp.gfree_n.set(pp.gfree_n.get() - 1);
         gp.schedlink.set(GFREE.head.get());
         GFREE.head.set(Some(gp));
+        GFREE.n.bump();
     }
 }
 

@@ -1,5 +1,5 @@
 //! Waiting for others without keeping a thread: [`Mutex`] and [`WaitGroup`], which park the
-//! goroutine. Mirrors `sync.Mutex` and `sync.WaitGroup` on `sema.go`; the chapter is
+//! goroutine; `rwlock.rs` and `cond.rs` stand on the same queue. Mirrors `sync.Mutex` and `sync.WaitGroup` on `sema.go`; the chapter is
 //! *Blocking, and the one unsafe word*.
 //!
 //! The rule of every blocking place is the same: under a lock, look whether one must wait;
@@ -37,7 +37,7 @@ unsafe impl Sync for WaitQueue {}
 unsafe impl Send for WaitQueue {}
 
 impl WaitQueue {
-    const fn new() -> WaitQueue {
+    pub(crate) const fn new() -> WaitQueue {
         WaitQueue {
             lock: Lock::new(),
             inner: UnsafeCell::new(Waiters {
@@ -48,7 +48,7 @@ impl WaitQueue {
     }
 
     /// Parks the caller unless `go_on` says, under the lock, that it need not.
-    fn park_unless(&self, go_on: impl FnOnce() -> bool, reason: WaitReason) {
+    pub(crate) fn park_unless(&self, go_on: impl FnOnce() -> bool, reason: WaitReason) {
         self.lock.raw_lock();
         if go_on() {
             self.lock.raw_unlock();
@@ -68,11 +68,19 @@ impl WaitQueue {
         unsafe { gopark(Some(unlock), lock, reason) };
     }
 
+    /// Does `f` with the lock held.
+    pub(crate) fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.lock.raw_lock();
+        let result = f();
+        self.lock.raw_unlock();
+        result
+    }
+
     /// Takes the first waiter, with the lock held.
     ///
     /// # Safety
     /// The caller holds `self.lock`.
-    unsafe fn pop(&self) -> Option<&'static G> {
+    pub(crate) unsafe fn pop(&self) -> Option<&'static G> {
         // SAFETY: the caller holds the lock.
         let waiters = unsafe { &mut *self.inner.get() };
         let gp = waiters.head?;
@@ -90,11 +98,45 @@ impl WaitQueue {
     ///
     /// # Safety
     /// The caller holds `self.lock`.
-    unsafe fn take_all(&self) -> Option<&'static G> {
+    pub(crate) unsafe fn take_all(&self) -> Option<&'static G> {
         // SAFETY: the caller holds the lock.
         let waiters = unsafe { &mut *self.inner.get() };
         waiters.tail = None;
         waiters.head.take()
+    }
+
+    /// Takes the first waiter that `is_it`, with the lock held.
+    ///
+    /// # Safety
+    /// The caller holds `self.lock`.
+    pub(crate) unsafe fn take(&self, is_it: impl Fn(&G) -> bool) -> Option<&'static G> {
+        // SAFETY: the caller holds the lock.
+        let waiters = unsafe { &mut *self.inner.get() };
+        let mut before = None::<&'static G>;
+        let mut gp = waiters.head?;
+        while !is_it(gp) {
+            before = Some(gp);
+            gp = gp.schedlink.get()?;
+        }
+        let next = gp.schedlink.get();
+        match before {
+            Some(before) => before.schedlink.set(next),
+            None => waiters.head = next,
+        }
+        if next.is_none() {
+            waiters.tail = before;
+        }
+        gp.schedlink.set(None);
+        Some(gp)
+    }
+}
+
+/// Wakes the goroutines of a list that [`WaitQueue::take_all`] gave.
+pub(crate) fn wake_all(mut head: Option<&'static G>) {
+    while let Some(gp) = head {
+        head = gp.schedlink.get();
+        gp.schedlink.set(None);
+        ready(gp, true);
     }
 }
 
@@ -127,7 +169,7 @@ unsafe impl<T: Send> Send for Mutex<T> {}
 
 /// Holds a [`Mutex`] until it is dropped.
 pub struct MutexGuard<'a, T> {
-    mutex: &'a Mutex<T>,
+    pub(crate) mutex: &'a Mutex<T>,
 }
 
 // SAFETY: it may be used and dropped on any thread: the mutex knows no threads.
@@ -287,11 +329,7 @@ impl WaitGroup {
             head = unsafe { waiters.take_all() };
         }
         waiters.lock.raw_unlock();
-        while let Some(gp) = head {
-            head = gp.schedlink.get();
-            gp.schedlink.set(None);
-            ready(gp, true);
-        }
+        wake_all(head);
     }
 
     /// Parks the goroutine until all are done.

@@ -912,6 +912,9 @@ const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
         "makes or names a thing, waits for nothing",
         &[
             "Mutex::new",
+            "RwLock::new",
+            "Once::new",
+            "Cond::new",
             "WaitGroup::new",
             "File::new",
             "Select::new",
@@ -919,7 +922,10 @@ const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
             "Select::send",
         ],
     ),
-    ("the answer never changes", &["Chan::cap", "Ticker::c"]),
+    (
+        "the answer never changes",
+        &["Chan::cap", "Ticker::c", "goid"],
+    ),
     ("does not return", &["exit", "goexit"]),
     ("stands for the program's own code", &["spin", "with_frame"]),
     (
@@ -1308,4 +1314,68 @@ fn a_missing_import_of_the_check_is_explained() {
         "{said}"
     );
     assert!(!said.contains("cannot find macro"), "{said}");
+}
+
+#[test]
+fn what_parks_and_what_borrows_does_so_in_both_worlds() {
+    let lent = "lent: 1 have used it\n";
+    for (name, words) in [
+        (
+            "scope_waits_for_all",
+            "[Some(0), Some(1), Some(4), Some(9), Some(16)]\nlent: 21 have used it\n",
+        ),
+        ("scope_and_goexit", "None\nlent: 2 have used it\n"),
+        (
+            "scope_and_goexit_outside",
+            &format!("{lent}the run goes on\n"),
+        ),
+        ("scope_and_panic", &format!("{lent}caught: true\n")),
+        (
+            "rwlock_story",
+            "(150, 150), several readers at once: true\n[\"writer\", \"reader\"], free again: true\n",
+        ),
+        (
+            "cond_story",
+            "79800\none call wakes 1\nand one for all the rest: 10\n",
+        ),
+        ("once_story", "1 call, which 10 have seen\n"),
+        (
+            "names_and_numbers",
+            "1 of 1\n150 numbers, 151 goroutines\njoined: true, off a goroutine: 0\n",
+        ),
+    ] {
+        for env in [
+            vec![],
+            vec![("SAFEPOINT_SEED", "1")],
+            vec![("SAFEPOINT_SEED", "2")],
+        ] {
+            let ended = scenario!(env, name);
+            assert_eq!(ended.code, Some(0), "{name} {env:?}: {ended:#?}");
+            assert_eq!(ended.stdout, words, "{name} {env:?}: {ended:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_scope_s_goroutine_ends_the_process_and_lets_nobody_on() {
+    for env in [vec![], vec![("SAFEPOINT_SEED", "1")]] {
+        let ended = scenario!(env, "scope_and_panic_inside");
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+        in_order(
+            &ended.stderr,
+            &["with the lent thing in hand", "goroutine "],
+        );
+    }
+}
+
+#[test]
+fn what_a_scope_lent_stays_when_main_returns_beside_it() {
+    // Free only: in lockstep no thread from outside may run on.
+    let ended = scenario!([], "scope_and_main");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(
+        ended.stdout, "seen after the run: 1\nand a second run\n",
+        "{ended:#?}"
+    );
 }

@@ -100,6 +100,12 @@ pub enum WaitReason {
     SyncMutexLock,
     /// Waiting for others to be done.
     SyncWaitGroupWait,
+    /// Waiting to read beside other readers.
+    SyncRWMutexRLock,
+    /// Waiting to write alone.
+    SyncRWMutexLock,
+    /// Waiting for a condition.
+    SyncCondWait,
     /// The first of the stage's own: `Stage::wait_reasons` names it.
     Later0,
     /// The second.
@@ -123,6 +129,9 @@ impl WaitReason {
             WaitReason::SelectNoCases => "select (no cases)",
             WaitReason::SyncMutexLock => "sync.Mutex.Lock",
             WaitReason::SyncWaitGroupWait => "sync.WaitGroup.Wait",
+            WaitReason::SyncRWMutexRLock => "sync.RWMutex.RLock",
+            WaitReason::SyncRWMutexLock => "sync.RWMutex.Lock",
+            WaitReason::SyncCondWait => "sync.Cond.Wait",
             later => {
                 let n = later as usize - WaitReason::Later0 as usize;
                 crate::runtime2::stage()
@@ -137,7 +146,7 @@ impl WaitReason {
     /// The reason that a G's `waitreason` holds.
     pub fn from_u8(n: u8) -> WaitReason {
         use WaitReason::*;
-        const ALL: [WaitReason; 13] = [
+        const ALL: [WaitReason; 16] = [
             Zero,
             ChanReceive,
             ChanSend,
@@ -147,6 +156,9 @@ impl WaitReason {
             SelectNoCases,
             SyncMutexLock,
             SyncWaitGroupWait,
+            SyncRWMutexRLock,
+            SyncRWMutexLock,
+            SyncCondWait,
             Later0,
             Later1,
             Later2,

@@ -3,7 +3,8 @@
 //! stage 2, where sysmon asks. One line for each row that heard.
 //!
 //! A row repeats *one* call, and as far as possible one that need not wait: only the check of
-//! that call itself can hear then.
+//! that call itself can hear then. Where two are needed, the partner goes on for ever, so that
+//! the loop never waits in vain.
 
 use stage1_coop::*;
 use stage2_sysmon as two;
@@ -63,9 +64,9 @@ const STAGE1: &[Row] = &[
     row!("Chan::iter", { let c = closed(); } c.iter().count()),
     ("Chan::send and recv that wait for each other", |turn| {
         let (a, b) = (Chan::new(0), Chan::new(0));
-        let (a2, b2, turn2) = (a.clone(), b.clone(), turn.clone());
+        let (a2, b2) = (a.clone(), b.clone());
         go("partner", move || {
-            while turn2.wanted() {
+            loop {
                 a2.recv();
                 b2.send(());
             }
@@ -85,9 +86,9 @@ const STAGE1: &[Row] = &[
     }),
     ("select! with a partner that waits", |turn| {
         let (a, b) = (Chan::new(0), Chan::new(0));
-        let (a2, b2, turn2) = (a.clone(), b.clone(), turn.clone());
+        let (a2, b2) = (a.clone(), b.clone());
         go("partner", move || {
-            while turn2.wanted() {
+            loop {
                 select! { recv(a2) -> _ => {} recv(b2) -> _ => {} }
             }
         });
@@ -109,10 +110,10 @@ const STAGE1: &[Row] = &[
     row!("Mutex::try_lock", { let m = Mutex::new(()); let _held = m.lock(); } m.try_lock()),
     ("Mutex::lock, handed over", |turn| {
         let m = Arc::new(Mutex::new(()));
-        let (m2, turn2) = (m.clone(), turn.clone());
+        let m2 = m.clone();
         let held = m.lock();
         go("partner", move || {
-            while turn2.wanted() {
+            loop {
                 drop(m2.lock());
             }
         });
@@ -122,6 +123,36 @@ const STAGE1: &[Row] = &[
             drop(m.lock());
         }
     }),
+    row!("RwLock::read", { let l = RwLock::new(()); } drop(l.read())),
+    row!("RwLock::write", { let l = RwLock::new(()); } drop(l.write())),
+    row!("RwLock::try_read", { let l = RwLock::new(()); let _held = l.write(); } l.try_read()),
+    row!("RwLock::try_write", { let l = RwLock::new(()); let _held = l.write(); } l.try_write()),
+    row!("Once::call_once", { let o = Once::new(); } o.call_once(|| {})),
+    row!("Cond::signal", { let c = Cond::new(); } c.signal()),
+    row!("Cond::broadcast", { let c = Cond::new(); } c.broadcast()),
+    ("Cond::wait, two that call each other", |turn| {
+        let both = Arc::new((Mutex::new(()), Cond::new()));
+        let other = both.clone();
+        let step = |(m, c): &(Mutex<()>, Cond)| {
+            let held = m.lock();
+            c.signal();
+            drop(c.wait(held));
+        };
+        go("partner", move || {
+            loop {
+                step(&other);
+            }
+        });
+        while turn.wanted() {
+            step(&both);
+        }
+    }),
+    row!("scope", {} scope(|_| ())),
+    row!("Scope::go", {} scope(|s| {
+        s.go("one more", || ());
+    })),
+    row!("JoinHandle::join", {} scope(|s| s.go("one more", || ()).join())),
+    row!("num_goroutine", {} num_goroutine()),
     row!("WaitGroup::add", { let g = WaitGroup::new(); } g.add(1)),
     row!("WaitGroup::done", { let g = WaitGroup::new(); g.add(usize::MAX); } g.done()),
     row!("WaitGroup::wait", { let g = WaitGroup::new(); } g.wait()),

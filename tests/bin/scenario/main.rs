@@ -10,6 +10,7 @@ mod heard;
 mod last_words;
 mod netpoll;
 mod rows;
+mod scopes;
 mod sysmon;
 
 use std::time::Duration;
@@ -42,6 +43,7 @@ fn main() {
         last_words::ALL,
         netpoll::ALL,
         rows::ALL,
+        scopes::ALL,
         sysmon::ALL,
     ];
     let Some((_, scenario)) = tables
