@@ -120,9 +120,9 @@ impl Runtime {
     /// Rust cannot check what follows, and everything else of this crate relies on it. A
     /// goroutine may move to another thread **wherever it calls or blocks**: at a guard
     /// check, and in every function of this crate, whether it waits or not, because they
-    /// begin with one, as Go's do. (Cloning and dropping a handle, and the `new` of what
-    /// waits for nothing, never yield.) Across such a point, code that runs on goroutines
-    /// must not keep
+    /// begin with one, as Go's do. (Cloning and dropping a handle, the `new` of what waits
+    /// for nothing, and [`user_log`](crate::user_log) never yield.) Across such a point, code
+    /// that runs on goroutines must not keep
     ///
     /// * a reference into a `thread_local!`, or a value taken out of one that belongs to
     ///   its thread (an `Rc`, a `RefCell` borrow). The compiler may even keep the address

@@ -58,7 +58,7 @@ pub enum Side {
 ///
 /// In `f` the goroutine is not the scheduler's. It must not call anything of this crate, nor
 /// a `#[gofunc]`: that ends the process with `fatal error`. (Handles may be cloned and
-/// dropped.) Anything of std and libc is welcome.
+/// dropped, and [`user_log`](crate::user_log) works.) Anything of std and libc is welcome.
 ///
 /// # Panics
 /// If `f` does. Off a goroutine it is a plain call.

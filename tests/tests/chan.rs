@@ -926,6 +926,10 @@ const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
         "the answer never changes",
         &["Chan::cap", "Ticker::c", "goid"],
     ),
+    (
+        "a line in the trace, also from within a system call or a lock of std's",
+        &["user_log"],
+    ),
     ("does not return", &["exit", "goexit"]),
     ("stands for the program's own code", &["spin", "with_frame"]),
     (

@@ -352,7 +352,6 @@ pub(crate) fn steal(_pp: &P, victim: &P, n: u32) {
 /// A line of the user's own in the trace, of at most three words of text that live for
 /// ever. Go's `trace.Log`.
 pub fn user_log(text: &'static str) {
-    crate::prologue!();
     if on() {
         outlined(|| {
             let (ptr, len) = words(text);

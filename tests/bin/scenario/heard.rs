@@ -161,7 +161,6 @@ const STAGE1: &[Row] = &[
     row!("lock_os_thread", {} lock_os_thread()),
     row!("unlock_os_thread", {} unlock_os_thread()),
     row!("acquirem", {} drop(acquirem())),
-    row!("user_log", {} user_log("again")),
 ];
 
 /// A pipe's two ends with something in it, which no row empties or fills.
