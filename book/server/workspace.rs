@@ -18,6 +18,13 @@ pub struct Workspace {
     pub snapshots: Snapshots,
 }
 
+/// The nearest workspace that holds `from`.
+fn above(from: &Path) -> Option<PathBuf> {
+    from.ancestors()
+        .find(|dir| dir.join("book/book.toml").is_file())
+        .map(Path::to_path_buf)
+}
+
 /// A program of a stage that a page shows and runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
@@ -36,14 +43,21 @@ pub struct Example {
 }
 
 impl Workspace {
-    /// The workspace in which this program was built, or the current folder when that one
-    /// is gone (a binary that was copied away).
+    /// The workspace that this process belongs to: the nearest one above the package that
+    /// cargo runs, else above the current folder, else above this program; else the current
+    /// folder itself.
+    ///
+    /// Decided when the program runs. A checkout can be moved or copied together with its
+    /// target folder; cargo then rebuilds nothing, and a path from build time names the old
+    /// checkout.
     pub fn find() -> Workspace {
-        let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-        match built_in {
-            Some(root) if root.join("book/book.toml").is_file() => Workspace::at(root),
-            _ => Workspace::at(std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))),
-        }
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let (here, own) = (std::env::current_dir(), std::env::current_exe());
+        let found = [package, here.ok(), own.ok()]
+            .into_iter()
+            .flatten()
+            .find_map(|from| above(&from));
+        Workspace::at(found.unwrap_or_else(|| PathBuf::from(".")))
     }
 
     /// The workspace in this folder.

@@ -5,7 +5,7 @@
 pub mod bench;
 
 pub use safepoint_testkit::{
-    Ended, LIMIT, TraceOf, fresh_folder, run, trace, trace_of, trace_of_program,
+    Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, trace_of_program,
 };
 
 use safepoint_testkit::SWITCHES;
@@ -19,10 +19,72 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The workspace's root.
+///
+/// # Panics
+/// If there is none: see [`workspace`].
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map_or_else(PathBuf::new, Path::to_path_buf)
+    workspace().expect(
+        "the workspace is found from cargo's package, the current folder or this program's folder",
+    )
+}
+
+/// The workspace that this process belongs to: the nearest one above the package that cargo
+/// runs, else above the current folder, else above this program.
+///
+/// Decided when the program runs. A checkout can be moved or copied together with its target
+/// folder; cargo then rebuilds nothing, and a path from build time names the old checkout.
+pub fn workspace() -> Option<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let (here, own) = (std::env::current_dir(), std::env::current_exe());
+    [package, here.ok(), own.ok()]
+        .into_iter()
+        .flatten()
+        .find_map(|from| workspace_above(&from))
+}
+
+fn workspace_above(from: &Path) -> Option<PathBuf> {
+    let ours = |dir: &&Path| {
+        ["stage1-coop", "exercises", "tests"]
+            .iter()
+            .all(|package| dir.join(package).join("Cargo.toml").is_file())
+    };
+    from.ancestors().find(ours).map(Path::to_path_buf)
+}
+
+/// What [`program!`] finds: the path that cargo gives at run time, else the program beside the
+/// running test, else the path from build time.
+pub fn built(variable: &str, at_build_time: &'static str) -> &'static str {
+    let now = std::env::var(variable).ok();
+    let beside = || {
+        let exe = std::env::current_exe().ok()?;
+        // A test is PROFILE/deps/NAME-HASH, a program PROFILE/NAME.
+        let path = exe
+            .ancestors()
+            .nth(2)?
+            .join(Path::new(at_build_time).file_name()?);
+        path.is_file().then(|| path.to_str().map(str::to_owned))?
+    };
+    match now.or_else(beside) {
+        Some(path) => path.leak(),
+        None => at_build_time,
+    }
+}
+
+/// The path of a program of the calling test's package, like `env!("CARGO_BIN_EXE_NAME")` but
+/// right after the checkout has moved.
+#[macro_export]
+macro_rules! program {
+    ($name:literal) => {
+        $crate::built(
+            concat!("CARGO_BIN_EXE_", $name),
+            env!(concat!("CARGO_BIN_EXE_", $name)),
+        )
+    };
+}
+
+/// The cargo that runs this test, else the one that built it.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()))
 }
 
 /// Whether the long proofs were asked for.
@@ -56,7 +118,7 @@ pub fn example(package: &str, name: &str) -> PathBuf {
                 .max()
                 .unwrap_or(SystemTime::UNIX_EPOCH)
         {
-            let mut cargo = Command::new(env!("CARGO"));
+            let mut cargo = cargo();
             cargo.args(["build", "-q", "-p", package, "--examples"]);
             if dir.file_name().is_some_and(|n| n == "release") {
                 cargo.arg("--release");
@@ -266,7 +328,7 @@ pub fn scenario_of(exe: &str, words: &[&str], env: &[(&str, &str)]) -> Ended {
 #[macro_export]
 macro_rules! scenario {
     ($env:expr, $($word:expr),+) => {
-        $crate::scenario_of(env!("CARGO_BIN_EXE_scenario"), &[$($word),+], &$env)
+        $crate::scenario_of($crate::program!("scenario"), &[$($word),+], &$env)
     };
 }
 
@@ -326,4 +388,25 @@ pub fn memory() -> (usize, usize) {
     let mut pages = text.split(' ').map(|n| n.parse::<usize>().unwrap_or(0));
     let size = pages.next().unwrap_or(0);
     (pages.next().unwrap_or(0) * 4, size * 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_is_found_from_below_and_a_copy_finds_itself() {
+        let dir = fresh_folder("safepoint-unit-").expect("a folder");
+        let copy = dir.join("a copy");
+        for package in ["stage1-coop", "exercises", "tests"] {
+            std::fs::create_dir_all(copy.join(package)).expect("a folder");
+            std::fs::write(copy.join(package).join("Cargo.toml"), "").expect("a file");
+        }
+        let program = copy.join("target/debug/exercises");
+        assert_eq!(workspace_above(&program), Some(copy.clone()));
+        assert_eq!(workspace_above(&copy.join("tests")), Some(copy));
+        assert_eq!(workspace_above(&dir), None);
+        assert!(root().join("tests/src/lib.rs").is_file());
+        std::fs::remove_dir_all(dir).expect("it is there");
+    }
 }

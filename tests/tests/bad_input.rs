@@ -171,7 +171,7 @@ fn a_value_that_is_no_text_is_refused() {
         let mut assignment = name.as_bytes().to_vec();
         assignment.extend(b"=\xff");
         command.arg(OsStr::from_bytes(&assignment));
-        command.args([env!("CARGO_BIN_EXE_scenario"), "hello"]);
+        command.args([tests::program!("scenario"), "hello"]);
         refused(&run(&mut command, &[], LIMIT), &[name, ": not UTF-8"]);
     }
 }
@@ -335,7 +335,7 @@ fn without_guard_pages_nothing_runs() {
 #[test]
 fn without_threads_the_program_ends_with_go_s_words() {
     for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
-        let exe = env!("CARGO_BIN_EXE_scenario");
+        let exe = tests::program!("scenario");
         let ended = tests::scenario_of(exe, &["no_threads"], env);
         if filters(&ended) {
             assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:#?}");

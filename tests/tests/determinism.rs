@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -104,7 +103,7 @@ fn whatever_the_compiler_made() {
     }
     for level in ["s", "release"] {
         let target = root().join("target/opt").join(level);
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = tests::cargo();
         cargo
             .args(["build", "-q", "--examples", "--target-dir"])
             .arg(&target)

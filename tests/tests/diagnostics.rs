@@ -4,7 +4,7 @@
 use tests::{Ended, in_order, long, root, scenario_of};
 
 fn diagnostics(words: &[&str], env: &[(&str, &str)]) -> Ended {
-    scenario_of(env!("CARGO_BIN_EXE_scenario"), words, env)
+    scenario_of(tests::program!("scenario"), words, env)
 }
 
 // ---- One program for all stages.

@@ -364,7 +364,7 @@ fn a_broken_invariant_deep_down_has_room_for_its_words() {
 #[test]
 fn a_foreign_thread_may_throw_in_either_world() {
     for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
-        let exe = env!("CARGO_BIN_EXE_scenario");
+        let exe = tests::program!("scenario");
         let ended = tests::scenario_of(exe, &["throw_from_a_foreign_thread"], env);
         died(&ended);
         assert!(
@@ -513,7 +513,7 @@ fn a_std_thread_s_overflow_is_still_std_s_affair() {
 #[test]
 fn handlers_masks_and_signal_stacks_are_put_back() {
     for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
-        let ended = tests::scenario_of(env!("CARGO_BIN_EXE_scenario"), &["handlers"], env);
+        let ended = tests::scenario_of(tests::program!("scenario"), &["handlers"], env);
         assert_eq!(ended.code, Some(0), "{ended:#?}");
         let expected: String = (0..3)
             .map(|n| format!("{n}: changed inside: true\n{n}: as before\n"))
@@ -538,7 +538,7 @@ fn run_can_be_called_again_and_again() {
     // One arena for all threads, or malloc's own would look like a leak.
     let arena = ("MALLOC_ARENA_MAX", "1");
     for env in [&[arena][..], &[arena, ("SAFEPOINT_SEED", "1")]] {
-        let exe = env!("CARGO_BIN_EXE_scenario");
+        let exe = tests::program!("scenario");
         let ended = tests::scenario_of(exe, &["runs", "200"], env);
         assert_eq!(ended.code, Some(0), "{ended:#?}");
         let number = |name: &str| -> usize {

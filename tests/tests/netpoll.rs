@@ -744,7 +744,7 @@ fn off_a_goroutine_the_thread_waits() {
 
 #[test]
 fn what_comes_from_outside_is_waited_for_and_marked() {
-    let exe = env!("CARGO_BIN_EXE_scenario");
+    let exe = tests::program!("scenario");
     for name in ["read_stdin", "read_stdin_blocking"] {
         let mut child = std::process::Command::new(exe)
             .arg(name)
@@ -777,7 +777,7 @@ fn what_comes_from_outside_is_waited_for_and_marked() {
 
 #[test]
 fn who_waits_in_vain_is_told_so() {
-    let exe = env!("CARGO_BIN_EXE_scenario");
+    let exe = tests::program!("scenario");
     let mut child = std::process::Command::new(exe)
         .arg("read_stdin")
         .env("SAFEPOINT_SEED", "1")

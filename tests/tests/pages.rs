@@ -57,7 +57,7 @@ fn stage2_review() {
         ("alarm", 1),
         ("last", 1),
     ] {
-        let scenario = trace_of_program(env!("CARGO_BIN_EXE_review2"), &[name]);
+        let scenario = trace_of_program(tests::program!("review2"), &[name]);
         let text = scenario.procs(procs).may_die().text();
         page(&format!("review2__{name}"), &text);
     }

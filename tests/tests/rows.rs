@@ -1351,7 +1351,7 @@ fn a_thread_ends_with_the_goroutine_that_was_locked_to_it() {
 #[test]
 fn the_first_thread_comes_back_from_run_whoever_was_locked_to_it() {
     for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
-        let exe = env!("CARGO_BIN_EXE_scenario");
+        let exe = tests::program!("scenario");
         let ended = tests::scenario_of(exe, &["locked_end_on_m0"], env);
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
         let run =

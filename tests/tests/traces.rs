@@ -70,7 +70,7 @@ fn stage2_echo() {
 #[test]
 fn stage1_review() {
     for name in ["once", "three", "pair", "section", "wake"] {
-        let text = trace_of_program(env!("CARGO_BIN_EXE_review"), &[name]).text();
+        let text = trace_of_program(tests::program!("review"), &[name]).text();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path("../snapshots");
         settings.set_prepend_module_to_snapshot(false);
@@ -82,7 +82,7 @@ fn stage1_review() {
 /// The run behind the figure of sysmon's sleeps: its output holds them.
 #[test]
 fn stage2_sysmon_s_day() {
-    let text = trace_of_program(env!("CARGO_BIN_EXE_day"), &[]).text();
+    let text = trace_of_program(tests::program!("day"), &[]).text();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);

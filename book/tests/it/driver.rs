@@ -60,7 +60,7 @@ impl Browser {
         browser: &Path,
         turn: MutexGuard<'static, ()>,
     ) -> Result<Browser, String> {
-        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile");
+        let profile = super::support::scratch().join("profile");
         let _ = std::fs::remove_dir_all(&profile);
         // A group of its own: the browser's many processes end with the driver.
         let mut child = Command::new(driver)

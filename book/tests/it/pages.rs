@@ -14,7 +14,7 @@ use super::support::repository;
 fn pages() -> &'static Path {
     static PAGES: OnceLock<PathBuf> = OnceLock::new();
     PAGES.get_or_init(|| {
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        let out = super::support::scratch().join("pages");
         let ws = Workspace::at(repository());
         build::publish(&ws, &out).unwrap_or_else(|error| panic!("{error:#}"));
         out
@@ -217,7 +217,7 @@ fn every_card_stands_where_the_exercises_say() {
 /// A folder with somebody's files is never replaced.
 #[test]
 fn a_foreign_folder_is_left_alone() {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign");
+    let dir = super::support::scratch().join("foreign");
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("thesis.txt"), "years of work").unwrap();
     let error = build::publish(&Workspace::at(repository()), &dir).unwrap_err();
@@ -236,7 +236,7 @@ fn a_failed_build_keeps_the_old_pages() {
 
     use super::support::{Server, fixture};
 
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rebuild");
+    let root = super::support::scratch().join("rebuild");
     let _ = fs::remove_dir_all(&root);
     let chapters = root.join("book/chapters");
     fs::create_dir_all(&chapters).unwrap();

@@ -11,7 +11,7 @@ use super::api::{gone, soon};
 use super::support::{fixture, order, repository, request};
 
 fn book() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_book"));
+    let mut command = Command::new(super::support::program());
     command
         .arg("--root")
         .arg(fixture())
@@ -168,11 +168,11 @@ fn the_stock_command_builds_the_same_pages() {
     use mdbook_driver::config::Config;
 
     let root = fixture().join("book");
-    let out = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stock");
+    let out = super::support::scratch().join("stock");
     let mut config = Config::from_disk(root.join("book.toml")).unwrap();
     let command = format!(
         "'{}' --root '{}' preprocess",
-        env!("CARGO_BIN_EXE_book"),
+        super::support::program().display(),
         fixture().display()
     );
     config

@@ -19,10 +19,20 @@ use serde_json::Value;
 
 /// The repository that this test belongs to.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Workspace::find().root
+}
+
+/// The book's program, beside the folder of this test: PROFILE/book and PROFILE/deps. Asked
+/// when it runs, since a checkout may be moved or copied after it was built.
+pub fn program() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    exe.ancestors().nth(2).unwrap().join("book")
+}
+
+/// A folder for what these tests write: `tmp` in the target folder.
+pub fn scratch() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    exe.ancestors().nth(3).unwrap().join("tmp")
 }
 
 const TRACE: &str = "# safepoint trace v1  stage1-fake quick  procs=1 seed=1\n    0.000  m0  p0  --   GoStart      g1\n    1.000  m0  p0  g1   GoEnd\n";
@@ -64,11 +74,11 @@ const PROGRAMS: [(&str, &str); 11] = [
 pub fn fixture() -> &'static Path {
     static FIXTURE: OnceLock<PathBuf> = OnceLock::new();
     FIXTURE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixture");
+        let root = scratch().join("fixture");
         let _ = fs::remove_dir_all(&root);
         let bin = root.join("bin");
         // The real settings and the real scripts of the pages, with a page of our own.
-        let real = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let real = repository().join("book");
         let copy = |file: &Path| {
             let text = fs::read_to_string(real.join(file)).unwrap();
             write(&root.join("book").join(file), &text);
@@ -109,7 +119,7 @@ pub fn fixture() -> &'static Path {
 /// A workspace with one page of everything that a reader can operate: a question, a player,
 /// a card. The example and its listing are real, the recorded run is the sample.
 pub fn lesson(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lesson-{name}"));
+    let root = scratch().join(format!("lesson-{name}"));
     let _ = fs::remove_dir_all(&root);
     let real = repository();
     let mut files = vec![

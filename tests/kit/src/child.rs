@@ -1,11 +1,14 @@
 //! Child processes with a time limit and without the runtime's switches, and folders for what
 //! they leave.
 
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The runtime's switches in the environment.
@@ -105,35 +108,96 @@ pub fn run(command: &mut Command, env: &[(&str, &str)], limit: Duration) -> Ende
     }
 }
 
-/// A new folder for temporary files. Folders of processes that are gone, and that could not
-/// remove theirs, are removed here if they are older than an hour: a process that is not
-/// visible from here may be in a container that shares the folder.
+/// A folder of our own for temporary files, in the system's folder for them. Those of
+/// processes that are gone, and that had no chance to remove theirs, are removed on the way.
 ///
 /// # Errors
 /// The system's.
 pub fn fresh_folder(prefix: &str) -> std::io::Result<PathBuf> {
+    fresh_folder_in(&std::env::temp_dir(), prefix)
+}
+
+/// The same, in another folder.
+///
+/// # Errors
+/// The system's.
+pub fn fresh_folder_in(parent: &Path, prefix: &str) -> std::io::Result<PathBuf> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let n = NEXT.fetch_add(1, SeqCst);
-    let temp = std::env::temp_dir();
-    if n == 0 {
-        remove_what_was_left(&temp);
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if swept.insert(parent.to_owned()) {
+        for entry in parent.read_dir().into_iter().flatten().flatten() {
+            if is_left_over(&entry.path()) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
-    let dir = temp.join(format!("{prefix}{}-{n}", std::process::id()));
+    drop(swept);
+    let dir = parent.join(format!("{prefix}{}-{n}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
+    hold(&dir);
     Ok(dir)
 }
 
-fn remove_what_was_left(temp: &Path) {
-    for entry in temp.read_dir().into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|n| n.strip_prefix("safepoint-")?.rsplit('-').nth(1))
-            .and_then(|pid| pid.parse::<u32>().ok());
-        let modified = entry.metadata().and_then(|m| m.modified());
-        let old = modified.is_ok_and(|m| m.elapsed().is_ok_and(|t| t > AN_HOUR));
-        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) && old {
-            let _ = std::fs::remove_dir_all(entry.path());
+/// Locks a file in `dir` until this process ends. The name appears only when the lock is
+/// taken, so another process never finds it free too early.
+fn hold(dir: &Path) {
+    static HELD: Mutex<Vec<std::fs::File>> = Mutex::new(Vec::new());
+    let new = dir.join(".lock.new");
+    // On a file system without locks, age decides.
+    if let Ok(file) = std::fs::File::create(&new)
+        && file.try_lock().is_ok()
+        && std::fs::rename(&new, dir.join(LOCK)).is_ok()
+    {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        // A folder that was removed needs its lock no longer: its file has no name.
+        held.retain(|f| f.metadata().is_ok_and(|m| m.nlink() > 0));
+        held.push(file);
+    }
+}
+
+const LOCK: &str = ".lock";
+
+/// Whether this is a folder of [`fresh_folder`] whose process is gone. The lock says so, even
+/// across containers that share the folder. Without a lock the process must be gone for more
+/// than an hour, since a process that we cannot see may run in another container.
+fn is_left_over(dir: &Path) -> bool {
+    let owner = dir
+        .file_name()
+        .and_then(|n| n.to_str()?.strip_prefix("safepoint-")?.rsplit('-').nth(1))
+        .and_then(|pid| pid.parse::<u32>().ok());
+    let Some(pid) = owner.filter(|&pid| pid != std::process::id()) else {
+        return false;
+    };
+    match std::fs::File::open(dir.join(LOCK)) {
+        Ok(file) => file.try_lock().is_ok(),
+        Err(_) => {
+            let modified = dir.metadata().and_then(|m| m.modified());
+            let old = modified.is_ok_and(|m| m.elapsed().is_ok_and(|t| t > AN_HOUR));
+            old && !Path::new(&format!("/proc/{pid}")).exists()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOCK, fresh_folder, is_left_over};
+
+    #[test]
+    fn the_folder_of_a_process_that_was_killed_goes_at_once_and_that_of_a_live_one_stays() {
+        let mine = fresh_folder("safepoint-unit-").expect("a folder");
+        // As another process would see it: only the owner's number differs.
+        let other = mine.with_file_name(format!("safepoint-unit-{}-0", u32::MAX));
+        std::fs::rename(&mine, &other).expect("it can be moved");
+        assert!(!is_left_over(&other), "its owner still holds the lock");
+        let dead = mine.with_file_name(format!("safepoint-unit-{}-1", u32::MAX));
+        std::fs::create_dir_all(&dead).expect("a folder");
+        assert!(!is_left_over(&dead), "young, and without a lock");
+        std::fs::File::create(dead.join(LOCK)).expect("a file");
+        assert!(is_left_over(&dead), "nobody holds its lock");
+        for dir in [other, dead] {
+            std::fs::remove_dir_all(dir).expect("it is there");
         }
     }
 }
