@@ -1,6 +1,7 @@
 //! The learner's piece of `check-dead`, plugged into its socket: a row of the stage table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/check_dead.rs"]
 mod work;

@@ -2,6 +2,7 @@
 //! path.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/every_61st.rs"]
 mod work;

@@ -2,6 +2,7 @@
 //! of all, so it has no row.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/guard_check.rs"]
 mod work;

@@ -1,6 +1,7 @@
 //! The learner's piece of `half-plus-one`, plugged into its socket: a row of the stage table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/half_plus_one.rs"]
 mod work;

@@ -1,6 +1,7 @@
 //! The learner's piece of `inject-list`, plugged into its socket: a row of stage 2's own table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/inject_list.rs"]
 mod work;

@@ -1,6 +1,7 @@
 //! The learner's piece of `lost-wakeup`: an event, on `gopark` and `goready`.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/lost_wakeup.rs"]
 mod work;

@@ -1,6 +1,7 @@
 //! The learner's scenario of `snapshot-your-own`, and its record.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/snapshot_your_own.rs"]
 mod work;

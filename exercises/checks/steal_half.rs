@@ -1,6 +1,7 @@
 //! The learner's piece of `steal-half`, plugged into its socket: a row of the stage table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/steal_half.rs"]
 mod work;

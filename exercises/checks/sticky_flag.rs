@@ -1,6 +1,7 @@
 //! The learner's piece of `sticky-flag`, plugged into its socket: a row of the stage table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/sticky_flag.rs"]
 mod work;

@@ -1,6 +1,7 @@
 //! The learner's piece of `sysmon-sleep`, plugged into its socket: a row of stage 2's own table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/sysmon_sleep.rs"]
 mod work;

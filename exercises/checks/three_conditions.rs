@@ -1,6 +1,7 @@
 //! The learner's piece of `three-conditions`, plugged into its socket: a row of stage 2's own table.
 
 #[forbid(unsafe_code)]
+#[allow(unused_imports)]
 #[rustfmt::skip]
 #[path = "../work/three_conditions.rs"]
 mod work;

@@ -3,7 +3,7 @@
 //! A check has failed. The starter knows one reason only: the stack is too small.
 
 use exercises::stage1::newstack_order::helpers::*;
-use stage1_coop::rt::{G, Next};
+use stage1_coop::rt::{G, Next, throw};
 
 /// Called on `g0` when a guard check of `gp` has failed.
 pub fn newstack(gp: &'static G) -> Next {

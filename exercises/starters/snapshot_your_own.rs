@@ -3,6 +3,8 @@
 //! The starter's loop is compiled code without a check: nobody can interrupt it, and how
 //! long it takes is the compiler's business.
 
+use stage1_coop::{Chan, Mutex, WaitGroup, go, gofunc, gosched, prologue, spin};
+
 /// Runs as `main`, on one processor.
 pub fn scenario() {
     let mut sum = 0_u64;

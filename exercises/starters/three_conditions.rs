@@ -3,6 +3,7 @@
 //! The starter takes each one that sysmon has seen twice in the same call. Look at the calls
 //! of somebody who is alone.
 
+use exercises::stage2::three_conditions::helpers::*;
 use stage2_sysmon::rt::P;
 
 /// Called by sysmon for a processor that has been in the same call for a whole round, with the

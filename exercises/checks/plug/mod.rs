@@ -108,6 +108,8 @@ macro_rules! variants {
     ($($exercise:ident $name:literal $v:ident $file:literal;)+) => {
         $(
             #[forbid(unsafe_code)]
+            // A starter imports what its card offers, and uses little of it.
+            #[allow(unused_imports)]
             #[path = $file]
             mod $v;
         )+

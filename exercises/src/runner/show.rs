@@ -21,12 +21,14 @@ pub fn failure(failure: &Failure, width: usize) -> String {
     paragraph(&mut out, "broke", &failure.fault.what, width);
     paragraph(&mut out, "means", &failure.fault.meaning, width);
     let (mine, at) = (&failure.run.trace, failure.fault.at);
+    let differs = |reference: &Run| first_difference(&reference.trace, mine).is_some();
     match &failure.reference {
-        Some(reference) if !reference.trace.events.is_empty() => {
+        Some(reference) if !reference.trace.events.is_empty() && differs(reference) => {
             out.push('\n');
             out.push_str(&side_by_side(&reference.trace, mine, at, width));
         }
-        _ if !mine.events.is_empty() => {
+        // Two equal columns say nothing, and neither does a trace without a place in it.
+        _ if at.is_some_and(|at| at < mine.events.len()) => {
             out.push('\n');
             out.push_str(&alone(mine, at, width));
         }
@@ -42,18 +44,35 @@ pub fn failure(failure: &Failure, width: usize) -> String {
     out
 }
 
-/// A text of whole sentences, folded to the width, behind `mark` and in line with it.
+/// A text of whole sentences, folded to the width, behind `mark` and in line with it. Lines
+/// that begin with four blanks are code: they stay as they are, in blocks of their own.
 pub fn text(mark: &str, text: &str, width: usize) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let room = mark.len();
     let mut out = String::new();
-    for (i, part) in fold(&words.join(" "), width.min(100) - mark.len())
-        .iter()
-        .enumerate()
-    {
-        let before = if i == 0 { mark } else { "" };
-        let _ = writeln!(out, "{before:room$}{part}", room = mark.len());
+    let mut before = mark;
+    let mut put = |line: &str| {
+        let line = format!("{before:room$}{line}");
+        let _ = writeln!(out, "{}", line.trim_end());
+        before = "";
+    };
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    for block in lines.chunk_by(|a, b| is_code(a) == is_code(b)) {
+        if is_code(block[0]) {
+            put("");
+            block.iter().for_each(|line| put(line));
+            put("");
+            continue;
+        }
+        let words: Vec<&str> = block.iter().flat_map(|l| l.split_whitespace()).collect();
+        fold(&words.join(" "), width.min(100) - room)
+            .into_iter()
+            .for_each(&mut put);
     }
     out
+}
+
+fn is_code(line: &str) -> bool {
+    line.starts_with("    ")
 }
 
 /// `text`, folded to the width, behind a word.
@@ -99,7 +118,7 @@ pub fn first_difference(expected: &Trace, actual: &Trace) -> Option<usize> {
     (same < expected.events.len() || same < actual.events.len()).then_some(same)
 }
 
-/// The two traces around the place where they part.
+/// The two traces around the place where they part, if they do.
 fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usize) -> String {
     let column = (width - 5) / 2;
     let part = first_difference(expected, actual);
@@ -113,9 +132,7 @@ fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usiz
             let _ = writeln!(out, "   {whose}");
             out.push_str(&alone(trace, Some(middle), width));
         }
-        if part.is_some() {
-            out.push_str(" > is the first event that differs\n");
-        }
+        out.push_str(" > is the first event that differs\n");
         return out;
     }
     let _ = writeln!(out, "   {:<column$}| yours", "expected (the stage's own)");
@@ -138,15 +155,17 @@ fn side_by_side(expected: &Trace, actual: &Trace, at: Option<usize>, width: usiz
         let line = format!(" {mark} {left:<column$}| {right}");
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    match part {
-        Some(_) => out.push_str(" > is the first event that differs\n"),
-        None => out.push_str("   the events are the same; look at what was printed\n"),
-    }
+    out.push_str(" > is the first event that differs\n");
     if let Some(at) = at
         && !(from..to).contains(&at)
         && let Some(e) = actual.events.get(at)
     {
-        let _ = writeln!(out, "   the event that broke it, further on: {}", short(e));
+        let place = if at < from {
+            "before that"
+        } else {
+            "further on"
+        };
+        let _ = writeln!(out, "   the event that broke it, {place}: {}", short(e));
     }
     out
 }
@@ -234,6 +253,68 @@ mod tests {
         }
         assert_eq!(text("- ", "a b\nc", 40), "- a b c\n");
         assert_eq!(text("- ", "aa bb cc", 7), "- aa bb\n  cc\n");
+        let with_code = "aa\nbb\n    if c {\n        d  e\n    }\nf\n";
+        assert_eq!(
+            text("  ", with_code, 40),
+            "  aa bb\n\n      if c {\n          d  e\n      }\n\n  f\n"
+        );
+    }
+
+    fn report(expected: &[&str], actual: &[&str], at: Option<usize>) -> String {
+        let trace = |events: &[&str]| {
+            let line = |(i, e): (usize, &&str)| format!("0.{i:03}  m0  p0  --   {e}\n");
+            Trace::parse(&events.iter().enumerate().map(line).collect::<String>())
+        };
+        let run = |events| Run {
+            trace: trace(events),
+            ..Run::default()
+        };
+        let mut fault = crate::attempt::Fault::new("rule", "what", "meaning");
+        fault.at = at;
+        failure(
+            &Failure {
+                case: &crate::runner::find("sticky-flag")
+                    .expect("it is there")
+                    .cases[0],
+                seed: Some(1),
+                fault,
+                run: run(actual),
+                reference: Some(run(expected)),
+            },
+            100,
+        )
+    }
+
+    #[test]
+    fn two_equal_traces_are_not_put_side_by_side() {
+        let same = ["GoStart g1", "GoEnd"];
+        let text = report(&same, &same, None);
+        assert!(
+            !text.contains("GoStart") && !text.contains("expected"),
+            "{text}"
+        );
+        let text = report(&same, &same, Some(1));
+        assert!(
+            text.contains(" >       0.001") && !text.contains("expected"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_event_that_broke_it_is_said_to_be_where_it_is() {
+        let mut mine = vec!["GoSched"; 40];
+        mine[20] = "GoEnd";
+        let theirs = vec!["GoSched"; 40];
+        let early = report(&theirs, &mine, Some(2));
+        assert!(
+            early.contains("that broke it, before that:       0.002"),
+            "{early}"
+        );
+        let late = report(&theirs, &mine, Some(38));
+        assert!(
+            late.contains("that broke it, further on:       0.038"),
+            "{late}"
+        );
     }
 
     #[test]

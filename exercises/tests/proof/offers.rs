@@ -1,0 +1,169 @@
+//! What a card offers is in scope in its starter: each name in backticks is put into the
+//! starter, and the compiler looks at all of them.
+
+use super::places;
+use exercises::attempt::Kind;
+use exercises::catalogue::Card;
+use exercises::runner;
+use exercises::runner::places::Places;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a card takes for granted: the parameters of the piece, and what its text introduces.
+fn parameters(name: &str) -> &'static str {
+    match name {
+        "guard-check" => "sp: usize, guard: usize",
+        "every-61st" => "schedtick: u32, global: usize",
+        "sysmon-sleep" => "idle: u32, delay: u32",
+        "half-plus-one" => "pp: &'static P, batch: &[&'static G]",
+        "steal-half" => "pp: &'static P, victim: &'static P, t: u32",
+        "lost-wakeup" => "event: &Event, mut held: exercises::stage1::lost_wakeup::place::Held<'_>",
+        "retake-slice" => "pp: &'static P, now: u64",
+        "three-conditions" => "pp: &'static P, now: u64",
+        "inject-list" => "list: &[&'static G]",
+        "snapshot-your-own" | "check-dead" => "",
+        "handoff" => "pp: &'static P",
+        _ => "gp: &'static G",
+    }
+}
+
+/// The names in backticks.
+fn offers(card: &Card) -> Vec<String> {
+    let spans = card
+        .helpers
+        .iter()
+        .flat_map(|h| h.split('`').skip(1).step_by(2));
+    // A method's card says `self` where the probe has a parameter.
+    spans.map(|span| span.replace("self.", "event.")).collect()
+}
+
+/// A function, or an import, that does not build if `offer` is not in scope.
+fn probe(number: usize, offer: &str, parameters: &str) -> String {
+    let is_name = |text: &str| text.chars().all(|c| c == '_' || c.is_alphanumeric());
+    let mut known: BTreeSet<&str> = parameters
+        .split(", ")
+        .filter_map(|p| p.split(':').next()?.split_whitespace().last())
+        .collect();
+    if offer.starts_with("#[") {
+        return format!("{offer} fn probe_{number}() {{}}\n");
+    }
+    if is_name(offer) && !known.contains(offer) {
+        return format!("mod probe_{number} {{ use super::{offer} as _x; }}\n");
+    }
+    // Arguments of any name.
+    let mut lets = String::new();
+    if let Some((_, rest)) = offer.split_once('(') {
+        let arguments = rest.trim_end_matches(')').split(", ");
+        for argument in arguments.map(|a| a.trim_start_matches("&mut ")) {
+            if is_name(argument) && !argument.is_empty() && known.insert(argument) {
+                let _ = write!(lets, "let mut {argument} = loop {{}}; ");
+            }
+        }
+    }
+    format!("fn probe_{number}({parameters}) {{ {lets}let _ = {offer}; }}\n")
+}
+
+#[test]
+fn what_a_card_offers_is_in_scope_in_its_starter() {
+    let dir = tests::fresh_folder("safepoint-offers-").expect("a folder");
+    let mut all = String::from("#![allow(warnings)]\n");
+    let mut count = 0;
+    for exercise in runner::all() {
+        let Kind::Rust(_) = exercise.kind else {
+            continue;
+        };
+        let card = Card::find(exercise.name).expect("a card");
+        let file = Places::file_name(exercise.name, "rs");
+        let starter = places().starter(exercise.name, "rs");
+        let mut text = std::fs::read_to_string(starter).expect("a starter");
+        // The types of the parameters, by names that the starter may have as well.
+        let mut parameters = parameters(exercise.name).to_owned();
+        for name in ["G", "P"] {
+            parameters = parameters.replace(
+                &format!("'static {name}"),
+                &format!("'static stage1_coop::rt::{name}"),
+            );
+        }
+        for (number, offer) in offers(card).iter().enumerate() {
+            text.push_str(&probe(number, offer, &parameters));
+            count += 1;
+        }
+        std::fs::write(dir.join(&file), text).expect("a file");
+        let _ = writeln!(all, "mod {};", file.trim_end_matches(".rs"));
+    }
+    assert!(count > 50, "the cards offer {count} things");
+    std::fs::write(dir.join("all.rs"), all).expect("a file");
+    let output = check(&dir.join("all.rs"));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::remove_dir_all(dir).expect("it is there");
+}
+
+/// The compiler, without making code.
+fn check(file: &Path) -> std::process::Output {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "lib",
+            "--emit",
+            "metadata",
+        ])
+        .arg("--out-dir")
+        .arg(file.parent().expect("a folder"))
+        .arg(file);
+    for (name, path) in libraries() {
+        let deps = path.parent().expect("a folder");
+        rustc
+            .arg("-L")
+            .arg(format!("dependency={}", deps.display()));
+        rustc
+            .arg("--extern")
+            .arg(format!("{name}={}", path.display()));
+    }
+    rustc.output().expect("rustc starts")
+}
+
+/// The crates that a learner's file may name, as cargo has built them.
+fn libraries() -> Vec<(String, PathBuf)> {
+    let output = tests::cargo()
+        .args([
+            "build",
+            "-q",
+            "-p",
+            "exercises",
+            "--lib",
+            "--message-format",
+            "json",
+        ])
+        .current_dir(places().root)
+        .output()
+        .expect("cargo starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text
+        .lines()
+        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+    let libraries: Vec<_> = messages
+        .filter_map(|m| {
+            let name = m["target"]["name"].as_str()?.replace('-', "_");
+            let ours = ["exercises", "stage1_coop", "stage2_sysmon"].contains(&&*name);
+            let files = m["filenames"].as_array().filter(|_| ours)?;
+            let mut paths = files.iter().filter_map(|f| f.as_str());
+            Some((name, PathBuf::from(paths.find(|f| f.ends_with(".rmeta"))?)))
+        })
+        .collect();
+    assert_eq!(
+        libraries.len(),
+        3,
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    libraries
+}
