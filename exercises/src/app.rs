@@ -24,6 +24,32 @@ pub struct App {
 /// An exercise, and its texts.
 pub type Named = (&'static Exercise, &'static Card);
 
+/// A wish that cannot be understood: status 2.
+#[derive(Debug)]
+pub struct Usage {
+    /// What is wrong with it.
+    pub what: String,
+    /// Names that may have been meant.
+    pub near: Vec<String>,
+}
+
+impl Usage {
+    pub fn new(what: impl Into<String>) -> Usage {
+        Usage {
+            what: what.into(),
+            near: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 impl App {
     pub fn progress(&self) -> Result<Progress> {
         Progress::load(&self.places.progress())
@@ -77,6 +103,7 @@ impl App {
                 .ensure_work_file(exercise.name, exercise.kind.ending());
         }
         let current = self.current(&progress).map(|(e, _)| e.name);
+        outln!("[x] solved   [~] tried, not solved yet   [ ] not tried yet   > the next one\n");
         let mut stage = 0;
         for card in cards() {
             if card.stage() != stage {
@@ -272,8 +299,15 @@ impl App {
             );
             text("  ", &card.hints[level - 1]);
             if again {
+                let opens = match progress.of(exercise.name) {
+                    e if e.is_open() => "shows the rest".to_owned(),
+                    e => format!(
+                        "opens after {HONEST} honest tries ({} so far), or with --show",
+                        e.tries
+                    ),
+                };
                 outln!(
-                    "\n  That was the last one. `solution {}` shows the rest.",
+                    "\n  That was the last one. `solution {}` {opens}.",
                     exercise.name
                 );
             }
@@ -284,7 +318,7 @@ impl App {
     pub fn solution(&self, (exercise, _): Named, now: bool) -> Result<u8> {
         let mut progress = self.progress()?;
         let entry = progress.of(exercise.name);
-        if !entry.solved && !now && entry.tries < HONEST {
+        if !entry.is_open() && !now {
             if self.json {
                 self.print(&json!({"name": exercise.name, "tries": entry.tries, "needed": HONEST}));
                 return Ok(1);
@@ -417,7 +451,7 @@ fn plural(n: u32, word: &str) -> String {
 }
 
 /// Columns of the terminal; 100 where there is none.
-fn width() -> usize {
+pub fn width() -> usize {
     console::Term::stdout()
         .size_checked()
         .map_or(100, |(_, columns)| usize::from(columns).clamp(40, 130))

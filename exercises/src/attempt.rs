@@ -2,13 +2,18 @@
 //!
 //! An attempt is a program: a scenario of the exercise with the learner's piece in it. It
 //! runs one *case* and ends. It may do anything on the way (loop, crash, hang), so it runs
-//! as a child process, and everything it says is plain text: lines on stdout that begin
-//! with `@` and a mark that is another one in each run, and its trace. The judge sits in
-//! the parent.
+//! as a child process, and everything it says is plain text: its trace, and lines for the
+//! judge, which sits in the parent. These lines have a pipe of their own. No learner's file
+//! can name anything that writes to it, and there is no secret in the attempt's memory that
+//! would be worth reading.
 //!
 //! Nothing of Go corresponds to this file.
 
 use safepoint_testkit::trace::Trace;
+use std::fmt::Arguments;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -36,8 +41,12 @@ pub struct Exercise {
     pub row: Option<&'static str>,
     /// The cases, simplest first.
     pub cases: &'static [Case],
-    /// Runs a case with the stage's own piece: the expected trace comes from here.
-    pub reference: fn(&str),
+    /// Whether an attempt's trace can be held against that of the stage's own piece: the
+    /// scenario is the same.
+    pub compare: bool,
+    /// Runs a case with the stage's own piece: the expected trace comes from here. Not for
+    /// learners' files: it would pass for theirs.
+    pub(crate) reference: fn(&str),
 }
 
 /// What the learner edits.
@@ -154,11 +163,11 @@ impl Run {
             || self.err.contains("all goroutines are asleep")
     }
 
-    /// The time limit ended it, or the laboratory noticed that it cannot end.
+    /// The time limit ended it, or lockstep noticed that it cannot end.
     pub fn is_endless(&self) -> bool {
         matches!(self.limit, Some(Limit::Time(_)))
-            || self.err.contains("loop never ends")
             || self.err.contains("does not end")
+            || self.err.lines().any(gave_up)
     }
 
     /// It ended by itself, with status 0.
@@ -184,7 +193,7 @@ impl Run {
             ));
         }
         // A dump that the limit cut off is still a dump.
-        if self.is_endless() && self.last_words().is_none_or(|w| w.contains("never ends")) {
+        if self.is_endless() && self.last_words().is_none_or(gave_up) {
             let what = match self.limit {
                 Some(Limit::Time(limit)) => {
                     format!(
@@ -221,8 +230,14 @@ impl Run {
                 "A function calls itself without an end.",
             ));
         }
-        if self.err.contains("fatal error: unexpected signal")
-            || matches!(self.signal, Some(libc::SIGSEGV | libc::SIGBUS))
+        if self.signal == Some(libc::SIGBUS) || self.err.contains("[signal SIGBUS") {
+            return place(Fault::new(
+                "bus",
+                "It touched a page of a file that could not be had (a bus error).",
+                "A disk that is full, or a file that was cut, does that, and hardly ever an attempt. `doctor` says whether the disk is full; run it again.",
+            ));
+        }
+        if self.err.contains("fatal error: unexpected signal") || self.signal == Some(libc::SIGSEGV)
         {
             return place(Fault::new(
                 "segfault",
@@ -279,25 +294,48 @@ impl Run {
     }
 }
 
-/// Milliseconds after which an attempt saves its trace and ends, shortly before the runner
-/// would kill it.
-pub const LIMIT_VARIABLE: &str = "EXERCISE_LIMIT_MS";
+/// Lockstep's words when a thread does not come back to it: a loop without a check, or on a
+/// thread that no check can stop.
+fn gave_up(words: &str) -> bool {
+    words.contains("loop never ends") || words.contains("has not come back")
+}
 
-/// What the lines for the judge begin with, behind the `@`.
-pub const MARK_VARIABLE: &str = "EXERCISE_MARK";
+/// How an attempt learns that its time is up: `stdin` means by a byte there. It then saves
+/// its trace and ends, shortly before the runner would kill it.
+pub const LIMIT_VARIABLE: &str = "EXERCISE_LIMIT";
+
+/// The number of the descriptor that leads to the judge.
+pub const JUDGE_VARIABLE: &str = "EXERCISE_JUDGE";
 
 /// Tells the judge something: a line that begins with a key.
 macro_rules! tell {
-    ($($what:tt)*) => {
-        println!("@{} {}", $crate::attempt::mark(), format_args!($($what)*))
-    };
+    ($($what:tt)*) => { $crate::attempt::tell_judge(format_args!($($what)*)) };
 }
 pub(crate) use tell;
 
-/// The mark of this run.
-pub(crate) fn mark() -> &'static str {
-    static MARK: OnceLock<String> = OnceLock::new();
-    MARK.get_or_init(|| std::env::var(MARK_VARIABLE).unwrap_or_default())
+/// Set by the runner's descriptor; empty for an attempt that somebody runs by hand.
+static JUDGE: OnceLock<Option<File>> = OnceLock::new();
+
+pub(crate) fn tell_judge(what: Arguments<'_>) {
+    let line = format!("{what}\n");
+    match JUDGE.get() {
+        // One write, so that lines of two threads do not mix.
+        Some(Some(judge)) => {
+            let mut judge: &File = judge;
+            let _ = judge.write_all(line.as_bytes());
+        }
+        _ => print!("@ {line}"),
+    }
+}
+
+/// The descriptor that the runner has opened for this process, and for none that it starts.
+fn judge() -> Option<File> {
+    let fd = std::env::var(JUDGE_VARIABLE).ok()?.parse().ok()?;
+    // SAFETY: fcntl takes no pointers. A descriptor that is open and has this number was
+    // opened by the runner for this purpose, and nothing else in this process owns it.
+    unsafe {
+        (libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) == 0).then(|| File::from_raw_fd(fd))
+    }
 }
 
 /// The `main` of an attempt: runs the case that the arguments name.
@@ -308,21 +346,26 @@ pub fn enter(name: &str, case: impl FnOnce(&str)) {
         );
         std::process::exit(64);
     };
-    if let Some(limit) = std::env::var(LIMIT_VARIABLE)
-        .ok()
-        .and_then(|v| v.parse().ok())
-    {
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(limit));
-            eprintln!("the attempt does not end");
-            stage1_coop::exit(124);
+    JUDGE.get_or_init(judge);
+    if std::env::var(LIMIT_VARIABLE).is_ok_and(|v| v == "stdin") {
+        std::thread::spawn(|| {
+            if let Ok(1) = std::io::stdin().read(&mut [0]) {
+                eprintln!("the attempt does not end");
+                stage1_coop::exit(124);
+            }
+            // The other end is gone, and with it the runner.
+            // SAFETY: `_exit` takes no pointers and does not return.
+            unsafe { libc::_exit(125) }
         });
     }
-    mark();
     case(&which);
-    use std::io::Write;
     tell!("end");
     let _ = std::io::stdout().flush();
+}
+
+/// The `main` of a run with the stage's own piece.
+pub fn enter_reference(exercise: &Exercise) {
+    enter(exercise.name, exercise.reference);
 }
 
 /// Runs `main` on the real runtime, with `procs` Ps unless the environment says otherwise.

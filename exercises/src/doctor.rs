@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::out::outln;
 use anyhow::Result;
 use exercises::runner::places::write_whole;
-use exercises::runner::{self};
+use exercises::runner::{self, traces};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -120,6 +120,25 @@ pub fn doctor(app: &App) -> Result<u8> {
             Err(e) => format!(
                 "{} cannot be written: {e}",
                 app.places.shown(&app.places.progress())
+            ),
+        },
+    );
+    let temp = std::env::temp_dir();
+    let free = traces::room(&temp);
+    add(
+        true,
+        free.is_some_and(|bytes| bytes >= traces::NEEDED),
+        "traces",
+        match free {
+            Some(bytes) => format!(
+                "{} has {} MiB free; an attempt needs {}, and TMPDIR names another folder",
+                temp.display(),
+                bytes >> 20,
+                traces::NEEDED >> 20
+            ),
+            None => format!(
+                "{} is not there; TMPDIR names another folder",
+                temp.display()
             ),
         },
     );

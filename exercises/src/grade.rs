@@ -1,12 +1,13 @@
 //! `grade`: a stage's files judged, for a teacher's CI. Only the learner's files are taken
 //! from his folder; the checks are those of the repository that this program was built in.
 
-use crate::app::{App, outcome_json};
+use crate::app::{App, Usage, outcome_json};
 use crate::out::outln;
 use anyhow::{Context, Result};
 use exercises::attempt::{Exercise, Kind};
 use exercises::catalogue::Card;
-use exercises::runner::build::{Bench, Built};
+use exercises::runner::bench::Bench;
+use exercises::runner::build::Built;
 use exercises::runner::places::Places;
 use exercises::runner::{self, LIMIT, Program, Verdict, submission};
 use serde_json::{Value, json};
@@ -19,12 +20,14 @@ pub fn grade(app: &App, number: u8, work: Option<PathBuf>) -> Result<u8> {
         .filter(|(_, card)| card.stage() == number)
         .collect();
     if exercises.is_empty() {
-        eprintln!("stage {number} has no exercises yet");
-        return Ok(2);
+        return Err(Usage::new(format!("stage {number} has no exercises yet")).into());
     }
     if let Some(work) = work.as_ref().filter(|w| !w.is_dir()) {
-        eprintln!("{}: there is no such folder", work.display());
-        return Ok(2);
+        let what = format!("{}: there is no such folder", work.display());
+        return Err(Usage::new(what).into());
+    }
+    if !app.json && Bench::is_busy(&app.places) {
+        eprintln!("another grader works in this checkout; the files take turns");
     }
     let work = work.unwrap_or_else(|| app.places.work.clone());
     let bench = Bench::new(&app.places)?;

@@ -11,11 +11,13 @@ mod out;
 mod watch;
 
 use anyhow::{Context, Result};
-use app::{App, Named};
+use app::{App, Named, Usage};
 use clap::{Parser, Subcommand};
+use exercises::attempt::{Case, Exercise, JUDGE_VARIABLE, enter_reference};
 use exercises::catalogue::{Card, cards};
 use exercises::runner::places::Places;
-use exercises::runner::{self, child};
+use exercises::runner::{self, child, keeper};
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,7 +31,7 @@ struct Cli {
     /// Machine-readable output, one JSON value.
     #[arg(long, global = true)]
     json: bool,
-    /// The workspace, if it is not the one that this program was built in.
+    /// The workspace, if it is not the one around this folder.
     #[arg(long, global = true, hide = true)]
     root: Option<PathBuf>,
 }
@@ -84,26 +86,64 @@ enum Command {
         #[arg(long)]
         work: Option<PathBuf>,
     },
-    /// Run a case with the stage's own piece.
-    #[command(hide = true)]
+    /// Print the trace of a case with the stage's own piece.
     Reference {
         /// The exercise.
         name: String,
         /// The case.
         case: String,
+        /// The seed. Without it: the first one with which the case is judged.
+        #[arg(long)]
+        seed: Option<u64>,
     },
+    /// End what a killed runner has left.
+    #[command(hide = true, name = keeper::COMMAND)]
+    Keeper,
 }
 
 fn main() -> ExitCode {
     quiet_signals();
-    let cli = Cli::parse();
-    match start(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("exercises: {error:#}");
-            ExitCode::from(3)
+    let json = std::env::args().any(|a| a == "--json");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Not help, which is an error for this parser too.
+        Err(error) if json && error.exit_code() != 0 => {
+            let text = error.render().to_string();
+            let what = text.trim().trim_start_matches("error: ").to_owned();
+            return failed(&Usage::new(what).into(), true);
         }
+        Err(error) => error.exit(),
+    };
+    let status = match start(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error, json),
+    };
+    keeper::dismiss();
+    status
+}
+
+/// Says what is wrong, and with which status to end: 2 for what the user can write better,
+/// 3 for what is in the way.
+fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
+    let usage = error.downcast_ref::<Usage>();
+    let status = if usage.is_some() { 2 } else { 3 };
+    match usage {
+        _ if json => {
+            let mut value = json!({"error": format!("{error:#}"), "status": status});
+            if let Some(usage) = usage.filter(|u| !u.near.is_empty()) {
+                value["near"] = json!(usage.near);
+            }
+            out::outln!("{value:#}");
+        }
+        Some(usage) => {
+            eprintln!("{usage}");
+            if !usage.near.is_empty() {
+                eprintln!("perhaps: {}", usage.near.join(", "));
+            }
+        }
+        None => eprintln!("exercises: {error:#}"),
     }
+    ExitCode::from(status)
 }
 
 /// Ctrl-C, a terminal that goes away and a polite kill end what runs, and then us; a full
@@ -129,54 +169,104 @@ fn quiet_signals() {
 }
 
 fn start(cli: Cli) -> Result<u8> {
-    if let Some(Command::Reference { name, case }) = &cli.command {
-        let exercise = runner::find(name).with_context(|| format!("no exercise {name}"))?;
-        exercises::attempt::enter(exercise.name, |_| (exercise.reference)(case));
-        return Ok(0);
+    let own = std::env::current_exe().context("this program's own file")?;
+    match &cli.command {
+        Some(Command::Keeper) => {
+            keeper::keep();
+            return Ok(0);
+        }
+        Some(Command::Reference { name, case, seed }) => {
+            let (exercise, _) = known(name)?;
+            if std::env::var_os(JUDGE_VARIABLE).is_some() {
+                // The runner has started this, with the environment of an attempt.
+                enter_reference(exercise);
+                return Ok(0);
+            }
+            let case = known_case(exercise, case)?;
+            let seed = seed.or_else(|| case.seeds.first().copied());
+            keeper::want(&own);
+            let run = runner::reference(exercise, case, seed, &own)?;
+            out::out!("{}", run.text);
+            return Ok(u8::from(run.ended_well().is_err()));
+        }
+        _ => {}
     }
+    keeper::want(&own);
     let app = App {
         places: Places::new(cli.root)?,
         json: cli.json,
-        own: std::env::current_exe().context("this program's own file")?,
+        own,
     };
     match cli.command.unwrap_or(Command::List) {
         Command::List => app.list(),
         Command::Next => app.next(),
         Command::Run { name } => app.run(known(&name)?),
-        Command::Watch { name } => watch::watch(&app, name.as_deref()),
+        Command::Watch { name } => {
+            let named = name.map(|name| known(&name)).transpose()?;
+            watch::watch(&app, named)
+        }
         Command::Hint { name } => app.hint(known(&name)?),
         Command::Solution { name, show } => app.solution(known(&name)?, show),
         Command::Reset { name } => app.reset(known(&name)?),
         Command::Why { name } => app.why(known(&name)?),
         Command::Doctor => doctor::doctor(&app),
         Command::Grade { stage, work } => grade::grade(&app, stage, work),
-        Command::Reference { .. } => Ok(0),
+        Command::Reference { .. } | Command::Keeper => Ok(0),
     }
 }
 
-/// The exercise with this name; otherwise the program ends with a line that helps.
+/// The letters and digits of a name: `sticky_flag`, `Sticky-Flag` and the name of the file
+/// mean the same exercise.
+fn plain(name: &str) -> String {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let file = [".rs", ".toml"]
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))
+        .unwrap_or(file);
+    let letters = file.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// The exercise with this name, or a line that helps.
 fn known(name: &str) -> Result<Named> {
-    if let (Some(exercise), Some(card)) = (runner::find(name), Card::find(name)) {
+    let wanted = plain(name);
+    let found = cards().iter().find(|card| plain(&card.name) == wanted);
+    if let Some(card) = found
+        && let Some(exercise) = runner::find(&card.name)
+    {
         return Ok((exercise, card));
     }
-    if let Some(planned) = exercises::PLANNED.iter().find(|p| p.name == name) {
-        eprintln!(
-            "{name} belongs to stage {}, which is not written yet",
-            planned.stage
-        );
-    } else {
-        let near: Vec<&str> = cards()
-            .iter()
-            .map(|c| c.name.as_str())
-            .filter(|n| {
-                n.contains(name) || name.contains(*n) || n.starts_with(name.get(..3).unwrap_or("?"))
-            })
-            .collect();
-        eprintln!("there is no exercise `{name}`");
-        if !near.is_empty() {
-            eprintln!("perhaps: {}", near.join(", "));
-        }
-        eprintln!("all of them: cargo run -p exercises");
+    if let Some(planned) = exercises::PLANNED.iter().find(|p| plain(p.name) == wanted) {
+        return Err(Usage::new(format!(
+            "{} belongs to stage {}, which is not written yet",
+            planned.name, planned.stage
+        ))
+        .into());
     }
-    std::process::exit(2);
+    let near = |card: &&Card| {
+        let known = plain(&card.name);
+        let begin = wanted.chars().take(3).collect::<String>();
+        known.contains(&wanted) || wanted.contains(&known) || known.starts_with(&begin)
+    };
+    let near = cards().iter().filter(near).map(|c| c.name.clone());
+    Err(Usage {
+        what: format!(
+            "there is no exercise `{}` (all of them: cargo run -p exercises)",
+            runner::clean::clean(name)
+        ),
+        near: near.filter(|_| !wanted.is_empty()).collect(),
+    }
+    .into())
+}
+
+fn known_case(exercise: &Exercise, name: &str) -> Result<&'static Case> {
+    let case = exercise.cases.iter().find(|c| plain(c.name) == plain(name));
+    Ok(case.ok_or_else(|| Usage {
+        what: format!(
+            "{} has no case `{}`",
+            exercise.name,
+            runner::clean::clean(name)
+        ),
+        near: exercise.cases.iter().map(|c| c.name.to_owned()).collect(),
+    })?)
 }

@@ -1,75 +1,77 @@
 //! `watch`: runs the attempt each time it is saved, and goes on to the next one. Keys are
 //! plain lines, so the terminal stays as it is.
+//!
+//! It looks at the file itself a few times in a second, since there are many ways to save:
+//! over the old file, by another file that gets its name, by moving the old one away first,
+//! in a folder that was made anew, on a disk that tells nobody. What counts is what is in it
+//! afterwards.
 
-use crate::app::{App, Named};
-use crate::known;
+use crate::app::{App, Named, Usage, width};
 use crate::out::outln;
-use anyhow::{Context, Result};
-use notify::{RecursiveMode, Watcher};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use anyhow::Result;
+use exercises::catalogue::Card;
+use exercises::runner;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
-enum News {
-    Saved,
-    Line(String),
-}
+/// Time between two looks at the file. What is the same in two of them was saved.
+const LOOK: Duration = Duration::from_millis(80);
+/// A file that is away for longer was not just being saved.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// The command.
-pub fn watch(app: &App, name: Option<&str>) -> Result<u8> {
+pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
     if app.json {
-        eprintln!("watch talks to people; use run --json");
-        return Ok(2);
+        return Err(Usage::new("watch talks to people; use run --json").into());
     }
     let mut current = match name {
-        Some(name) => Some(known(name)?),
+        Some(named) => Some(named),
         None => app.current(&app.progress()?),
     };
-    let (send, news) = channel();
-    let saved: Sender<News> = send.clone();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is news too, and ours; only changes count.
-        if event.is_ok_and(|e| !e.kind.is_access()) {
-            let _ = saved.send(News::Saved);
-        }
-    })
-    .context("cannot watch files here; use run instead")?;
+    let (send, lines) = channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            if send.send(News::Line(line)).is_err() {
+            if send.send(line).is_err() {
                 return;
             }
         }
         // The end of input is no wish to stop: somebody may watch without a keyboard.
     });
-    if let Some((exercise, _)) = current {
+    while let Some(named) = current {
+        let (exercise, _) = named;
         app.places
             .ensure_work_file(exercise.name, exercise.kind.ending())?;
-    }
-    std::fs::create_dir_all(&app.places.work)?;
-    watcher
-        .watch(&app.places.work, RecursiveMode::NonRecursive)
-        .with_context(|| format!("cannot watch {}", app.places.work.display()))?;
-    while let Some(named) = current {
-        let before = text(app, named);
-        let passed = app.run(named)? == 0;
-        let progress = app.progress()?;
-        if passed {
-            current = app.current(&progress);
-            if let Some((exercise, _)) = current {
-                app.places
-                    .ensure_work_file(exercise.name, exercise.kind.ending())?;
-                outln!("\n(going on with {})\n", exercise.name);
+        // From here on a file that is away is being saved, and not missing.
+        loop {
+            let before = bytes(app, named);
+            outln!("\n{}", rule(exercise.name));
+            let passed = match app.run(named) {
+                Ok(status) => status == 0,
+                // For example bytes that are no text. The next save may be better.
+                Err(error) => {
+                    outln!("not yet: {error:#}");
+                    false
+                }
+            };
+            if passed {
+                current = app.current(&app.progress()?);
+                if let Some((next, _)) = current {
+                    outln!("\n(going on with {})", next.name);
+                }
+                break;
             }
-            continue;
-        }
-        outln!(
-            "\nwatching {}; Enter runs, h hint, w why, n next, l list, q quit",
-            named.0.name
-        );
-        match wait(app, named, &news, &before)? {
-            Wish::Run => {}
-            Wish::Quit => return Ok(0),
-            Wish::Next => current = following(named),
+            outln!(
+                "\nwatching {}; Enter runs, h hint, w why, n next, l list, q quit",
+                exercise.name
+            );
+            match wait(app, named, &lines, before) {
+                Wish::Run => {}
+                Wish::Quit => return Ok(0),
+                Wish::Next => {
+                    current = following(named);
+                    break;
+                }
+            }
         }
     }
     outln!("finished: nothing is left to watch");
@@ -82,48 +84,99 @@ enum Wish {
     Quit,
 }
 
-fn wait(app: &App, named: Named, news: &Receiver<News>, before: &str) -> Result<Wish> {
+/// Waits until the file says something else than `before`, or for a key.
+fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8>>) -> Wish {
+    let mut last = before.clone();
+    let mut away: Option<Instant> = None;
+    let mut told = false;
     loop {
-        match news.recv() {
-            Err(_) => return Ok(Wish::Quit),
-            Ok(News::Saved) => {
-                // An editor saves in several steps.
-                while !matches!(
-                    news.recv_timeout(Duration::from_millis(60)),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
-                ) {}
-                if text(app, named) != *before {
-                    return Ok(Wish::Run);
+        match lines.recv_timeout(LOOK) {
+            Ok(line) => {
+                if let Some(wish) = key(app, named, line.trim()) {
+                    return wish;
                 }
             }
-            Ok(News::Line(line)) => match line.trim() {
-                "" | "r" => return Ok(Wish::Run),
-                "q" => return Ok(Wish::Quit),
-                "n" => return Ok(Wish::Next),
-                "h" => {
-                    app.hint(named)?;
-                }
-                "w" => {
-                    app.why(named)?;
-                }
-                "l" => {
-                    app.list()?;
-                }
-                other => outln!("{other:?} means nothing here"),
-            },
+            Err(RecvTimeoutError::Timeout) => {}
+            // Nobody types any more.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
         }
+        let now = bytes(app, named);
+        match &now {
+            Some(_) => {
+                away = None;
+                if now != before && now == last {
+                    return Wish::Run;
+                }
+            }
+            None => {
+                let since = *away.get_or_insert_with(Instant::now);
+                if !told && since.elapsed() > AWAY {
+                    told = true;
+                    let (exercise, _) = named;
+                    let file = app.places.work_file(exercise.name, exercise.kind.ending());
+                    outln!(
+                        "{} is not there; waiting for it (Enter brings the starter back)",
+                        app.places.shown(&file)
+                    );
+                }
+            }
+        }
+        last = now;
     }
 }
 
-fn text(app: &App, (exercise, _): Named) -> String {
-    let file = app.places.work_file(exercise.name, exercise.kind.ending());
-    std::fs::read_to_string(file).unwrap_or_default()
+/// What a line of the keyboard means; none: it is done already.
+fn key(app: &App, named: Named, line: &str) -> Option<Wish> {
+    let done = match line {
+        "" | "r" => return Some(Wish::Run),
+        "q" => return Some(Wish::Quit),
+        "n" => return Some(Wish::Next),
+        "h" => app.hint(named),
+        "w" => app.why(named),
+        "l" => app.list(),
+        other => {
+            outln!("{other:?} means nothing here");
+            Ok(0)
+        }
+    };
+    if let Err(error) = done {
+        outln!("{error:#}");
+    }
+    None
 }
 
-/// The exercise behind this one, in the order of the book.
+/// What is in the file. Not its text: an editor may have written no text.
+fn bytes(app: &App, (exercise, _): Named) -> Option<Vec<u8>> {
+    let file = app.places.work_file(exercise.name, exercise.kind.ending());
+    file.is_file().then(|| std::fs::read(file).ok())?
+}
+
+/// The exercise after this one, in the order of the book.
 fn following((exercise, _): Named) -> Option<Named> {
-    let next = exercises::runner::all()
+    let next = runner::all()
         .skip_while(|e| e.name != exercise.name)
         .nth(1)?;
-    known(next.name).ok()
+    Some((next, Card::find(next.name)?))
+}
+
+/// A line that parts one verdict from the next, with the time.
+fn rule(name: &str) -> String {
+    let head = format!("---- {} {name} ", now());
+    let rest = width().min(100).saturating_sub(head.len());
+    head + &"-".repeat(rest)
+}
+
+/// The time of day.
+fn now() -> String {
+    // SAFETY: the structure is ours and zeroed is valid for it; time takes a null pointer.
+    let about = unsafe {
+        let mut about: libc::tm = std::mem::zeroed();
+        let seconds = libc::time(std::ptr::null_mut());
+        libc::localtime_r(&seconds, &mut about);
+        about
+    };
+    format!(
+        "{:02}:{:02}:{:02}",
+        about.tm_hour, about.tm_min, about.tm_sec
+    )
 }

@@ -13,7 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-const OWN: &str = env!("CARGO_BIN_EXE_exercises");
+#[path = "proof/grading.rs"]
+mod grading;
+#[path = "proof/offers.rs"]
+mod offers;
+
+/// The runner's program.
+fn own() -> &'static Path {
+    Path::new(tests::program!("exercises"))
+}
+
 /// On a busy machine a case may take longer than a learner should wait.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -245,7 +254,7 @@ fn verdict(name: &str, variant: &str) -> Verdict {
             };
             let text = std::fs::read_to_string(&path)
                 .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            runner::examine_answers(exercise, &text, Path::new(OWN)).expect("it runs")
+            runner::examine_answers(exercise, &text, own()).expect("it runs")
         }
         Kind::Rust(_) => {
             let path = program(if variant == "solution" {
@@ -258,7 +267,7 @@ fn verdict(name: &str, variant: &str) -> Verdict {
                 path,
                 arguments: &[&which],
             };
-            runner::examine(exercise, &program, Path::new(OWN), LIMIT).expect("it runs")
+            runner::examine(exercise, &program, own(), LIMIT).expect("it runs")
         }
     }
 }
@@ -359,147 +368,6 @@ fn each_has_three_wrong_ones_with_messages_of_their_own() {
     }
 }
 
-/// What may be handed in: an honest file is never refused.
-#[test]
-fn the_grader_refuses_no_honest_file() {
-    for exercise in runner::all() {
-        let file = Places::file_name(exercise.name, exercise.kind.ending());
-        for folder in ["starters", "solutions", "alternates"] {
-            let path = places().root.join("exercises").join(folder).join(&file);
-            if let Ok(text) = std::fs::read_to_string(&path) {
-                let inspected = runner::submission::inspect(exercise, &text);
-                assert_eq!(inspected, Ok(()), "{}", path.display());
-            }
-        }
-    }
-}
-
-/// The grader through its command line: all points for the solutions, none for tricks.
-/// Long: the first time it builds what the files stand on.
-#[test]
-fn grading_is_fair() {
-    let root = places().root;
-    if !tests::long() || !root.join("exercises/solutions").is_dir() {
-        println!("skipped: needs SAFEPOINT_LONG=1 and exercises/solutions");
-        return;
-    }
-    let grade = |stage: &str, work: &Path| {
-        let output = std::process::Command::new(OWN)
-            .args(["grade", "--stage", stage, "--json", "--work"])
-            .arg(work)
-            .output()
-            .expect("it starts");
-        let value: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
-        (output.status.code(), value)
-    };
-    let dir = tests::fresh_folder("safepoint-grade-").expect("a folder");
-    let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("a file");
-    for entry in std::fs::read_dir(root.join("exercises/solutions"))
-        .expect("solutions")
-        .flatten()
-    {
-        std::fs::copy(entry.path(), dir.join(entry.file_name())).expect("a copy");
-    }
-    for stage in ["1", "2"] {
-        let (code, value) = grade(stage, &dir);
-        assert_eq!((code, &value["points"]), (Some(0), &value["of"]), "{value}");
-    }
-
-    let solutions = root.join("exercises/solutions").display().to_string();
-    put("read_a_trace.toml", "first = [");
-    put(
-        "guard_check.rs",
-        "pub fn must_look(_: usize, _: usize) -> bool { println!(\"@ end\"); true }\n\
-         pub const REQUEST: usize = { let mut i = 0_usize; loop { i ^= 1; if i == 2 { break } } i };",
-    );
-    put("sticky_flag.rs", "pub use stage1_coop::rt::releasem_slow;");
-    put(
-        "newstack_order.rs",
-        &format!("#[path = \"{solutions}/newstack_order.rs\"] mod m;"),
-    );
-    put(
-        "half_plus_one.rs",
-        &format!("include!(\"{solutions}/half_plus_one.rs\");"),
-    );
-    put(
-        "every_61st.rs",
-        "use std as s; pub fn look_first(_: u32, _: usize) -> bool { s::process::exit(0) }",
-    );
-    put(
-        "steal_half.rs",
-        "use stage1_coop::rt::P;\n\
-         pub fn runqgrab(_: &'static P, _: &'static P, _: u32, _: bool) -> u32 { println!(\"@ end\"); loop {} }",
-    );
-    std::fs::remove_file(dir.join("lost_wakeup.rs")).expect("it was there");
-    std::os::unix::fs::symlink(
-        format!("{solutions}/lost_wakeup.rs"),
-        dir.join("lost_wakeup.rs"),
-    )
-    .expect("a link");
-    put("find_the_bug.toml", "");
-    std::fs::remove_file(dir.join("snapshot_your_own.rs")).expect("it was there");
-    let rules = |stage: &str| -> Vec<String> {
-        let (code, value) = grade(stage, &dir);
-        assert_eq!((code, &value["points"]), (Some(1), &0.into()), "{value}");
-        let rows = value["exercises"].as_array().expect("rows");
-        let rule = |row: &serde_json::Value| row["rule"].as_str().expect("a rule").to_owned();
-        rows.iter().map(rule).collect()
-    };
-    assert_eq!(
-        rules("1"),
-        [
-            "not-toml",
-            "does-not-build",
-            "refused",
-            "refused",
-            "refused",
-            "refused",
-            "endless",
-            "refused",
-            "no-event",
-            "missing"
-        ]
-    );
-
-    put(
-        "sysmon_sleep.rs",
-        "pub fn sysmon_delay(_: u32, _: u32) -> u32 { println!(\"@ end\"); loop {} }",
-    );
-    put(
-        "retake_slice.rs",
-        "pub fn retake(now: u64) -> u32 { (stage2_sysmon::rt::ROWS.retake)(now) }",
-    );
-    put(
-        "three_conditions.rs",
-        "pub use stage2_sysmon::rt::retake_syscall;",
-    );
-    put(
-        "handoff.rs",
-        "use stage2_sysmon::rt::{P, throw}; pub fn handoffp(_: &'static P) { throw(\"no\") }",
-    );
-    put(
-        "exit_syscall.rs",
-        "use stage2_sysmon::rt::{G, Next}; pub fn exitsyscall_slow(gp: &'static G) -> Next { stage2_sysmon::rt::exitsyscall0(gp) }",
-    );
-    put(
-        "inject_list.rs",
-        "use stage2_sysmon::rt::G; pub fn injectglist(list: &[&'static G]) { stage2_sysmon::rt::injectglist_split(list) }",
-    );
-    put(
-        "check_dead.rs",
-        "use stage2_sysmon::rt::M; pub fn m_idle(_: &'static M) { stage2_sysmon::rt::checkdead() }",
-    );
-    std::fs::remove_file(dir.join("stuck_processor.toml")).expect("it was there");
-    assert_eq!(
-        rules("2"),
-        [
-            "endless", "refused", "refused", "throw", "refused", "refused", "refused", "missing"
-        ]
-    );
-    std::fs::remove_dir_all(&dir).expect("it was there");
-}
-
 #[test]
 fn cards_and_plan_agree() {
     let planned: Vec<&str> = exercises::PLANNED
@@ -516,6 +384,15 @@ fn cards_and_plan_agree() {
         assert!(card.points > 0 && card.minutes > 0 && (1..=2).contains(&card.stage()));
         assert!(!card.task.trim().is_empty() && !card.why.is_empty());
         assert!(card.hints.iter().all(|h| !h.is_empty()));
+        for line in card.hints.iter().flat_map(|h| h.lines()) {
+            let code = [";", "{", "=>"].iter().any(|sign| line.ends_with(sign));
+            assert!(!code || line.starts_with("    "), "code in prose: {line}");
+        }
+        for case in exercise.cases {
+            let refers = ["the same", "as the first", "as before"];
+            let refers = refers.iter().any(|words| case.what.contains(words));
+            assert!(!refers, "a learner sees one case at a time: {}", case.what);
+        }
         assert!(
             places()
                 .starter(exercise.name, exercise.kind.ending())
@@ -583,12 +460,25 @@ fn each_death_has_its_words() {
     );
     assert_eq!(run(&|r| r.code = Some(0)), Some("left"));
     assert_eq!(run(&|r| r.signal = Some(libc::SIGSEGV)), Some("segfault"));
+    assert_eq!(run(&|r| r.signal = Some(libc::SIGBUS)), Some("bus"));
+    assert_eq!(
+        run(&|r| r.err =
+            "fatal error: unexpected signal\n[signal SIGBUS: bus error code=0x2".into()),
+        Some("bus")
+    );
     assert_eq!(run(&|r| r.signal = Some(libc::SIGABRT)), Some("abort"));
     assert_eq!(run(&|r| r.signal = Some(libc::SIGKILL)), Some("killed"));
     assert_eq!(run(&|r| r.code = Some(9)), Some("status"));
     assert_eq!(
         run(&|r| r.err = "lockstep: every thread sleeps and".into()),
         Some("deadlock")
+    );
+    assert_eq!(
+        run(&|r| {
+            r.code = Some(2);
+            r.err = "lockstep: the thread that holds the baton has not come back for 10 s".into();
+        }),
+        Some("endless")
     );
     assert_eq!(
         run(&|r| r.err = "fatal error: stack overflow".into()),

@@ -1,12 +1,17 @@
 //! The runner: builds an attempt, runs its cases as child processes with limits, judges
 //! what they showed, and explains.
 
+pub mod bench;
 pub mod build;
 pub mod child;
+pub mod clean;
+pub mod keeper;
 pub mod places;
 pub mod progress;
 pub mod show;
 pub mod submission;
+pub mod traces;
+mod words;
 
 use crate::attempt::{Case, Exercise, Fault, Kind, Run};
 use crate::{stage1, stage2};
@@ -83,7 +88,7 @@ pub fn examine(
             runs += 1;
             if let Err(fault) = judge(case, &run) {
                 // The free-running cases have no trace to compare with.
-                let reference = match seed {
+                let reference = match seed.filter(|_| exercise.compare) {
                     Some(_) => Some(reference(exercise, case, seed, own)?),
                     None => None,
                 };
@@ -138,7 +143,8 @@ fn seeds(case: &Case) -> Vec<Option<u64>> {
     }
 }
 
-/// The case with the stage's own piece.
+/// The case with the stage's own piece. The header of its trace names the command that
+/// prints it again.
 ///
 /// # Errors
 /// If this program cannot be started.
@@ -152,7 +158,26 @@ pub fn reference(
         path: own,
         arguments: &["reference", exercise.name],
     };
-    run_case(&program, case, seed, LIMIT)
+    let mut run = run_case(&program, case, seed, LIMIT)?;
+    if let Some(seed) = seed {
+        let again = format!(
+            "cargo run -q -p exercises -- reference {} '{}' --seed {seed}",
+            exercise.name, case.name
+        );
+        run.text = with_replay(&run.text, &again);
+    }
+    Ok(run)
+}
+
+/// The trace with another command in its header: its own is that of the child process, which
+/// only the runner can start.
+fn with_replay(text: &str, command: &str) -> String {
+    text.lines()
+        .map(|line| match line.starts_with("# replay: ") {
+            true => format!("# replay: {command}\n"),
+            false => format!("{line}\n"),
+        })
+        .collect()
 }
 
 fn run_case(program: &Program<'_>, case: &Case, seed: Option<u64>, limit: Duration) -> Result<Run> {

@@ -3,6 +3,9 @@
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
+/// The variables by which cargo is told where to build.
+pub(super) const TARGET_DIRS: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+
 /// The folders of the exercises.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -10,21 +13,25 @@ pub struct Places {
     pub root: PathBuf,
     /// The learner's files.
     pub work: PathBuf,
+    /// What cargo builds.
+    pub target: PathBuf,
     /// What the runner may write and throw away.
     pub scratch: PathBuf,
 }
 
 impl Places {
-    /// The places of the workspace that this program was built in, or of another one.
+    /// The places of the workspace that this process belongs to (see [`tests::workspace`]),
+    /// or of another one.
     ///
     /// # Errors
     /// If it is no workspace of ours.
     pub fn new(root: Option<PathBuf>) -> Result<Places> {
-        let root = root.unwrap_or_else(|| {
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .parent()
-                .map_or_else(PathBuf::new, Path::to_path_buf)
-        });
+        let root = match root {
+            Some(root) => root,
+            None => ::tests::workspace().context(
+                "the repository cannot be found: run this inside it, or name it with --root",
+            )?,
+        };
         let root = root
             .canonicalize()
             .with_context(|| format!("{} cannot be found", root.display()))?;
@@ -33,12 +40,20 @@ impl Places {
             "{} holds no exercises; run this inside the repository, or name it with --root",
             root.display()
         );
-        let scratch = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), PathBuf::from)
-            .join("exercises");
+        // As cargo reads them: a relative one begins at the folder in which cargo was started,
+        // and that is ours.
+        let target = TARGET_DIRS
+            .iter()
+            .filter_map(std::env::var_os)
+            .find(|dir| !dir.is_empty());
+        let target = match target {
+            Some(dir) => std::path::absolute(dir).context("the folder in which this runs")?,
+            None => root.join("target"),
+        };
         Ok(Places {
             work: root.join("exercises/work"),
-            scratch,
+            scratch: target.join("exercises"),
+            target,
             root,
         })
     }

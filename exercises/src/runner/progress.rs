@@ -47,6 +47,13 @@ pub struct Entry {
     pub file: String,
 }
 
+impl Entry {
+    /// Whether the solution may be looked at without further ado.
+    pub fn is_open(&self) -> bool {
+        self.solved || self.tries >= HONEST
+    }
+}
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {

@@ -2,11 +2,17 @@
 //! and at its words.
 //!
 //! An attempt runs in one process with its scenario, so a file that does not play by the
-//! rules could write its own result. Everything that could is reached by some name, and
-//! no macro can put a name together from pieces; so a list of names is enough to keep an
-//! honest course honest. It is no sandbox: whoever grades strangers runs it in a container.
+//! rules could change what its run shows. What could do that is reached by some name, and a
+//! list of names refuses those that we know. The list is only worth something if we read the
+//! same words as the compiler: so the words are read by [`super::words`], which refuses each
+//! text that the two could read in different ways.
+//!
+//! This keeps an honest course honest. It is no sandbox: the list may lack a name, and a bug
+//! of the compiler that lets safe code read and write any memory gets past every list. To
+//! grade strangers, run the grader in a container.
 
 use super::places::Places;
+use super::words::{Words, words};
 use crate::attempt::{Exercise, Kind};
 use std::path::Path;
 
@@ -50,9 +56,23 @@ const REFUSED: &[(&str, &[&str])] = &[
     (
         "that belongs to the scheduler or to the judge",
         &[
-            "STAGE", "ROWS", "rows", "stage", "EXERCISE", "attempt", "runner", "emit", "Runtime",
+            "STAGE",
+            "ROWS",
+            "rows",
+            "stage",
+            "EXERCISE",
+            "ALL",
+            "reference",
+            "attempt",
+            "runner",
+            "emit",
+            "Runtime",
             "tests",
         ],
+    ),
+    (
+        "a line of a trace is the runtime's; print to stderr instead",
+        &["user_log"],
     ),
 ];
 
@@ -109,7 +129,7 @@ pub fn inspect(exercise: &Exercise, text: &str) -> Result<(), String> {
     let Kind::Rust(_) = exercise.kind else {
         return Ok(());
     };
-    let words = words(text);
+    let words: Words<'_> = words(text).map_err(|(line, why)| format!("line {line}: {why}"))?;
     let own: &[&str] = OWN_PIECES
         .iter()
         .find(|(name, _)| *name == exercise.name)
@@ -139,91 +159,6 @@ pub fn inspect(exercise: &Exercise, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The words and signs of a Rust text, each with its line; without comments, strings and
-/// characters.
-fn words(text: &str) -> Vec<(usize, &str)> {
-    let bytes = text.as_bytes();
-    let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-    let word = |b: u8| b == b'_' || b.is_ascii_alphanumeric() || b >= 0x80;
-    let (mut found, mut line, mut i) = (Vec::new(), 1, 0);
-    while i < bytes.len() {
-        let from = i;
-        match at(i) {
-            b'/' if at(i + 1) == b'/' => i = ends(bytes, i, b"\n"),
-            b'/' if at(i + 1) == b'*' => {
-                let mut depth = 0;
-                while i < bytes.len() {
-                    match (at(i), at(i + 1)) {
-                        (b'/', b'*') => (depth, i) = (depth + 1, i + 2),
-                        (b'*', b'/') => (depth, i) = (depth - 1, i + 2),
-                        _ => i += 1,
-                    }
-                    if depth == 0 {
-                        break;
-                    }
-                }
-            }
-            b'"' => i = string(bytes, i + 1),
-            b'\'' => {
-                // A character, or a lifetime.
-                let next = text[i + 1..].chars().next().map_or(1, char::len_utf8);
-                if at(i + 1) == b'\\' {
-                    i = ends(bytes, i + 3, b"'");
-                } else if at(i + 1 + next) == b'\'' {
-                    i += next + 2;
-                } else {
-                    i += 1;
-                }
-            }
-            b if word(b) => {
-                while word(at(i)) {
-                    i += 1;
-                }
-                let hashes = bytes[i..].iter().take_while(|&&b| b == b'#').count();
-                match (&text[from..i], at(i), at(i + hashes)) {
-                    ("b" | "c", b'"', _) => i = string(bytes, i + 1),
-                    ("b", b'\'', _) => {}
-                    ("r" | "br" | "cr", _, b'"') => {
-                        let end = [&b"\""[..], &b"#".repeat(hashes)].concat();
-                        i = ends(bytes, i + hashes + 1, &end);
-                    }
-                    // A raw identifier: the word behind it counts.
-                    ("r", b'#', _) => {}
-                    (found_word, ..) => found.push((line, found_word)),
-                }
-            }
-            b if b.is_ascii_whitespace() => i += 1,
-            _ => {
-                i += 1;
-                found.push((line, &text[from..i]));
-            }
-        }
-        i = i.min(bytes.len());
-        line += bytes[from..i].iter().filter(|&&b| b == b'\n').count();
-    }
-    found
-}
-
-/// Behind the next `end`, from `i` on.
-fn ends(bytes: &[u8], i: usize, end: &[u8]) -> usize {
-    let rest = bytes.get(i..).unwrap_or(&[]);
-    rest.windows(end.len())
-        .position(|w| w == end)
-        .map_or(bytes.len(), |at| i + at + end.len())
-}
-
-/// Behind the string whose text begins at `i`.
-fn string(bytes: &[u8], mut i: usize) -> usize {
-    while i < bytes.len() {
-        match bytes[i] {
-            b'\\' => i += 2,
-            b'"' => return i + 1,
-            _ => i += 1,
-        }
-    }
-    i
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,24 +167,6 @@ mod tests {
     fn refused(name: &str, text: &str) -> String {
         let exercise = runner::find(name).expect("an exercise");
         inspect(exercise, text).expect_err(text)
-    }
-
-    #[test]
-    fn words_are_found_and_what_is_no_word_is_not() {
-        let text =
-            "let a = 'b'; // c\n/* d /* e */ */ f::<'g>(\"h\\\"\", r#\"i\"j\"#, b'k', '\\'', r#l)";
-        let found: Vec<&str> = words(text).iter().map(|w| w.1).collect();
-        let letters: Vec<&str> = found
-            .into_iter()
-            .filter(|w| w.chars().all(char::is_alphanumeric))
-            .collect();
-        assert_eq!(letters, ["let", "a", "f", "g", "l"]);
-        assert_eq!(words("a\n\"\n\"\nb"), [(1, "a"), (4, "b")]);
-        for broken in [
-            "\"", "'", "/*", "r#\"", "b'", "'\\", "\"\\", "ä'ö", "r#", "'é",
-        ] {
-            words(broken);
-        }
     }
 
     #[test]
@@ -271,6 +188,8 @@ mod tests {
             "use stage1_coop::rt::releasem_slow as theirs;",
             "pub fn releasem_slow(gp: &'static G) { (stage1_coop::STAGE.releasem_slow)(gp) }",
             "fn f() { stage1_coop::rt::emit(&KINDS[0], [0; 3], 0) }",
+            "fn f() { stage1_coop::user_log(\"x\\n 0.1 m0 p0 g1 GoEnd\") }",
+            "fn f() { (exercises::stage1::ALL[5].reference)(\"three wait\") }",
         ] {
             refused("sticky-flag", text);
         }

@@ -9,10 +9,11 @@ use std::fmt::Write;
 pub type LookFirst = fn(schedtick: u32, global: usize) -> bool;
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "every-61st",
     kind: Kind::Rust(judge),
     row: None,
+    compare: true,
     cases: &[
         Case {
             name: "three wait",
@@ -22,13 +23,13 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "nobody waits",
-            what: "the same, with an empty global queue",
+            what: "two goroutines keep the ring filled; the global queue is empty",
             procs: 1,
             seeds: &[1],
         },
         Case {
             name: "crowd",
-            what: "the same, with a global queue that is never empty",
+            what: "two goroutines keep the ring filled; the global queue is never empty",
             procs: 1,
             seeds: &[1],
         },

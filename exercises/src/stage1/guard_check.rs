@@ -18,10 +18,11 @@ pub struct Work {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "guard-check",
     kind: Kind::Rust(judge),
     row: None,
+    compare: true,
     cases: &[
         Case {
             name: "against the real check",

@@ -9,10 +9,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "half-plus-one",
     kind: Kind::Rust(judge),
     row: Some("runqputslow"),
+    compare: true,
     cases: &[
         Case {
             name: "three hundred",
@@ -22,7 +23,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "with a thief",
-            what: "the same with two processors",
+            what: "main makes 300 goroutines in one go, and a second processor steals",
             procs: 2,
             seeds: &[1, 2, 3],
         },
@@ -129,7 +130,10 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         if missing != "0" {
             return Err(Fault::new(
                 "lost",
-                format!("{batch} goroutines were handed over, and {missing} of them stand in no queue now."),
+                format!(
+                    "{batch} goroutines were handed over, and {missing} of them {} in no queue now.",
+                    if missing == "1" { "is" } else { "are" }
+                ),
                 "A goroutine that can run and stands in no queue never runs; whoever waits for it waits for ever.",
             )
             .at(place()));

@@ -21,7 +21,7 @@ use stage1_coop::{Runtime, Stage, ThirdParty, gofunc, prologue, spin};
 use std::time::Duration;
 
 /// Every exercise of this stage, in the order of the book.
-pub const ALL: &[&Exercise] = &[
+pub(crate) const ALL: &[&Exercise] = &[
     &read_a_trace::EXERCISE,
     &guard_check::EXERCISE,
     &sticky_flag::EXERCISE,

@@ -67,10 +67,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "newstack-order",
     kind: Kind::Rust(judge),
     row: Some("newstack"),
+    compare: true,
     cases: &[
         Case {
             name: "grow",

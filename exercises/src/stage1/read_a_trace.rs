@@ -7,10 +7,11 @@ use stage1_coop::{Chan, STAGE, WaitGroup, go};
 use toml::{Table, Value};
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "read-a-trace",
     kind: Kind::Answers(judge),
     row: None,
+    compare: false,
     cases: &[Case {
         name: "left and right",
         what: "two goroutines share one processor, and the second wakes the first",

@@ -8,10 +8,11 @@ use stage1_coop::{Chan, Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "steal-half",
     kind: Kind::Rust(judge),
     row: Some("runqgrab"),
+    compare: true,
     cases: &[
         Case {
             name: "two rings",
@@ -39,7 +40,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "four thieves",
-            what: "many small goroutines, four processors, no laboratory: a race for real",
+            what: "many small goroutines, four processors, free-running: a race for real",
             procs: 4,
             seeds: &[],
         },

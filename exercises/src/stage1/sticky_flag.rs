@@ -6,10 +6,11 @@ use crate::attempt::{Case, Exercise, Fault, Kind, Run};
 use stage1_coop::{STAGE, Stage, WaitGroup, acquirem, go, user_log};
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "sticky-flag",
     kind: Kind::Rust(judge),
     row: Some("releasem_slow"),
+    compare: true,
     cases: &[
         Case {
             name: "one section",

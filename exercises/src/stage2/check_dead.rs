@@ -43,10 +43,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "check-dead",
     kind: Kind::Rust(judge),
     row: Some("m_idle"),
+    compare: true,
     cases: &[
         Case {
             name: "after you",
@@ -74,7 +75,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "locked",
-            what: "as the first, but one of the two is locked to its thread",
+            what: "two goroutines wait for each other, and one of them is locked to its thread",
             procs: 2,
             seeds: &[1, 2],
         },

@@ -100,10 +100,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "exit-syscall",
     kind: Kind::Rust(judge),
     row: Some("exitsyscall_slow"),
+    compare: true,
     cases: &[
         Case {
             name: "no processor",
@@ -113,7 +114,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "just free",
-            what: "the same; the processor becomes idle just before you are called",
+            what: "a call of 5 ms ends, and the only processor becomes idle just before you are called",
             procs: 1,
             seeds: &[1, 2],
         },
@@ -125,7 +126,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "for real",
-            what: "eight goroutines that make calls and compute, two processors, no laboratory",
+            what: "eight goroutines that make calls and compute, two processors, free-running",
             procs: 2,
             seeds: &[],
         },

@@ -66,10 +66,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "handoff",
     kind: Kind::Rust(judge),
     row: Some("handoffp"),
+    compare: true,
     cases: &[
         Case {
             name: "everybody's queue",

@@ -51,10 +51,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "inject-list",
     kind: Kind::Rust(judge),
     row: Some("injectglist"),
+    compare: true,
     cases: &[
         Case {
             name: "three sleep",

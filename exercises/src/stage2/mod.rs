@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) use crate::stage1::{millis, sound, work};
 
 /// Every exercise of this stage, in the order of the book.
-pub const ALL: &[&Exercise] = &[
+pub(crate) const ALL: &[&Exercise] = &[
     &sysmon_sleep::EXERCISE,
     &retake_slice::EXERCISE,
     &three_conditions::EXERCISE,

@@ -43,10 +43,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "retake-slice",
     kind: Kind::Rust(judge),
     row: Some("retake"),
+    compare: true,
     cases: &[
         Case {
             name: "two loops",
@@ -56,7 +57,7 @@ pub const EXERCISE: Exercise = Exercise {
         },
         Case {
             name: "a close watch",
-            what: "the same, and sysmon has reason to look every millisecond",
+            what: "two loops share one processor, and sysmon has reason to look every millisecond",
             procs: 1,
             seeds: &[1, 2],
         },

@@ -9,10 +9,11 @@ use std::time::Duration;
 use toml::Table;
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "stuck-processor",
     kind: Kind::Answers(judge),
     row: None,
+    compare: false,
     cases: &[Case {
         name: "captured",
         what: "a reader, a writer and somebody who computes, on one processor",

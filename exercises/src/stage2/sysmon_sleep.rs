@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "sysmon-sleep",
     kind: Kind::Rust(judge),
     row: Some("sysmon_delay"),
+    compare: true,
     cases: &[
         Case {
             name: "one call",

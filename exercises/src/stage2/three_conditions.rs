@@ -37,10 +37,11 @@ pub mod helpers {
 }
 
 /// The exercise.
-pub const EXERCISE: Exercise = Exercise {
+pub(crate) const EXERCISE: Exercise = Exercise {
     name: "three-conditions",
     kind: Kind::Rust(judge),
     row: Some("retake_syscall"),
+    compare: true,
     cases: &[
         Case {
             name: "short calls",

@@ -1,0 +1,5 @@
+use std::process as p;
+
+pub fn look_first(_: u32, _: usize) -> bool {
+    p::abort()
+}

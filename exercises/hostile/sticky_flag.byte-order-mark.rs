@@ -1,0 +1,1 @@
+﻿pub use stage1_coop::rt::*;

@@ -1,0 +1,5 @@
+---
+/*
+---
+pub use stage1_coop::rt::releasem_slow;
+//*/

@@ -1,0 +1,3 @@
+#!/*
+pub use stage1_coop::rt::releasem_slow;
+//*/
