@@ -3,7 +3,7 @@
 //!
 //! It looks at the file itself a few times in a second, since there are many ways to save:
 //! over the old file, by another file that gets its name, by moving the old one away first,
-//! in a folder that was made anew, on a disk that tells nobody. What counts is what is in it
+//! in a folder that was made anew, on a disk that sends no notices. What counts is what is in it
 //! afterwards.
 
 use crate::app::{App, Named, Usage, width};
@@ -35,7 +35,7 @@ pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
                 return;
             }
         }
-        // The end of input is no wish to stop: somebody may watch without a keyboard.
+        // The end of input is no wish to stop: it is possible to watch without a keyboard.
     });
     while let Some(named) = current {
         let (exercise, _) = named;
@@ -97,7 +97,7 @@ fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            // Nobody types any more.
+            // No more keys can come.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
         }
         let now = bytes(app, named);

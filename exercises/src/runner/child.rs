@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(700);
 /// How much longer than its limit something may take on a machine that is busy with other
 /// things.
 const PATIENCE: u32 = 12;
-/// How long output is waited for when its writer is gone and somebody keeps the pipe open.
+/// How long output is waited for when its writer is gone and another process keeps the pipe open.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The process group that runs now, for the handler of Ctrl-C.

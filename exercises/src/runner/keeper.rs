@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 pub const COMMAND: &str = "keeper";
 
 enum Keeper {
-    /// Nobody asked for one: tests run many at once, and clean up for themselves.
+    /// None is wanted: tests run many groups at once, and clean up for themselves.
     None,
     /// The program that is one, not started yet.
     Wanted(PathBuf),

@@ -215,8 +215,8 @@ fn handed_in(from: &str) -> PathBuf {
     dir
 }
 
-/// Two graders at once judge each their own files, and a file that breaks the compiler takes
-/// its own points and no others.
+/// Two graders at once judge each their own files, and a file that breaks the compiler costs
+/// its own points only.
 #[test]
 fn no_file_and_no_grader_harms_another() {
     if !tests::long() || !places().root.join("exercises/solutions").is_dir() {
