@@ -22,9 +22,11 @@ pub type ActorId = usize;
 
 /// Actors that one run may have. More threads than this end the run with one line.
 pub(crate) const MAX_ACTORS: usize = 512;
-/// A waiter looks this often whether the baton has moved, and gives the run up when it has
-/// seen it stand still [`STUCK_LOOKS`] times in a row. It counts its own looks and reads no
-/// clock: however long a machine is frozen, that is one look.
+/// A waiter looks this often whether the baton has moved. It gives the run up when, at
+/// [`STUCK_LOOKS`] looks in a row, the thread that holds the baton slept in the kernel and had
+/// not used its processor in between. A thread that computes, or that waits for a processor,
+/// may take as long as it likes. The waiter counts its own looks: however long a machine is
+/// frozen, that is one look.
 const LOOK_MS: i64 = 100;
 const STUCK_LOOKS: u32 = 100;
 
@@ -33,6 +35,8 @@ const READY: u8 = 1;
 const BLOCKED: u8 = 2;
 
 pub(crate) struct Actor {
+    /// The kernel's number of its thread.
+    thread: AtomicI32,
     /// 1 while this actor has been given the baton and has not yet taken it.
     turn: AtomicU32,
     state: AtomicU8,
@@ -57,6 +61,7 @@ pub(crate) struct Actor {
 impl Actor {
     const fn new() -> Actor {
         Actor {
+            thread: AtomicI32::new(0),
             turn: AtomicU32::new(0),
             state: AtomicU8::new(FREE),
             clock: AtomicU64::new(0),
@@ -82,6 +87,8 @@ pub(crate) static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACT
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
 static HANDOVERS: AtomicU64 = AtomicU64::new(0);
+/// Who has the baton, or is about to take it.
+static HOLDER: AtomicUsize = AtomicUsize::new(0);
 static STUCK: AtomicBool = AtomicBool::new(false);
 static CONFIG: ConfigCell = ConfigCell(UnsafeCell::new(None));
 /// Why the trace depends on this build, if it does: 0, or a `Portable` as a number.
@@ -94,6 +101,8 @@ pub enum Portable {
     Yes,
     /// A loop without a check burned more than half of the watchdog's time.
     NearWatchdog,
+    /// A thread slept in the kernel with the baton in its hands, and the run was given up.
+    Blocked,
     /// A stack grew where the compiler's frame sizes decide.
     StackGrowth,
     /// Somebody waited for the world outside the process, whose clock is another.
@@ -106,6 +115,7 @@ pub fn portable() -> Portable {
         0 => Portable::Yes,
         1 => Portable::NearWatchdog,
         2 => Portable::StackGrowth,
+        4 => Portable::Blocked,
         _ => Portable::Outside,
     }
 }
@@ -117,6 +127,7 @@ pub fn not_portable(why: Portable) {
         Portable::NearWatchdog => 1,
         Portable::StackGrowth => 2,
         Portable::Outside => 3,
+        Portable::Blocked => 4,
     };
     let _ = PORTABLE.compare_exchange(0, code, Relaxed, Relaxed);
 }
@@ -174,6 +185,8 @@ pub fn start(config: Config) -> Result<(), String> {
     ACTORS[me].clock.store(0, Relaxed);
     ACTORS[me].horizon.store(u64::MAX, Relaxed);
     trap::set_me(Some(me));
+    HOLDER.store(me, Relaxed);
+    ACTORS[me].thread.store(sys::thread_id(), Relaxed);
     watchdog::begin(&ACTORS[me].watch);
     Ok(())
 }
@@ -206,6 +219,7 @@ pub fn register() -> ActorId {
     actor.held.store(0, Relaxed);
     actor.turn.store(0, Relaxed);
     actor.fd.store(-1, Relaxed);
+    actor.thread.store(0, Relaxed);
     // Splitmix of seed and id: neighbouring seeds and actors get unrelated streams.
     let mut z = config()
         .seed
@@ -229,6 +243,7 @@ pub fn unregister(id: ActorId) {
 pub fn enter(id: ActorId) {
     let old = sys::block_signals();
     trap::set_me(Some(id));
+    ACTORS[id].thread.store(sys::thread_id(), Relaxed);
     wait(id);
     watchdog::begin(&ACTORS[id].watch);
     sys::restore_signals(old);
@@ -312,27 +327,26 @@ pub(crate) fn others_ready() -> bool {
 
 fn give(next: ActorId) {
     HANDOVERS.fetch_add(1, Relaxed);
+    HOLDER.store(next, Relaxed);
     sys::publish(&ACTORS[next].turn, 1);
     sys::futex_wake(&ACTORS[next].turn);
 }
 
-/// The holder of the baton is not stuck: it waits, and those who wait for it shall go on.
-pub(crate) fn not_stuck() {
+/// The holder of the baton is not stuck: it waits, and those who wait for it go on waiting.
+pub fn not_stuck() {
     HANDOVERS.fetch_add(1, Relaxed);
 }
 
 fn wait(me: ActorId) {
     let turn = &ACTORS[me].turn;
-    let (mut seen, mut looks) = (HANDOVERS.load(Relaxed), 0);
+    let mut looks = Looks::default();
     while sys::observe(turn) == 0 {
         if sys::futex_wait(turn, 0, LOOK_MS) {
             continue;
         }
-        let now = HANDOVERS.load(Relaxed);
-        looks = if now == seen { looks + 1 } else { 0 };
-        seen = now;
         // Only one speaks, and only if nothing moved at all.
-        if looks >= STUCK_LOOKS && !STUCK.swap(true, Relaxed) {
+        if looks.again() >= STUCK_LOOKS && !STUCK.swap(true, Relaxed) {
+            not_portable(Portable::Blocked);
             crate::die(
                 &config(),
                 format_args!(
@@ -343,6 +357,33 @@ fn wait(me: ActorId) {
         }
     }
     turn.store(0, Relaxed);
+}
+
+/// What a waiter has seen of the thread that holds the baton.
+#[derive(Default)]
+struct Looks {
+    handovers: u64,
+    /// Its processor time, in nanoseconds.
+    used: u64,
+    /// Looks in a row at which it slept, and nothing had changed.
+    asleep: u32,
+}
+
+impl Looks {
+    /// Looks once more; returns how many looks in a row have found it asleep.
+    fn again(&mut self) -> u32 {
+        let thread = ACTORS[HOLDER.load(Relaxed)].thread.load(Relaxed);
+        let handovers = HANDOVERS.load(Relaxed);
+        // A thread that has not begun yet has no number: it waits for a processor.
+        let used = sys::processor_time(thread);
+        let same = handovers == self.handovers && used == self.used;
+        (self.handovers, self.used) = (handovers, used);
+        self.asleep = match same && thread != 0 && sys::sleeps(thread) {
+            true => self.asleep + 1,
+            false => 0,
+        };
+        self.asleep
+    }
 }
 
 /// Hands the baton to whoever is next, now that it is `now` for the caller. Signals must be
@@ -405,6 +446,13 @@ pub fn event() -> u64 {
     a.clock
         .store(later(t, EVENT_NS + ((x >> 33) % 4) * 1_000), Relaxed);
     t
+}
+
+/// No event before this time can come any more: the caller goes on from its own clock, and
+/// the others from their clocks, of which its horizon is the smallest. Who is woken begins
+/// later than the one that wakes it.
+pub fn low_water() -> u64 {
+    actor().map_or(0, |a| a.clock.load(Relaxed).min(a.horizon.load(Relaxed)))
 }
 
 /// A guard check: one tick of the clock, and perhaps the end of the caller's turn.
@@ -492,4 +540,51 @@ pub(crate) fn make_ready(a: &Actor, wake: u64) {
         a.clock.fetch_min(wake, Relaxed);
     }
     a.notified.store(true, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    /// Whoever computes is not stuck, however long it takes; whoever sleeps in the kernel is.
+    #[test]
+    fn a_waiter_tells_computing_from_sleep() {
+        let looks = |n: u32| {
+            let mut looks = Looks::default();
+            for _ in 0..n {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                looks.again();
+            }
+            looks.asleep
+        };
+        let (say, said) = channel();
+        let (wake, sleep) = channel::<()>();
+        let computes = std::thread::spawn({
+            let say = say.clone();
+            move || {
+                let _ = say.send(sys::thread_id());
+                while sleep.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {}
+                let _ = say.send(0);
+            }
+        });
+        ACTORS[0]
+            .thread
+            .store(said.recv().expect("a number"), Relaxed);
+        assert_eq!(looks(10), 0);
+        let (end, for_ever) = channel::<()>();
+        let sleeps = std::thread::spawn(move || {
+            let _ = say.send(sys::thread_id());
+            let _ = for_ever.recv();
+        });
+        ACTORS[0]
+            .thread
+            .store(said.recv().expect("a number"), Relaxed);
+        assert!(looks(10) >= 5);
+        // A thread that has not begun only waits for a processor.
+        ACTORS[0].thread.store(0, Relaxed);
+        assert_eq!(looks(3), 0);
+        let _ = (wake.send(()), end.send(()));
+        let _ = (computes.join(), sleeps.join());
+    }
 }

@@ -65,8 +65,8 @@ mod watchdog;
 
 pub use baton::{
     ActorId, Portable, advance, block, block_until, check, clock_read, enabled, enter, event,
-    hold_events, leave, not_portable, now, osyield, pass, portable, possible, register,
-    release_events, sleep, start, stop, unblock, unregister,
+    hold_events, leave, low_water, not_portable, not_stuck, now, osyield, pass, portable, possible,
+    register, release_events, sleep, start, stop, unblock, unregister,
 };
 pub use fds::{READ, WRITE, wait_fd};
 #[doc(hidden)]

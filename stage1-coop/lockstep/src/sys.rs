@@ -169,3 +169,59 @@ pub fn poll(fds: &mut [libc::pollfd], ms: i32) -> bool {
     // SAFETY: pointer and length are those of a slice that is borrowed for the call.
     unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, ms) > 0 }
 }
+
+/// The kernel's number of the calling thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: gettid has no arguments and cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+/// Nanoseconds of processor time that a thread of this process has used; 0 if there is none
+/// with this number.
+pub fn processor_time(thread: i32) -> u64 {
+    // How the kernel names the clock of a thread's scheduled time.
+    const PER_THREAD_SCHED: i32 = 6;
+    let clock = (!thread) << 3 | PER_THREAD_SCHED;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the struct is ours; a clock that does not exist is an error.
+    match unsafe { libc::clock_gettime(clock, &mut time) } {
+        0 => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+        _ => 0,
+    }
+}
+
+/// Whether a thread of this process sleeps in the kernel. What cannot be found out counts as
+/// sleep: then its processor time has to decide. Allocates nothing.
+pub fn sleeps(thread: i32) -> bool {
+    let mut path = *b"/proc/self/task/0000000000/stat\0";
+    let mut rest = thread;
+    for digit in path[16..26].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    // The kernel takes no zeros in front.
+    let zeros = path[16..25].iter().take_while(|&&b| b == b'0').count();
+    path.copy_within(16 + zeros.., 16);
+    let mut text = [0_u8; 512];
+    // SAFETY: the path ends with a zero byte, and the buffer is as long as we say; what was
+    // opened is closed.
+    let n = unsafe {
+        let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return true;
+        }
+        let n = libc::read(fd, text.as_mut_ptr().cast(), text.len());
+        libc::close(fd);
+        n
+    };
+    // The name stands in parentheses, and may hold some itself; then a blank and the state.
+    let text = &text[..usize::try_from(n).unwrap_or(0)];
+    let state = text
+        .iter()
+        .rposition(|&b| b == b')')
+        .and_then(|at| text.get(at + 2));
+    !matches!(state, Some(b'R' | b'T' | b't'))
+}

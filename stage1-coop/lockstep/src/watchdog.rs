@@ -21,9 +21,15 @@ const PERIOD_NS: u64 = 20_000_000;
 const AGAIN_NS: u64 = 1_000_000;
 /// Virtual time that a declared goroutine is moved on, at least.
 const DECLARED_NS: u64 = 1_000_000;
-/// Looks outside a goroutine's own code, without a tick, after which the run is given up:
-/// 30 s of processor time in one call.
-const OUTSIDE_LIMIT: u32 = 1_500;
+/// Looks outside a goroutine's own code, without a tick, after which a line says so: 30 s of
+/// processor time in one call.
+const OUTSIDE_LOOKS: u32 = 1_500;
+const OUTSIDE: &[u8] =
+    b"lockstep: a call outside the goroutines' own code has taken 30 s of processor time; the others wait for it\n";
+/// The same for a loop without a check while nobody else can run: 2 s.
+const ALONE_LOOKS: u32 = 100;
+const ALONE: &[u8] =
+    b"lockstep: a loop without a check has taken 2 s of processor time, and nobody else can run; if it never ends, neither will this run\n";
 
 /// What the watchdog keeps for one actor. Written by the actor's own thread only.
 pub struct Watch {
@@ -38,6 +44,8 @@ pub struct Watch {
     declared: AtomicBool,
     /// Looks in a row that found the thread outside `gotext` without a tick.
     outside: AtomicU32,
+    /// Looks in a row that found it in `gotext` without a tick, and no other thread ready.
+    alone: AtomicU32,
 }
 
 impl Watch {
@@ -49,6 +57,7 @@ impl Watch {
             near: AtomicBool::new(false),
             declared: AtomicBool::new(false),
             outside: AtomicU32::new(0),
+            alone: AtomicU32::new(0),
         }
     }
 }
@@ -92,6 +101,7 @@ pub fn begin(watch: &Watch) {
     watch.near.store(false, Relaxed);
     watch.declared.store(false, Relaxed);
     watch.outside.store(0, Relaxed);
+    watch.alone.store(0, Relaxed);
     watch.timer.store(timer as usize + 1, Relaxed);
     arm(watch, PERIOD_NS);
 }
@@ -151,6 +161,14 @@ fn late_tick(watch: &Watch) {
     }
 }
 
+/// Counts a look, and writes the line when there were `looks` in a row.
+fn says_after(counter: &AtomicU32, looks: u32, line: &'static [u8]) {
+    if counter.fetch_add(1, Relaxed) + 1 == looks {
+        // SAFETY: async-signal-safe; the line lives for ever.
+        unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+    }
+}
+
 extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let (Some(me), Some(actor)) = (trap::me(), baton::actor()) else {
         return;
@@ -160,24 +178,23 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let ticks = watch.ticks.load(Relaxed);
     if watch.seen.swap(ticks, Relaxed) != ticks {
         watch.outside.store(0, Relaxed);
+        watch.alone.store(0, Relaxed);
         return;
     }
     // SAFETY: we are in an SA_SIGINFO handler and this is its context.
     let pc = unsafe { sys::pc(context) };
     if !(baton::config().in_gotext)(pc) {
-        // A long call of std, say. It only matters if it never ends.
-        if watch.outside.fetch_add(1, Relaxed) > OUTSIDE_LIMIT {
-            const LINE: &[u8] =
-                b"lockstep: a goroutine spins outside its own code (in a library call?); the trace cannot be saved\n";
-            // SAFETY: both calls are async-signal-safe; the slice outlives the call.
-            unsafe {
-                libc::write(2, LINE.as_ptr().cast(), LINE.len());
-                libc::_exit(2)
-            }
-        }
+        // A long call of std, say. Nothing can be done about it: whoever holds a lock of std's
+        // must go on. It costs no virtual time.
+        says_after(&watch.outside, OUTSIDE_LOOKS, OUTSIDE);
         return;
     }
     watch.outside.store(0, Relaxed);
+    if !baton::others_ready() {
+        // Nobody waits for the baton, so its length does not matter, whatever it is.
+        says_after(&watch.alone, ALONE_LOOKS, ALONE);
+        return;
+    }
     if !watch.near.load(Relaxed) && !watch.declared.load(Relaxed) {
         watch.near.store(true, Relaxed);
         return;
@@ -186,12 +203,6 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     // and is not inside the allocator.
     watch.near.store(false, Relaxed);
     watch.declared.store(true, Relaxed);
-    if !baton::others_ready() {
-        crate::die(
-            &baton::config(),
-            format_args!("a goroutine's loop never ends and nobody is left to interrupt it"),
-        );
-    }
     let clock = baton::later(actor.clock.load(Relaxed), DECLARED_NS);
     let past = baton::later(actor.horizon.load(Relaxed), 1);
     actor.clock.store(clock.max(past), Relaxed);

@@ -72,7 +72,8 @@ fn header(out: &mut String, run: &Run) {
             out.push_str(match run.portable {
                 Portable::Yes => "yes",
                 Portable::NearWatchdog => "no (a loop without a check ran long)",
-                Portable::StackGrowth => "no (a stack grew by the compiler's frames)",
+                Portable::StackGrowth => "no (the compiler's frames decide when a stack grows)",
+                Portable::Blocked => "no (a thread blocked outside the runtime)",
                 Portable::Outside => "no (it waited for the world outside the process)",
             });
             out.push('\n');

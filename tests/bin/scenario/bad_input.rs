@@ -19,6 +19,8 @@ crate::scenarios!(
     std_lock,
     long_loop,
     frames,
+    computes,
+    hog,
 );
 
 /// A small program that uses a little of everything.
@@ -319,12 +321,62 @@ fn frames(arguments: &[String]) {
         }
         with_frame(1024, || ruled(n - 1)) + 1
     }
-    let compiled_frames = arguments[0] == "compiled";
+    let which = arguments[0].clone();
     run(1, move || {
-        if compiled_frames {
-            black_box(compiled(300));
-        } else {
-            black_box(ruled(50));
+        black_box(match &*which {
+            "compiled" => compiled(300),
+            "small" => compiled(12),
+            "few" => compiled(1),
+            _ => ruled(50),
+        });
+    });
+}
+
+/// Uses the processor for so many milliseconds of its time, without a check.
+#[gofunc]
+fn compute(ms: u64) {
+    let until = processor_ms() + ms;
+    while processor_ms() < until {
+        // The loop itself is the goroutine's own code.
+        for turn in 0..200_000_u64 {
+            black_box(turn);
         }
+    }
+}
+
+#[inline(always)]
+fn processor_ms() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the struct is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// Computes on, while everybody else waits for a goroutine that has not been made.
+fn computes(arguments: &[String]) {
+    let ms = arguments[0].parse().unwrap_or(200);
+    run(1, move || {
+        compute(ms);
+        println!("computed");
+    });
+}
+
+/// A hog whose turns take 3 ms, beside a pair that sleeps most of the time.
+fn hog(arguments: &[String]) {
+    let ms: u64 = arguments[0].parse().unwrap_or(200);
+    let runtime = stage2_sysmon::Runtime::new(&stage2_sysmon::STAGE).procs(1);
+    crate::start(runtime, move || {
+        for _ in 0..2 {
+            go("light", || {
+                loop {
+                    stage2_sysmon::sleep(std::time::Duration::from_secs(1));
+                }
+            });
+        }
+        (0..ms / 3).for_each(|_| compute(3));
+        println!("computed");
     });
 }
