@@ -35,6 +35,7 @@ pub(crate) extern "C" fn morestack_entry(sp: usize) {
 
 fn newstack_m(gp: &'static G) -> Option<&'static G> {
     os::at_check();
+    stack::near_growth(gp, gp.param.get());
     (stage().newstack)(gp)
 }
 

@@ -37,6 +37,11 @@ pub const STACK_GUARD: usize = 928;
 /// Bytes below the largest usable part, for code that does not check. Measured: a panic
 /// with std's hook and a backtrace takes 20.6 KiB, the greediest of what was tried.
 pub const SLACK: usize = 32 << 10;
+/// What `with_frame` allows the compiler's frames between two marks: see there.
+const RULED: usize = 400;
+/// So many times larger may the compiler's frames be in another build. A stack of 8 KiB is
+/// then at its end for code that is 1,210 bytes deep here; the examples' is at most 400.
+const FRAMES_VARY: usize = 6;
 /// Largest distance of `hi` from the slot's end.
 const COLOURS: usize = 16;
 const COLOUR: usize = 128;
@@ -223,6 +228,20 @@ pub(crate) fn grow(gp: &'static G, sp: usize) {
     }
 }
 
+/// In lockstep, at each check: could a build with larger frames have grown the stack here?
+/// Then the trace depends on the build, though nothing happened in this one.
+pub(crate) fn near_growth(gp: &G, sp: usize) {
+    if !lab::enabled() {
+        return;
+    }
+    let (lo, hi) = (gp.stack.lo.get(), gp.stack.hi.get());
+    let (depth, line) = (hi - sp.min(hi), hi - lo - STACK_GUARD);
+    // What lies above the ruler's last mark is the same in every build.
+    let own = depth.saturating_sub(gp.ruler.get());
+    if depth < line && own > RULED && gp.ruler.get() + own * FRAMES_VARY >= line {
+        lab::not_portable(lab::Portable::StackGrowth);
+    }
+}
 /// The goroutine slot whose guard page `addr` lies in, if it does.
 pub(crate) fn guard_page_of(gp: &G, addr: usize) -> bool {
     let Some(slot) = gp.slot.load(Relaxed).checked_sub(1) else {
