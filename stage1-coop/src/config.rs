@@ -2,13 +2,17 @@
 //! cannot be understood gets one line and status 2, never silence. Mirrors `runtime1.go`
 //! (`parsedebugvars`).
 
-use crate::trace::{Form, Output};
+use crate::trace::{Form, Keep, Output, ShellWord, one_line};
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 
 /// Ps that a run may have at most.
 pub const MAX_PROCS: usize = 256;
+
+/// Events that a trace of the last ones may have at most.
+const LAST_MAX: usize = 1 << 24;
 
 /// A key of `GODEBUG`. Each stage registers the ones that it reads.
 pub struct GodebugKey {
@@ -178,14 +182,17 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
 }
 
 fn output() -> Result<Option<Output>, String> {
+    let (keep, last) = keep()?;
     let Some(name) = var("SAFEPOINT_TRACE")? else {
         return Ok(None);
     };
     if name == "-" {
         return Ok(Some(Output {
             form: Form::Text,
-            sink: Box::new(std::io::stderr()),
+            sink: Box::new(Stderr),
             name,
+            keep,
+            last,
         }));
     }
     let form = match std::path::Path::new(&name)
@@ -202,6 +209,11 @@ fn output() -> Result<Option<Output>, String> {
             ));
         }
     };
+    if form == Form::Go && keep == Keep::Last {
+        return Err(format!(
+            "SAFEPOINT_TRACE_LAST: Go's form cannot begin in the middle of a run; end the name in .txt or .json instead of SAFEPOINT_TRACE={name}"
+        ));
+    }
     // Opened now, so that a run is not lost to a name that cannot be written.
     let file = OpenOptions::new()
         .write(true)
@@ -213,7 +225,51 @@ fn output() -> Result<Option<Output>, String> {
         form,
         sink: Box::new(file),
         name,
+        keep,
+        last,
     }))
+}
+
+/// Stderr without std's lock, which the thread that dies may hold.
+struct Stderr;
+
+impl std::io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // SAFETY: the bytes are borrowed for the call.
+        let n = unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
+        usize::try_from(n).map_err(|_| std::io::Error::last_os_error())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Which events the trace has if there are many.
+fn keep() -> Result<(Keep, usize), String> {
+    let streams = match var("SAFEPOINT_TRACE_STREAM")?.as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(text) => {
+            return Err(format!(
+                "SAFEPOINT_TRACE_STREAM={text}: use 1 to write the trace while the program runs"
+            ));
+        }
+    };
+    let Some(text) = var("SAFEPOINT_TRACE_LAST")? else {
+        return Ok((if streams { Keep::All } else { Keep::First }, 0));
+    };
+    let last = text.parse().ok().filter(|n| (1..=LAST_MAX).contains(n));
+    match last {
+        None => Err(format!(
+            "SAFEPOINT_TRACE_LAST={text}: not a number of events; use 1 to {LAST_MAX}"
+        )),
+        Some(_) if streams => Err(
+            "SAFEPOINT_TRACE_LAST keeps the last events and SAFEPOINT_TRACE_STREAM all of them; use one"
+                .to_owned(),
+        ),
+        Some(last) => Ok((Keep::Last, last)),
+    }
 }
 
 /// The seed of this run, in lockstep.
@@ -238,29 +294,32 @@ pub(crate) fn program() -> String {
         .unwrap_or_default()
 }
 
-/// The command that runs this program again.
+/// The command that runs this program again, as a shell reads it. `SAFEPOINT_REPLAY` says it
+/// where the program cannot know: a runner that starts it in a way of its own.
 pub(crate) fn command(stage: &str) -> String {
+    if let Some(said) = std::env::var_os("SAFEPOINT_REPLAY").filter(|said| !said.is_empty()) {
+        return one_line(&said.to_string_lossy());
+    }
     let mut args = std::env::args_os();
     let exe = args.next().unwrap_or_default();
     let exe = std::path::Path::new(&exe);
-    let rest: Vec<String> = args.map(|a| a.to_string_lossy().into_owned()).collect();
     let is_example = exe
         .parent()
         .and_then(|p| p.file_name())
         .is_some_and(|n| n == "examples");
     let mut out = if is_example {
-        format!("cargo run -p {stage} --example {}", program())
+        let name = ShellWord::new(OsStr::new(&program()));
+        format!("cargo run -p {stage} --example {name}")
     } else {
-        program()
+        // As it was typed: a path, or a name that the shell found.
+        ShellWord::new(exe.as_os_str()).to_string()
     };
-    if !rest.is_empty() {
-        if is_example {
-            out.push_str(" --");
-        }
-        for arg in rest {
-            out.push(' ');
-            out.push_str(&arg);
-        }
+    if is_example && args.len() > 0 {
+        out.push_str(" --");
+    }
+    for arg in args {
+        out.push(' ');
+        out.push_str(&ShellWord::new(&arg).to_string());
     }
     out
 }

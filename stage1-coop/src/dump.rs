@@ -7,7 +7,7 @@
 use crate::arch::getg;
 use crate::config::{Traceback, traceback};
 use crate::runtime2::*;
-use crate::trace::WaitReason;
+use crate::trace::{self, WaitReason};
 use safepoint_lockstep::say;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -187,7 +187,10 @@ fn header(gp: &G, state: &str) -> String {
 fn created_by(gp: &G) {
     let parent = gp.parentgoid.get();
     if parent != 0 {
-        say!("created by {} in goroutine {parent}", gp.parentname.get());
+        say!(
+            "created by {} in goroutine {parent}",
+            trace::Escaped(gp.parentname.get())
+        );
     }
 }
 

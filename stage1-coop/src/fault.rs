@@ -44,7 +44,7 @@ pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc
             line,
             "\ngoroutine {} [running]:\n{}(...)\n\tin code without a stack check, at pc={pc:#x}; the guard page stopped it\n",
             gp.goid.get(),
-            gp.name.get(),
+            trace::Escaped(gp.name.get()),
         );
     } else {
         line = Line::new();
@@ -57,7 +57,7 @@ pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc
             line,
             "fatal error: unexpected signal\n[signal {name} code={code:#x} addr={addr:#x} pc={pc:#x}]\n\ngoroutine {} [running]:\n{}(...)\n",
             gp.goid.get(),
-            gp.name.get(),
+            trace::Escaped(gp.name.get()),
         );
     }
     line.write_to_stderr();

@@ -46,7 +46,7 @@ pub use crate::steal::{
     Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
 };
 pub use crate::trace::{
-    Event, KINDS, Kind, WaitReason, emit, go_unblock, gov2, legend, on, slice_begins,
+    Escaped, Event, KINDS, Kind, WaitReason, emit, go_unblock, gov2, legend, on, slice_begins,
 };
 pub use crate::word::{Link, Text, Word};
 pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_line};

@@ -200,10 +200,7 @@ impl Runtime {
         self.cleanup(mp);
         unminit(mp, before);
         os::restoresig();
-        trace::finish();
-        for m in allm() {
-            m.trace.free();
-        }
+        trace::end();
         if lab::enabled() {
             lab::stop();
             os::lift_guards(false);
@@ -253,7 +250,7 @@ impl Runtime {
         SCHED.left.clear();
         SCHED.all_left.clear();
         SCHED.allm.set(None);
-        trace::start(trace);
+        trace::start(trace).unwrap_or_else(|line| usage(&line));
         morestackinit();
         panics::install_hook();
         os::initsig();
@@ -397,7 +394,7 @@ fn abandon_process(mp: &'static M) -> ! {
             say!(
                 "runtime: main has returned, but goroutine {} ({}) {what}; the process ends with it",
                 gp.goid.get(),
-                gp.name.get()
+                trace::Escaped(gp.name.get())
             );
         }
     }

@@ -7,7 +7,7 @@ use stage1_coop::rt::{Event, Kind, M, P, allm, emit, on};
 use std::ptr::eq;
 
 macro_rules! kinds {
-    ($( $id:ident $name:literal $form:literal $doc:literal $leaves:literal $(=> $go:ident)?; )+) => {
+    ($( $id:ident $name:literal $form:literal $doc:literal $leaves:literal $($takes:ident)? $(=> $go:ident)?; )+) => {
         $(
             #[doc = $doc]
             pub static $id: Kind = Kind {
@@ -15,12 +15,15 @@ macro_rules! kinds {
                 form: $form,
                 doc: $doc,
                 leaves: $leaves,
+                takes: kinds!(@takes $($takes)?),
                 go: kinds!(@ $($go)?),
             };
         )+
         /// The kinds that this stage adds.
         pub const KINDS: &[&Kind] = &[$(&$id),+];
     };
+    (@takes) => { false };
+    (@takes takes) => { true };
     (@) => { stage1_coop::rt::gov2::log };
     (@ $go:ident) => { $go };
 }
@@ -30,7 +33,7 @@ kinds! {
     GO_SYS_BLOCK "GoSysBlock" "" "The call is known to block: the M gives its P away at once." false => in_go_block;
     GO_SYS_EXIT "GoSysExit" "" "The goroutine is back from its call and runs on, with the P that the column shows." false => in_go_exit;
     GO_SYS_EXIT_BLOCKED "GoSysExit" "blocked" "It is back, and there is no P for it: it has to queue, and its M sleeps." true => in_go_exit_blocked;
-    PROC_STEAL "ProcSteal" "p{n} m{n}" "Somebody takes this P away from that M, whose system call takes long." false => in_go_steal;
+    PROC_STEAL "ProcSteal" "p{n} m{n}" "Somebody takes this P away from that M, whose system call takes long." false takes => in_go_steal;
     NET_POLL "NetPoll" "{s} n={n}" "Descriptors are ready for this many goroutines. Who asked: `findrunnable`, the last idle thread (`sleeper`), or `sysmon`." false;
 }
 

@@ -128,7 +128,7 @@ fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::
             mp.id.get(),
             id(mp.p.get().map(|pp| &pp.id)),
             id(mp.curg.load(Acquire).map(|gp| &gp.goid)),
-            mp.preemptoff.get(),
+            Escaped(mp.preemptoff.get()),
             mp.spinning.load(Relaxed),
             mp.blocked.load(Relaxed),
             id(mp.lockedg.get().map(|gp| &gp.goid)),

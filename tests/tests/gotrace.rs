@@ -293,3 +293,33 @@ fn without_batch_of(trace: &[u8], m: u64) -> Vec<u8> {
     assert!(out.len() < trace.len(), "m{m} has no batch");
     out
 }
+
+/// Go reads what was written in pieces while the program ran, and a trace that ran full.
+#[test]
+fn go_reads_long_traces() {
+    let judges = Judge::all();
+    let dir = fresh_folder("safepoint-gotrace-").expect("a folder");
+    let file = dir.join("long.trace");
+    let shown = file.display().to_string();
+    let cases: &[(&[&str], &str)] = match strict() {
+        true => &[(&["pairs", "20000"], "1"), (&["yields", "400000"], "0")],
+        false => &[(&["pairs", "3000"], "1")],
+    };
+    for (words, streams) in cases {
+        let switches = [
+            ("SAFEPOINT_TRACE", &*shown),
+            ("SAFEPOINT_TRACE_STREAM", streams),
+        ];
+        let mut program = Command::new(env!("CARGO_BIN_EXE_scenario"));
+        let ended = run(program.args(*words), &switches, LIMIT);
+        assert_eq!(ended.code, Some(0), "{words:?}: {ended:#?}");
+        for judge in &judges {
+            let parsed = judge.read(&file);
+            let parsed =
+                parsed.unwrap_or_else(|e| panic!("Go {} refuses {words:?}: {e}", judge.version));
+            let made = Counts::of_go_s(&parsed).made;
+            assert_eq!(made, if words[0] == "pairs" { 5 } else { 3 }, "{words:?}");
+        }
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+}

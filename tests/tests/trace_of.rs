@@ -405,7 +405,7 @@ fn broken_traces_are_noticed() {
         ("GoCreate     g3", "GoCreate     g2", "is made twice"),
         ("GoStart      g1", "GoStart      g7", "was never made"),
         (
-            "p0/g3 ran=10.001              #1",
+            "p0/g3 ran=10.005              #1",
             "p0/g3 ran=10.001",
             "which nobody made",
         ),

@@ -248,7 +248,8 @@ fn me_plus_one() -> usize {
     lab::me().map_or(0, |id| id + 1)
 }
 
-fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
+/// Sleeps while `word` is `expected`, at most `ns` nanoseconds. Returns early at times.
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
     let timeout = ns.map(|ns| libc::timespec {
         tv_sec: (ns / 1_000_000_000) as i64,
         tv_nsec: (ns % 1_000_000_000) as i64,
@@ -268,7 +269,8 @@ fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
     }
 }
 
-fn futex_wake(word: &AtomicU32, count: i32) {
+/// Wakes so many threads that sleep on `word`.
+pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
     // SAFETY: FUTEX_WAKE uses the address as a key only.
     unsafe {
         libc::syscall(

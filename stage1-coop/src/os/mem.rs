@@ -57,6 +57,21 @@ pub unsafe fn guard(page: NonNull<u8>) -> Result<(), nix::Error> {
     unsafe { mprotect(page.cast(), PAGE, ProtFlags::PROT_NONE) }
 }
 
+/// `MADV_POPULATE_WRITE` of Linux 5.14.
+const MADV_POPULATE_WRITE: i32 = 23;
+
+/// Gets memory for the pages around `[lo, lo + bytes)` in one call instead of one fault for
+/// each. Where the kernel does not know the advice, the faults come.
+///
+/// # Safety
+/// The range lies in one that [`reserve`] returned.
+pub unsafe fn populate(lo: *mut u8, bytes: usize) {
+    let begin = lo as usize & !(PAGE - 1);
+    let bytes = (lo as usize + bytes).next_multiple_of(PAGE) - begin;
+    // SAFETY: the pages belong to the caller; what they hold stays.
+    unsafe { libc::madvise(begin as *mut libc::c_void, bytes, MADV_POPULATE_WRITE) };
+}
+
 /// Gives the pages of `[lo, lo + bytes)` back; they read as zero when touched again.
 ///
 /// # Safety

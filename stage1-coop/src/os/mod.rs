@@ -9,6 +9,7 @@ mod signal;
 mod thread;
 
 pub use futex::{Lock, LockGuard, Note};
+pub(crate) use futex::{futex_wait, futex_wake};
 pub use signal::{Handler, handle_during_run};
 pub(crate) use signal::{
     SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,

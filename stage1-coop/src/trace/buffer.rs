@@ -1,18 +1,23 @@
 //! One M's events: a large reserved array that the kernel fills with memory as it is used.
 //!
-//! Only the M's own thread writes, also from its signal handlers; it takes a place first
-//! and writes the event then, so a handler that interrupts it takes the next one. A reader
-//! may come at any time: it skips events that are not complete.
+//! Only the M's own thread writes, also from its signal handlers. It takes a place with one
+//! instruction, then reads the clock, then writes; so a handler that comes in between takes
+//! the next place. Others may read at any time: a place says by its first word, written last,
+//! whether it is complete, and in which round.
+//!
+//! What happens when the array is full depends on what was asked for ([`Keep`]).
 
 use super::Kind;
 use crate::os::mem;
 use crate::word::Word;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence,
+};
 
 /// One event.
 #[derive(Clone, Copy)]
 pub struct Event {
-    /// Nanoseconds of the run's clock.
+    /// Nanoseconds of the run's clock; in a buffer, ticks.
     pub time: u64,
     /// What happened.
     pub kind: &'static Kind,
@@ -26,57 +31,270 @@ pub struct Event {
     pub flow: u32,
 }
 
-/// Words of an event in the buffer. The first is the address of its kind, written last.
-const WORDS: usize = 7;
+/// Which events are kept when there are more than an M has room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Keep {
+    /// The first ones.
+    First,
+    /// The last ones.
+    Last,
+    /// All: somebody takes them away while the run goes on, and the M waits for it.
+    All,
+}
+
+/// Words of an event in the buffer: kind, P and round; time; three arguments; G and flow.
+const WORDS: usize = 6;
 type Place = [AtomicU64; WORDS];
 
-/// Events that one M can keep: 64 MiB of address space.
-const CAPACITY: usize = (64 << 20) / size_of::<Place>();
+/// In the first word: 48 bits of address, 9 bits of the P plus one, 7 bits of the round.
+const P_SHIFT: u32 = 48;
+const ROUND_SHIFT: u32 = 57;
+const ADDRESS: u64 = (1 << P_SHIFT) - 1;
+
+/// Events that one M can keep at most if the first ones count: 64 MiB of address space.
+const FIRST: usize = (64 << 20) / size_of::<Place>();
+/// Memory that an M gets at once, at most.
+const CHUNK: usize = 256 << 10;
+/// Events that one M can be ahead of the trace's thread.
+const AHEAD: usize = 1 << 16;
+
+static KEEP: AtomicU8 = AtomicU8::new(0);
+/// Places of each M's array: a power of two unless the first events are kept.
+static PLACES: AtomicUsize = AtomicUsize::new(0);
+
+/// Says what the buffers of the next run keep; `last`: how many events of all, at least.
+pub(super) fn shape(keep: Keep, last: usize) {
+    KEEP.store(keep as u8, Relaxed);
+    let places = match keep {
+        Keep::First => FIRST,
+        Keep::Last => last.next_power_of_two().max(1024),
+        Keep::All => AHEAD,
+    };
+    PLACES.store(places, Relaxed);
+}
+
+fn keep() -> Keep {
+    match KEEP.load(Relaxed) {
+        0 => Keep::First,
+        1 => Keep::Last,
+        _ => Keep::All,
+    }
+}
 
 /// The events of one M.
 pub struct Buffer {
-    base: Word,
-    /// Places taken.
+    base: AtomicPtr<Place>,
+    /// Places taken since the run began. Larger than the array if events found no room, or if
+    /// they went round. *owner*, one instruction; others read (acquire).
     len: AtomicUsize,
-    dropped: AtomicU64,
+    /// From here on a writer must look whether there is room. *owner*
+    limit: Word,
+    /// The place of event `n` is `n & mask`; its round is `n >> shift`.
+    mask: Word,
+    shift: AtomicU32,
+    /// Events that have been taken away. The trace's thread.
+    read: AtomicUsize,
+}
+
+/// A place that was taken and is to be filled.
+pub(super) struct Taken<'a> {
+    place: &'a Place,
+    round: u64,
 }
 
 impl Buffer {
     pub(crate) const fn new() -> Buffer {
         Buffer {
-            base: Word::new(0),
+            base: AtomicPtr::new(std::ptr::null_mut()),
             len: AtomicUsize::new(0),
-            dropped: AtomicU64::new(0),
+            limit: Word::new(0),
+            mask: Word::new(0),
+            shift: AtomicU32::new(0),
+            read: AtomicUsize::new(0),
         }
     }
 
     /// Reserves the array, if events will be kept.
     pub(crate) fn init(&self) {
-        if super::KEEP.load(Relaxed) {
-            match mem::reserve(CAPACITY * size_of::<Place>()) {
-                Ok(base) => self.base.set(base.as_ptr() as usize),
-                Err(e) => crate::panics::out_of_memory("the events of a trace", e),
-            }
-        }
-    }
-
-    fn places(&self) -> &[Place] {
-        match self.base.get() {
-            0 => &[],
-            // SAFETY: `init` reserved zeroed memory for CAPACITY places, which lives until
-            // `free`, when nobody looks any more; atomics may be shared.
-            base => unsafe { std::slice::from_raw_parts(base as *const Place, CAPACITY) },
-        }
-    }
-
-    /// Adds an event. The M's own thread only, and its signal handlers.
-    pub(crate) fn push(&self, event: Event) {
-        let at = self.len.load(Relaxed);
-        let Some(place) = self.places().get(at) else {
-            self.dropped.fetch_add(1, Relaxed);
+        if !super::keeps() {
             return;
+        }
+        let places = PLACES.load(Relaxed);
+        let base = match mem::reserve(places * size_of::<Place>()) {
+            Ok(base) => base,
+            Err(e) => crate::panics::out_of_memory("the events of a trace", e),
         };
-        self.len.store(at + 1, Relaxed);
+        if keep() == Keep::First {
+            self.mask.set(usize::MAX);
+            self.shift.store(63, Relaxed);
+        } else {
+            self.mask.set(places - 1);
+            self.shift.store(places.trailing_zeros(), Relaxed);
+        }
+        self.limit.set(match keep() {
+            Keep::First => 0,
+            Keep::Last => usize::MAX,
+            Keep::All => places / 2,
+        });
+        self.base.store(base.as_ptr().cast(), Release);
+    }
+
+    fn place(&self, n: usize) -> Option<&Place> {
+        let base = self.base.load(Acquire);
+        // SAFETY: null, or `init` reserved zeroed memory for PLACES places, which lives until
+        // `free`, when nobody looks any more. `n & mask` is below PLACES: the mask is one less,
+        // or `n` was compared with `limit` or with PLACES. Atomics may be shared.
+        (!base.is_null()).then(|| unsafe { &*base.add(n & self.mask.get()) })
+    }
+
+    fn round(&self, n: usize) -> u64 {
+        (n >> self.shift.load(Relaxed)) as u64 & 0x7f
+    }
+
+    /// Takes a place for the next event, if there is one. The M's own thread only, and its
+    /// signal handlers.
+    #[inline]
+    pub(super) fn take(&self) -> Option<Taken<'_>> {
+        let n = self.next();
+        if n >= self.limit.get() && !self.room(n) {
+            return None;
+        }
+        let place = self.place(n)?;
+        let round = self.round(n);
+        if round != 0 {
+            // A reader of the last round's event sees that it is gone. (The round may be 0
+            // again, after 128 of them; then the old event counts until it is written over.)
+            place[0].store(0, Relaxed);
+            fence(Release);
+        }
+        Some(Taken { place, round })
+    }
+
+    /// The number of the next event. One instruction, and no bus lock: nobody else writes the
+    /// word but a signal handler of the same thread, which comes before it or after it.
+    #[inline(always)]
+    fn next(&self) -> usize {
+        let n: usize;
+        // SAFETY: adds to a word of ours, as an atomic would.
+        unsafe {
+            std::arch::asm!("xadd qword ptr [{len}], {n}", len = in(reg) self.len.as_ptr(),
+                n = inout(reg) 1_usize => n, options(nostack));
+        }
+        n
+    }
+
+    /// The M has come to its limit with event `n`: is there room for it?
+    #[cold]
+    #[inline(never)]
+    fn room(&self, n: usize) -> bool {
+        let base = self.base.load(Relaxed);
+        if base.is_null() || keep() == Keep::Last {
+            return false;
+        }
+        if keep() == Keep::First {
+            return self.more_memory(base, n);
+        }
+        let places = self.mask.get() + 1;
+        loop {
+            let read = self.read.load(Acquire);
+            if n < read + places {
+                if n >= read + places / 2 {
+                    super::scribe::hurry();
+                }
+                self.limit.set((n + places / 4).min(read + places));
+                return true;
+            }
+            if !super::keeps() {
+                // Nobody takes them any more.
+                return false;
+            }
+            super::scribe::hurry();
+            super::scribe::nap();
+        }
+    }
+
+    /// Memory for the events from `n` on: as many as there were so far, from a page to
+    /// [`CHUNK`] bytes.
+    fn more_memory(&self, base: *mut Place, n: usize) -> bool {
+        let places = PLACES.load(Relaxed);
+        if n >= places {
+            return false;
+        }
+        let more = n.clamp(mem::PAGE / size_of::<Place>(), CHUNK / size_of::<Place>());
+        let limit = (n + more).min(places);
+        // SAFETY: the places from `n` to `limit` lie in the array.
+        unsafe { mem::populate(base.add(n).cast(), (limit - n) * size_of::<Place>()) };
+        self.limit.set(limit);
+        true
+    }
+
+    /// The numbers of the events that are, or will soon be, in the array; and how many events
+    /// this M had in all.
+    pub(super) fn span(&self) -> (std::ops::Range<usize>, usize) {
+        let len = self.len.load(Acquire);
+        let places = PLACES.load(Relaxed);
+        let range = match keep() {
+            _ if self.base.load(Acquire).is_null() => 0..0,
+            Keep::First => 0..len.min(places),
+            Keep::Last => len.saturating_sub(places)..len,
+            Keep::All => {
+                let read = self.read.load(Relaxed);
+                read..len.min(read + places)
+            }
+        };
+        (range, len)
+    }
+
+    /// Event `n`, if it is complete and still there.
+    pub(super) fn event(&self, n: usize) -> Option<Event> {
+        let place = self.place(n)?;
+        let first = place[0].load(Acquire);
+        if first == 0 || first >> ROUND_SHIFT != self.round(n) {
+            return None;
+        }
+        let words: [u64; WORDS - 1] = [1, 2, 3, 4, 5].map(|i| place[i].load(Relaxed));
+        fence(Acquire);
+        if place[0].load(Relaxed) != first {
+            // Written over meanwhile.
+            return None;
+        }
+        let [time, a, b, c, who] = words;
+        // SAFETY: the address of a kind, which lives for ever.
+        let kind: &'static Kind = unsafe { ((first & ADDRESS) as *const Kind).as_ref() }?;
+        Some(Event {
+            time,
+            kind,
+            args: [a, b, c],
+            p: (first >> P_SHIFT) as i32 % 512 - 1,
+            g: (who >> 32) as u32,
+            flow: who as u32,
+        })
+    }
+
+    /// All events before `n` have been taken away.
+    pub(super) fn taken_away(&self, n: usize) {
+        self.read.store(n, Release);
+    }
+
+    /// Gives the memory back. Nobody writes any more.
+    pub(crate) fn free(&self) {
+        let base = self.base.swap(std::ptr::null_mut(), AcqRel);
+        if let Some(base) = std::ptr::NonNull::new(base) {
+            self.limit.set(0);
+            self.len.store(0, Relaxed);
+            self.read.store(0, Relaxed);
+            let bytes = PLACES.load(Relaxed) * size_of::<Place>();
+            // SAFETY: reserved by `init` with this size; the run is over.
+            unsafe { mem::release(base.cast(), bytes) };
+        }
+    }
+}
+
+impl Taken<'_> {
+    /// Fills the place.
+    #[inline]
+    pub(super) fn write(self, event: &Event) {
         let Event {
             time,
             kind,
@@ -84,47 +302,83 @@ impl Buffer {
             p,
             g,
             flow,
-        } = event;
-        place[1].store(time, Relaxed);
-        for (word, arg) in place[2..5].iter().zip(args) {
-            word.store(arg, Relaxed);
+        } = *event;
+        let [first, rest @ ..] = self.place;
+        rest[0].store(time, Relaxed);
+        rest[1].store(args[0], Relaxed);
+        rest[2].store(args[1], Relaxed);
+        rest[3].store(args[2], Relaxed);
+        rest[4].store(u64::from(g) << 32 | u64::from(flow), Relaxed);
+        let kind = std::ptr::from_ref(kind) as u64;
+        let p = (p + 1) as u64;
+        first.store(kind | p << P_SHIFT | self.round << ROUND_SHIFT, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::kinds::{GO_START, USER_LOG};
+
+    fn event(n: u64) -> Event {
+        Event {
+            time: n,
+            kind: if n.is_multiple_of(2) {
+                &GO_START
+            } else {
+                &USER_LOG
+            },
+            args: [n, n + 1, n + 2],
+            p: n as i32 % 257 - 1,
+            g: n as u32,
+            flow: !n as u32,
         }
-        place[5].store((p as u32 as u64) << 32 | u64::from(g), Relaxed);
-        place[6].store(u64::from(flow), Relaxed);
-        place[0].store(std::ptr::from_ref(kind) as u64, Release);
     }
 
-    /// The events so far, without those that are being written.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        let len = self.len.load(Acquire).min(CAPACITY);
-        self.places().iter().take(len).filter_map(|place| {
-            let kind = place[0].load(Acquire);
-            // SAFETY: 0, or the address of a kind, which lives for ever.
-            let kind: &'static Kind = unsafe { (kind as *const Kind).as_ref() }?;
-            let who = place[5].load(Relaxed);
-            Some(Event {
-                time: place[1].load(Relaxed),
-                kind,
-                args: [2, 3, 4].map(|i| place[i].load(Relaxed)),
-                p: (who >> 32) as u32 as i32,
-                g: who as u32,
-                flow: place[6].load(Relaxed) as u32,
-            })
-        })
+    fn same(a: &Event, b: &Event) -> bool {
+        (a.time, a.args, a.p, a.g, a.flow) == (b.time, b.args, b.p, b.g, b.flow)
+            && std::ptr::eq(a.kind, b.kind)
     }
 
-    /// Events that found no room.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
-    }
-
-    /// Gives the memory back. Nobody writes any more.
-    pub(crate) fn free(&self) {
-        if let Some(base) = std::ptr::NonNull::new(self.base.get() as *mut u8) {
-            self.base.set(0);
-            self.len.store(0, Relaxed);
-            // SAFETY: reserved by `init` with this size; the run is over.
-            unsafe { mem::release(base, CAPACITY * size_of::<Place>()) };
+    /// One buffer for each way to keep events: the statics are the process's.
+    #[test]
+    fn what_is_kept() {
+        super::super::FLAGS.store(super::super::KEEPS, SeqCst);
+        // The first ones.
+        PLACES.store(64, SeqCst);
+        KEEP.store(Keep::First as u8, SeqCst);
+        let buffer = Buffer::new();
+        buffer.init();
+        for n in 0..100 {
+            if let Some(place) = buffer.take() {
+                place.write(&event(n));
+            }
         }
+        assert_eq!(buffer.span(), (0..64, 100));
+        assert!((0..64).all(|n| buffer.event(n).is_some_and(|e| same(&e, &event(n as u64)))));
+        buffer.free();
+        // The last ones, whatever the round.
+        KEEP.store(Keep::Last as u8, SeqCst);
+        let buffer = Buffer::new();
+        buffer.init();
+        for n in 0..64 * 300 {
+            buffer.take().expect("a place").write(&event(n));
+            let old = (n as usize).checked_sub(64).and_then(|n| buffer.event(n));
+            assert!(old.is_none(), "event {n} has another one's place");
+        }
+        let (span, len) = buffer.span();
+        assert_eq!((span.clone(), len), (64 * 299..64 * 300, 64 * 300));
+        assert!(
+            span.clone()
+                .all(|n| buffer.event(n).is_some_and(|e| same(&e, &event(n as u64))))
+        );
+        // A handler between taking and writing gets a place of its own.
+        let outer = buffer.take().expect("a place");
+        buffer.take().expect("a place").write(&event(7));
+        assert!(buffer.event(len).is_none() && buffer.event(len + 1).is_some());
+        outer.write(&event(8));
+        assert!(buffer.event(len).is_some_and(|e| same(&e, &event(8))));
+        buffer.free();
+        super::super::FLAGS.store(0, SeqCst);
     }
 }

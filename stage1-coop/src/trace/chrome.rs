@@ -1,116 +1,210 @@
 //! The Chrome form, which Perfetto and `chrome://tracing` open: a lane per P with the
 //! goroutines that ran there, a lane per M with its own events, and arrows from a request
-//! to preempt to the yield that it caused.
+//! to preempt to the yield that it caused. Rows are written as they are known; no reader
+//! minds their order.
 
 use super::kinds::*;
 use super::text::arguments;
-use super::{Event, Run};
+use super::writer::{Render, Run};
+use super::{Event, is};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
 
 const PS: u32 = 1;
 const MS: u32 = 2;
 
-pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
-    let mut rows: Vec<String> = Vec::new();
-    for (pid, name) in [(PS, "Ps"), (MS, "Ms")] {
-        rows.push(format!(
-            r#"{{"ph":"M","name":"process_name","pid":{pid},"args":{{"name":"{name}"}}}}"#
-        ));
+/// The form.
+#[derive(Default)]
+pub(super) struct Chrome {
+    /// Names of the goroutines that have not ended.
+    names: HashMap<u64, String>,
+    /// On each M: who is shown as running, since when, on which P.
+    running: BTreeMap<usize, Slice>,
+    end: u64,
+    rows: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Slice {
+    g: u64,
+    since: u64,
+    p: i32,
+}
+
+impl Render for Chrome {
+    fn head(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, r#"{{"displayTimeUnit":"ns","traceEvents":["#)?;
+        for (pid, name) in [(PS, "Ps"), (MS, "Ms")] {
+            self.row(
+                out,
+                format_args!(
+                    r#"{{"ph":"M","name":"process_name","pid":{pid},"args":{{"name":"{name}"}}}}"#
+                ),
+            )?;
+        }
+        for p in 0..run.procs {
+            self.row(
+                out,
+                format_args!(
+                    r#"{{"ph":"M","name":"thread_name","pid":{PS},"tid":{p},"args":{{"name":"P{p}"}}}}"#
+                ),
+            )?;
+        }
+        Ok(())
     }
-    for p in 0..run.procs {
-        rows.push(format!(
-            r#"{{"ph":"M","name":"thread_name","pid":{PS},"tid":{p},"args":{{"name":"P{p}"}}}}"#
-        ));
-    }
-    let mut names: HashMap<u64, String> = HashMap::new();
-    // On each M: who is shown as running, since when, on which P.
-    let mut running: BTreeMap<usize, (u64, u64, i32)> = BTreeMap::new();
-    // Who ran, since when, until when, on which P, and how it ended.
-    let mut slices: Vec<(u64, u64, u64, i32, String)> = Vec::new();
-    for (time, m, e) in events {
-        let what = format!("{} {}", e.kind.name, escape(&arguments(e)));
+
+    fn event(&mut self, m: usize, e: &Event, out: &mut dyn Write) -> io::Result<()> {
+        self.end = e.time;
+        let arguments = arguments(e);
+        let what = format_args!("{} {}", e.kind.name, Json(&arguments)).to_string();
         if is(e, &GO_CREATE) {
-            names.insert(e.args[0], escape(&arguments(e)));
+            self.names.insert(e.args[0], Json(&arguments).to_string());
         } else if is(e, &GO_START) || is(e, &GO_START_NEXT) {
-            running.insert(*m, (e.args[0], *time, e.p));
+            let (g, since, p) = (e.args[0], e.time, e.p);
+            self.running.insert(m, Slice { g, since, p });
         } else if e.kind.leaves {
-            if let Some((g, since, p)) = running.remove(m) {
-                slices.push((g, since, *time, p, what.clone()));
+            if let Some(slice) = self.running.remove(&m) {
+                self.slice(out, slice, e.time, &what)?;
             }
-        } else if is(e, &PROC_START) {
-            // A goroutine can lose its P without coming off its M. That shows when the P
-            // goes on elsewhere, or the goroutine with another P.
-            running.retain(|other, &mut (g, since, p)| {
-                let keeps = p != e.p && other != m;
-                if !keeps {
-                    slices.push((g, since, *time, p, "lost its P".to_owned()));
-                }
-                keeps
-            });
+            if is(e, &GO_END) {
+                self.names.remove(&u64::from(e.g));
+            }
+        } else if is(e, &PROC_START) || e.kind.takes {
+            self.p_moves(out, m, e)?;
         }
         if e.p >= 0 && e.g != 0 && !e.kind.leaves {
-            running.entry(*m).or_insert((u64::from(e.g), *time, e.p));
+            self.running.entry(m).or_insert(Slice {
+                g: u64::from(e.g),
+                since: e.time,
+                p: e.p,
+            });
         }
         // Every event is a slice of half a microsecond on its M's lane: an arrow needs a slice
         // at both ends.
-        rows.push(format!(
-            r#"{{"ph":"X","name":"{what}","cat":"event","pid":{MS},"tid":{m},"ts":{},"dur":0.500}}"#,
-            micros(*time),
-        ));
-        if e.flow != 0 {
-            let ph = if is(e, &PREEMPT) {
-                r#""ph":"s""#
-            } else if is(e, &GO_PREEMPT) {
-                r#""ph":"f","bp":"e""#
-            } else {
-                r#""ph":"t","bp":"e""#
-            };
-            rows.push(format!(
-                r#"{{{ph},"name":"preempt","cat":"preempt","id":{},"pid":{MS},"tid":{m},"ts":{}}}"#,
-                e.flow,
-                micros(*time),
-            ));
+        let at = Micros(e.time);
+        self.row(
+            out,
+            format_args!(
+                r#"{{"ph":"X","name":"{what}","cat":"event","pid":{MS},"tid":{m},"ts":{at},"dur":0.500}}"#
+            ),
+        )?;
+        if e.flow == 0 {
+            return Ok(());
         }
+        let ph = if is(e, &PREEMPT) {
+            r#""ph":"s""#
+        } else if is(e, &GO_PREEMPT) {
+            r#""ph":"f","bp":"e""#
+        } else {
+            r#""ph":"t","bp":"e""#
+        };
+        self.row(
+            out,
+            format_args!(
+                r#"{{{ph},"name":"preempt","cat":"preempt","id":{},"pid":{MS},"tid":{m},"ts":{at}}}"#,
+                e.flow
+            ),
+        )
     }
-    let end = events.last().map_or(0, |(time, _, _)| *time);
-    for (g, since, p) in running.into_values() {
-        slices.push((g, since, end, p, "still running".to_owned()));
+
+    fn end(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+        for slice in std::mem::take(&mut self.running).into_values() {
+            self.slice(out, slice, self.end, "still running")?;
+        }
+        write!(
+            out,
+            "\n],\"otherData\":{{\"stage\":\"{}\",\"program\":\"{}\",\"dropped\":{}",
+            run.stage,
+            Json(&run.program),
+            run.begins
+                .iter()
+                .chain(&run.ends)
+                .map(|cut| cut.1)
+                .sum::<u64>(),
+        )?;
+        for (key, cut) in [("beginsAt", &run.begins), ("endsAt", &run.ends)] {
+            if let Some((at, _)) = cut {
+                // Where there is more of the run than of the trace, in milliseconds.
+                write!(out, ",\"{key}\":\"{at}\"")?;
+            }
+        }
+        writeln!(out, "}}}}")
     }
-    for (g, since, until, p, ended) in slices {
-        let name = names.get(&g).cloned().unwrap_or_else(|| format!("g{g}"));
-        rows.push(format!(
-            r#"{{"ph":"X","name":"{name}","cat":"goroutine","pid":{PS},"tid":{p},"ts":{},"dur":{},"args":{{"ended":"{ended}"}}}}"#,
-            micros(since),
-            micros(until - since),
-        ));
-    }
-    let mut out = String::new();
-    let _ = write!(
-        out,
-        "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"stage\":\"{}\",\"program\":\"{}\",\"dropped\":{}}},\"traceEvents\":[\n{}\n]}}\n",
-        run.stage,
-        escape(&run.program),
-        run.dropped,
-        rows.join(",\n")
-    );
-    out
 }
 
-fn is(e: &Event, kind: &'static Kind) -> bool {
-    std::ptr::eq(e.kind, kind)
+impl Chrome {
+    fn row(&mut self, out: &mut dyn Write, row: fmt::Arguments<'_>) -> io::Result<()> {
+        out.write_all(if std::mem::replace(&mut self.rows, true) {
+            b",\n"
+        } else {
+            b"\n"
+        })?;
+        out.write_fmt(row)
+    }
+
+    /// A goroutine can lose its P without coming off its M. That shows when somebody takes the
+    /// P, when it goes on elsewhere, or when the M goes on with another P.
+    fn p_moves(&mut self, out: &mut dyn Write, m: usize, e: &Event) -> io::Result<()> {
+        let starts = is(e, &PROC_START);
+        let p = if starts { e.p } else { e.args[0] as i32 };
+        let lost: Vec<usize> = self
+            .running
+            .iter()
+            .filter(|&(&other, slice)| slice.p == p || (starts && other == m))
+            .map(|(&other, _)| other)
+            .collect();
+        for other in lost {
+            if let Some(slice) = self.running.remove(&other) {
+                self.slice(out, slice, e.time, "lost its P")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn slice(
+        &mut self,
+        out: &mut dyn Write,
+        slice: Slice,
+        until: u64,
+        ended: &str,
+    ) -> io::Result<()> {
+        let Slice { g, since, p } = slice;
+        let name = match self.names.get(&g) {
+            Some(name) => name.clone(),
+            None => format!("g{g}"),
+        };
+        let (since, length) = (Micros(since), Micros(until.saturating_sub(since)));
+        self.row(
+            out,
+            format_args!(
+                r#"{{"ph":"X","name":"{name}","cat":"goroutine","pid":{PS},"tid":{p},"ts":{since},"dur":{length},"args":{{"ended":"{ended}"}}}}"#
+            ),
+        )
+    }
 }
 
-fn micros(ns: u64) -> String {
-    format!("{}.{:03}", ns / 1_000, ns % 1_000)
+/// Nanoseconds as microseconds.
+struct Micros(u64);
+
+impl Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1_000, self.0 % 1_000)
+    }
 }
 
-fn escape(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c {
-            '"' | '\\' => vec!['\\', c],
-            c if c.is_control() => vec![' '],
-            c => vec![c],
-        })
-        .collect()
+/// Text inside the quotes of a JSON string.
+struct Json<'a>(&'a str);
+
+impl Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
+                c => fmt::Write::write_char(f, c)?,
+            }
+        }
+        Ok(())
+    }
 }

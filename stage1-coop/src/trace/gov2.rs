@@ -14,9 +14,11 @@
 //!
 //! [`Kind::go`]: super::Kind::go
 
+use super::Event;
 use super::text::arguments;
-use super::{Event, Run};
-use std::collections::HashMap;
+use super::writer::{Render, Run};
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Write};
 
 /// Writes what stands for an event.
 pub type InGo = fn(&mut Gov2, &Event);
@@ -47,12 +49,16 @@ const USER_LOG: u8 = 44;
 /// A trace that is being written in Go's form.
 #[derive(Default)]
 pub struct Gov2 {
-    /// The finished batches.
+    /// The finished batches that have not been passed on.
     out: Vec<u8>,
+    /// The file has begun.
+    begun: bool,
     ms: Vec<Track>,
     /// The last number of each P, and what is known of each goroutine.
     ps: HashMap<u64, u64>,
     gs: HashMap<u64, Goroutine>,
+    /// The names of all goroutines so far.
+    names: BTreeSet<u64>,
     texts: HashMap<String, u64>,
     /// Which goroutine each request is about.
     asked: HashMap<u32, u64>,
@@ -60,6 +66,8 @@ pub struct Gov2 {
     m: usize,
     time: u64,
     procs: u64,
+    /// That the trace ends before the run does: a line for the first goroutine's log.
+    cut: Option<String>,
 }
 
 /// An M's open batch, and what must be known of the M.
@@ -87,26 +95,35 @@ struct Goroutine {
     log: Vec<String>,
 }
 
-pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> Vec<u8> {
-    let mut w = Gov2 {
-        procs: run.procs as u64,
-        ..Gov2::default()
-    };
-    // One tick is a nanosecond. There is no time 0 in Go's form.
-    w.batch(NO_M, 1, &[&[FREQUENCY], &*varint(1_000_000_000)].concat());
-    for p in 0..w.procs {
-        w.time = 1;
-        w.event(PROC_STATUS, &[p, IDLE]);
-    }
-    for (time, m, e) in events {
-        (w.time, w.m) = (time + 1, *m);
-        w.preempt(e);
-        (e.kind.go)(&mut w, e);
-        if e.kind.leaves {
-            w.track().runs = None;
+impl Render for Gov2 {
+    fn head(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+        self.procs = run.procs as u64;
+        self.cut = run.ends.as_ref().map(|(at, _)| {
+            format!("this trace ends at {at} ms, and the run does not: a thread had no room for more events")
+        });
+        // One tick is a nanosecond. There is no time 0 in Go's form.
+        self.batch(NO_M, 1, &[&[FREQUENCY], &*varint(1_000_000_000)].concat());
+        for p in 0..self.procs {
+            self.time = 1;
+            self.event(PROC_STATUS, &[p, IDLE]);
         }
+        self.pass_on(out)
     }
-    w.finish()
+
+    fn event(&mut self, m: usize, e: &Event, out: &mut dyn Write) -> io::Result<()> {
+        (self.time, self.m) = (e.time + 1, m);
+        self.preempt(e);
+        (e.kind.go)(self, e);
+        if e.kind.leaves {
+            self.track().runs = None;
+        }
+        self.pass_on(out)
+    }
+
+    fn end(&mut self, _: &Run, out: &mut dyn Write) -> io::Result<()> {
+        self.finish();
+        self.pass_on(out)
+    }
 }
 
 impl Gov2 {
@@ -200,6 +217,9 @@ impl Gov2 {
             let (procs, stack) = (std::mem::take(&mut self.procs), self.stack(g));
             self.event(PROCS_CHANGE, &[procs, stack]);
         }
+        if let Some(line) = self.cut.take() {
+            self.log(self.m, g, "trace", &line);
+        }
         for line in std::mem::take(&mut self.gs.entry(g).or_default().log) {
             self.log(self.m, g, "preempt", &line);
         }
@@ -208,6 +228,12 @@ impl Gov2 {
     /// The goroutine is made, and this is its name.
     pub(super) fn made(&mut self, g: u64, name: u64) {
         self.gs.entry(g).or_default().name = name;
+        self.names.insert(name);
+    }
+
+    /// The goroutine has ended.
+    pub(super) fn ended(&mut self, g: u64) {
+        self.gs.remove(&g);
     }
 
     /// The goroutine goes to sleep.
@@ -255,7 +281,7 @@ impl Gov2 {
     }
 
     fn batch(&mut self, m: u64, begin: u64, data: &[u8]) {
-        if self.out.is_empty() {
+        if !std::mem::replace(&mut self.begun, true) {
             self.out.extend(HEADER);
         }
         // The first 1 is Go's number of a batch, the second that of the generation: there is
@@ -267,31 +293,32 @@ impl Gov2 {
         self.out.extend(data);
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    /// Passes the finished batches on.
+    fn pass_on(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let result = out.write_all(&self.out);
+        self.out.clear();
+        result
+    }
+
+    fn finish(&mut self) {
         for m in 0..self.ms.len() {
             self.flush(m);
         }
-        let texts = std::mem::take(&mut self.texts);
-        let strings = texts.iter().map(|(text, &id)| {
-            let words = [varint(id), varint(text.len() as u64)].concat();
+        // In the order of their numbers, so that the same run gives the same bytes.
+        let mut texts: Vec<(String, u64)> = std::mem::take(&mut self.texts).into_iter().collect();
+        texts.sort_unstable_by_key(|&(_, id)| id);
+        let strings = texts.iter().map(|(text, id)| {
+            let words = [varint(*id), varint(text.len() as u64)].concat();
             [&[STRING], &*words, text.as_bytes()].concat()
         });
         self.table(STRINGS, strings);
         // A stack is one frame: a place in the program, its function, no file, no line.
-        let mut names: Vec<u64> = self
-            .gs
-            .values()
-            .map(|g| g.name)
-            .filter(|&n| n > 0)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
+        let names = std::mem::take(&mut self.names);
         let stacks = names.into_iter().map(|name| {
             let words = [name, 1, name, name, 0, 0];
             [vec![STACK], words.map(varint).concat()].concat()
         });
         self.table(STACKS, stacks);
-        self.out
     }
 
     /// Batches of the entries of a table.

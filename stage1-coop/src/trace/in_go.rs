@@ -32,8 +32,9 @@ pub(crate) fn go_start(w: &mut Gov2, e: &Event) {
     w.start(e.args[0]);
 }
 
-pub(crate) fn go_end(w: &mut Gov2, _: &Event) {
+pub(crate) fn go_end(w: &mut Gov2, e: &Event) {
     w.event(GO_DESTROY, &[]);
+    w.ended(u64::from(e.g));
 }
 
 pub(crate) fn go_sched(w: &mut Gov2, e: &Event) {

@@ -14,8 +14,19 @@ pub struct Kind {
     pub doc: &'static str,
     /// Whether the goroutine that ran leaves its processor with it.
     pub leaves: bool,
+    /// Whether it takes the P that it names first away from whoever has it.
+    pub takes: bool,
     /// What it is in Go's form of a trace.
     pub go: InGo,
+}
+
+impl Kind {
+    /// The argument that is a length of time, if one is.
+    pub(super) fn length<'a>(&self, args: &'a mut [u64; 3]) -> Option<&'a mut u64> {
+        let (before, _) = self.form.split_once("{t}")?;
+        let words = |text: &str| 2 * text.matches("{s}").count() + text.matches("{n}").count();
+        args.get_mut(words(before))
+    }
 }
 
 macro_rules! kinds {
@@ -27,6 +38,7 @@ macro_rules! kinds {
                 form: $form,
                 doc: $doc,
                 leaves: kinds!(@ $($leaves)?),
+                takes: false,
                 go: $go,
             };
         )+

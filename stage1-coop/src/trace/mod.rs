@@ -1,46 +1,56 @@
 //! The event log: what the scheduler did, when, and to whom. Go's vocabulary, plus what
 //! Go's tracer leaves out: who asked for a preemption, and what became of the request.
 //!
-//! Each M writes events into its own buffer, one writer and no lock; a reader comes when
-//! the run is over. Off, an event is one predictable branch. Mirrors `trace.go`; the text
-//! form is explained in *Before you begin*.
+//! Each M writes events into its own buffer, one writer and no lock; a thread of the trace's
+//! own reads them, when the run is over or while it goes on. Off, an event is one predictable
+//! branch. Mirrors `trace.go`; the text form is explained in *Before you begin*.
 
 mod buffer;
 mod chrome;
+mod clock;
+mod escape;
 pub mod gov2;
 mod in_go;
 mod kinds;
 pub(crate) mod map;
+mod scribe;
 mod text;
+mod totals;
+mod writer;
 
-pub(crate) use buffer::Buffer;
 pub use buffer::Event;
+pub(crate) use buffer::{Buffer, Keep};
+pub use escape::Escaped;
+pub(crate) use escape::{ShellWord, one_line};
 pub use kinds::{KINDS, Kind, WaitReason, legend};
+pub(crate) use scribe::finish;
 
 use crate::arch::getm_opt;
-use crate::runtime2::{G, M, P, allm, gomaxprocs, stage};
-use crate::{config, os};
+use crate::runtime2::{G, M, P, allm};
 use kinds::*;
 use safepoint_lockstep as lab;
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 
-/// Whether an event must be looked at: a trace is written, or lockstep needs its ticks.
-static ON: AtomicBool = AtomicBool::new(false);
-/// Whether events are kept.
-static KEEP: AtomicBool = AtomicBool::new(false);
-/// Where the run's clock began (free-running).
+/// What an event means, as bits; 0: nobody wants it.
+static FLAGS: AtomicU8 = AtomicU8::new(0);
+/// It is kept for the trace.
+const KEEPS: u8 = 1;
+/// Its line goes into the map.
+const MAPS: u8 = 2;
+/// It moves the clock of lockstep.
+const TICKS: u8 = 4;
+/// When the run began, in ticks.
 static START: AtomicU64 = AtomicU64::new(0);
-static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
-/// The kernel's number of the thread that writes the trace, 0 for none.
-static WRITER: AtomicI32 = AtomicI32::new(0);
 
-/// Where the trace goes when the run is over.
+/// Where the trace goes.
 pub(crate) struct Output {
     pub form: Form,
     pub sink: Box<dyn Write + Send>,
     pub name: String,
+    pub keep: Keep,
+    /// How many of the last events, if these are kept.
+    pub last: usize,
 }
 
 /// The forms of a trace.
@@ -52,79 +62,47 @@ pub(crate) enum Form {
 }
 
 /// Prepares for a run. Events are kept when there is somewhere to put them.
-pub(crate) fn start(output: Option<Output>) {
-    KEEP.store(output.is_some(), Relaxed);
-    START.store(os::monotonic(), Relaxed);
-    ON.store(output.is_some() || map::is_open() || lab::enabled(), SeqCst);
-    *OUTPUT.lock().expect("no panic while it is held") = output;
-}
-
-/// Writes the trace, if one was asked for. Other Ms may still run: what they record from
-/// here on is left out. Called at the end of a run, and when the process dies; perhaps by two
-/// threads at once, or by one that dies while it writes.
-pub(crate) fn finish() {
-    let me = os::this_thread_id();
-    while let Err(other) = WRITER.compare_exchange(0, me, SeqCst, SeqCst) {
-        if other == me {
-            return;
-        }
-        // Whoever comes here ends the process next: not before the other one is done.
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    let output = OUTPUT.try_lock().ok().and_then(|mut output| output.take());
+///
+/// # Errors
+/// One line for the user.
+pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
+    let maps = map::is_open();
+    clock::choose(maps);
+    START.store(clock::ticks(), Relaxed);
+    let flag = |on, bit| if on { bit } else { 0 };
+    let flags = flag(output.is_some(), KEEPS) | flag(maps, MAPS) | flag(lab::enabled(), TICKS);
     if let Some(output) = output {
-        write(output);
+        let (keep, last) = (output.keep, output.last);
+        buffer::shape(keep, last);
+        scribe::start(output, keep, last)?;
     }
-    WRITER.store(0, SeqCst);
+    FLAGS.store(flags, SeqCst);
+    Ok(())
 }
 
-fn write(mut output: Output) {
-    let portable = lab::portable();
-    let mut events: Vec<(u64, usize, Event)> = allm()
-        .flat_map(|m| {
-            let id = m.id.get();
-            m.trace.events().map(move |e| (e.time, id, e))
-        })
-        .collect();
-    // A stable sort: the events of one M keep their order.
-    events.sort_by_key(|&(time, m, _)| (time, m));
-    let dropped: u64 = allm().map(|m| m.trace.dropped()).sum();
-    let run = Run {
-        stage: stage().name,
-        program: config::program(),
-        procs: gomaxprocs(),
-        seed: config::seed(),
-        portable,
-        dropped,
-    };
-    let rendered = match output.form {
-        Form::Text => text::render(&run, &events).into_bytes(),
-        Form::Chrome => chrome::render(&run, &events).into_bytes(),
-        Form::Go => gov2::render(&run, &events),
-    };
-    if let Err(error) = output
-        .sink
-        .write_all(&rendered)
-        .and_then(|()| output.sink.flush())
-    {
-        eprintln!("SAFEPOINT_TRACE={}: {error}", output.name);
+/// The run is over: the trace is written, and nothing is kept any more.
+pub(crate) fn end() {
+    finish();
+    scribe::join();
+    for m in allm() {
+        m.trace.free();
     }
 }
 
-/// What a rendered trace says about its run.
-pub(crate) struct Run {
-    pub stage: &'static str,
-    pub program: String,
-    pub procs: usize,
-    pub seed: Option<u64>,
-    pub portable: lab::Portable,
-    pub dropped: u64,
+/// Whether events are kept.
+fn keeps() -> bool {
+    FLAGS.load(Relaxed) & KEEPS != 0
+}
+
+/// No event is kept from here on.
+fn stop_keeping() {
+    FLAGS.fetch_and(!KEEPS, SeqCst);
 }
 
 /// Whether events are looked at: the branch that remains when tracing is off.
 #[inline(always)]
 pub fn on() -> bool {
-    ON.load(Relaxed)
+    FLAGS.load(Relaxed) != 0
 }
 
 /// Out of the way: the fast path keeps a load, a test and a jump, and no room on the stack.
@@ -139,27 +117,13 @@ fn outlined(f: impl FnOnce()) {
 #[cold]
 #[inline(never)]
 pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
-    let Some(mp) = getm_opt() else { return };
-    let time = if lab::enabled() {
-        lab::event()
-    } else {
-        os::monotonic() - START.load(Relaxed)
-    };
-    if KEEP.load(Relaxed) || map::is_open() {
-        let event = Event {
-            time,
-            kind,
-            args,
-            p: mp.p.get().map_or(-1, |p| p.id.get() as i32),
-            g: subject(mp, kind),
-            flow,
-        };
-        map::record(mp.id.get(), &event);
-        if KEEP.load(Relaxed) {
-            mp.trace.push(event);
-        }
-    }
-    if lab::enabled() {
+    record(kind, args, flow);
+    pass();
+}
+
+/// In lockstep, another thread may get its turn.
+fn pass() {
+    if lab::enabled() && getm_opt().is_some() {
         lab::pass();
     }
 }
@@ -170,6 +134,58 @@ fn subject(mp: &M, kind: &'static Kind) -> u32 {
         return 0;
     }
     mp.curg.get().map_or(0, |g| g.goid.get() as u32)
+}
+
+/// Records an event and returns when it happened, in ticks.
+#[inline]
+fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
+    let Some(mp) = getm_opt() else { return 0 };
+    let flags = FLAGS.load(Relaxed);
+    // First a place and then the time: what others do not see yet is later than what they see.
+    let place = match flags & KEEPS {
+        0 => None,
+        _ => mp.trace.take(),
+    };
+    let event = Event {
+        time: match flags & TICKS {
+            0 => clock::ticks(),
+            _ => lab::event(),
+        },
+        kind,
+        args,
+        p: mp.p.get().map_or(-1, |p| p.id.get() as i32),
+        g: subject(mp, kind),
+        flow,
+    };
+    if let Some(place) = place {
+        place.write(&event);
+    }
+    if flags & (MAPS | TICKS) != 0 {
+        to_others(mp, event, flags);
+    }
+    event.time
+}
+
+/// The event for the map, and what lockstep lets the trace's thread know.
+#[cold]
+#[inline(never)]
+fn to_others(mp: &M, event: Event, flags: u8) {
+    if flags & MAPS != 0 {
+        let from = match flags & TICKS {
+            0 => START.load(Relaxed),
+            _ => 0,
+        };
+        let time = event.time.saturating_sub(from);
+        map::record(mp.id.get(), &Event { time, ..event });
+    }
+    if flags & TICKS != 0 {
+        scribe::low_water(lab::low_water());
+    }
+}
+
+/// Whether the event is of this kind.
+fn is(e: &Event, kind: &'static Kind) -> bool {
+    std::ptr::eq(e.kind, kind)
 }
 
 fn words(text: &'static str) -> (u64, u64) {
@@ -229,10 +245,11 @@ pub(crate) fn go_start(pp: &P, gp: &G, inherit: bool) {
 #[inline(never)]
 fn go_start_on(pp: &P, gp: &G, inherit: bool) {
     let kind = if inherit { &GO_START_NEXT } else { &GO_START };
-    emit(kind, [gp.goid.get() as u64, 0, 0], 0);
+    let time = record(kind, [gp.goid.get() as u64, 0, 0], 0);
     if !inherit {
-        pp.slice_start.store(stamp(), Relaxed);
+        pp.slice_start.store(time, Relaxed);
     }
+    pass();
 }
 
 /// A goroutine goes on with another P: its slice there begins now.
@@ -242,12 +259,12 @@ pub fn slice_begins(pp: &P) {
     }
 }
 
-/// The run's clock, for the length of a slice.
+/// The run's clock in ticks, for the length of a slice.
 fn stamp() -> u64 {
     if lab::enabled() {
         lab::now()
     } else {
-        os::monotonic() - START.load(Relaxed)
+        clock::ticks()
     }
 }
 

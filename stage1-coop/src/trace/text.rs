@@ -1,24 +1,52 @@
 //! The text form: one event a line, in columns, with the totals at the end. The same bytes
 //! are the snapshot in a test, the recorded run on a page, and what a terminal shows.
 
-use super::kinds::*;
-use super::{Event, Run};
+use super::Event;
+use super::escape::{Escaped, Word};
+use super::totals::Totals;
+use super::writer::{Render, Run};
 use crate::word::str_from_words;
 use safepoint_lockstep::{self as lab, Portable};
-use std::collections::HashMap;
 use std::fmt::Write;
+use std::io;
 
-pub(super) fn render(run: &Run, events: &[(u64, usize, Event)]) -> String {
-    let mut out = String::new();
-    header(&mut out, run);
-    for (time, m, e) in events {
-        let begin = out.len();
-        let _ = write_line(&mut out, *time, *m, e);
-        out.truncate(begin + out[begin..].trim_end().len());
-        out.push('\n');
+/// The form.
+#[derive(Default)]
+pub(super) struct Text {
+    totals: Totals,
+    line: String,
+    /// The head was written before it was known what the run would be like.
+    streamed: bool,
+}
+
+impl Render for Text {
+    fn head(&mut self, run: &Run, out: &mut dyn io::Write) -> io::Result<()> {
+        self.streamed = run.portable.is_none();
+        out.write_all(header(run).as_bytes())
     }
-    totals(&mut out, run, events);
-    out
+
+    fn event(&mut self, m: usize, e: &Event, out: &mut dyn io::Write) -> io::Result<()> {
+        self.totals.event(e);
+        self.line.clear();
+        let _ = write_line(&mut self.line, e.time, m, e);
+        out.write_all(self.line.trim_end().as_bytes())?;
+        out.write_all(b"\n")
+    }
+
+    fn end(&mut self, run: &Run, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut text = String::new();
+        if let Some((at, missing)) = &run.ends {
+            let _ = writeln!(
+                text,
+                "# the trace ends at {at}, and the run does not: from there on a thread had no room for its events; {missing} are missing (SAFEPOINT_TRACE_STREAM=1 keeps all)"
+            );
+        }
+        if let (true, Some(known)) = (self.streamed, run.portable.filter(|_| run.seed.is_some())) {
+            let _ = writeln!(text, "# portable={}", portable(known));
+        }
+        std::mem::take(&mut self.totals).write(&mut text, run.begins.is_some(), run.ends.is_some());
+        out.write_all(text.as_bytes())
+    }
 }
 
 /// One event as a line. It allocates nothing by itself: a signal handler may write one.
@@ -60,28 +88,23 @@ impl Write for Counted<'_> {
     }
 }
 
-fn header(out: &mut String, run: &Run) {
+fn header(run: &Run) -> String {
+    let mut out = String::new();
     let _ = write!(
         out,
         "# safepoint trace v1  {} {}  procs={}",
-        run.stage, run.program, run.procs
+        run.stage,
+        Word(&run.program),
+        run.procs
     );
     match run.seed {
         Some(seed) => {
-            let _ = write!(out, " seed={seed} clock=virtual portable=");
-            out.push_str(match run.portable {
-                Portable::Yes => "yes",
-                Portable::NearWatchdog => "no (a loop without a check ran long)",
-                Portable::StackGrowth => "no (the compiler's frames decide when a stack grows)",
-                Portable::Blocked => "no (a thread blocked outside the runtime)",
-                Portable::Outside => "no (it waited for the world outside the process)",
-            });
-            out.push('\n');
+            let portable = run.portable.map_or("unknown (see the end)", portable);
+            let _ = writeln!(out, " seed={seed} clock=virtual portable={portable}");
             let _ = writeln!(
                 out,
                 "# replay: SAFEPOINT_SEED={seed} GOMAXPROCS={} SAFEPOINT_TRACE=- {}",
-                run.procs,
-                crate::config::command(run.stage)
+                run.procs, run.command
             );
             let _ = writeln!(
                 out,
@@ -93,7 +116,24 @@ fn header(out: &mut String, run: &Run) {
         }
         None => out.push_str(" clock=monotonic\n"),
     }
+    if let Some((at, missing)) = &run.begins {
+        let _ = writeln!(
+            out,
+            "# the trace begins at {at}, and the run does not: {missing} earlier events are left out (SAFEPOINT_TRACE_LAST)"
+        );
+    }
     out.push_str("#    time  M   P   G    event\n");
+    out
+}
+
+fn portable(portable: Portable) -> &'static str {
+    match portable {
+        Portable::Yes => "yes",
+        Portable::NearWatchdog => "no (a loop without a check ran long)",
+        Portable::StackGrowth => "no (the compiler's frames decide when a stack grows)",
+        Portable::Blocked => "no (a thread blocked outside the runtime)",
+        Portable::Outside => "no (it waited for the world outside the process)",
+    }
 }
 
 /// Milliseconds with three decimals.
@@ -122,75 +162,11 @@ fn write_arguments(out: &mut dyn Write, e: &Event) -> std::fmt::Result {
             }
             _ => {
                 let (ptr, len) = (next(), next());
-                out.write_str(str_from_words(ptr as usize, len as usize))?;
+                let text = str_from_words(ptr as usize, len as usize);
+                write!(out, "{}", Escaped(text))?;
             }
         }
         rest = &rest[open + 3..];
     }
     out.write_str(rest)
-}
-
-fn is(e: &Event, kind: &'static Kind) -> bool {
-    std::ptr::eq(e.kind, kind)
-}
-
-fn totals(out: &mut String, run: &Run, events: &[(u64, usize, Event)]) {
-    // What became of each request: 0 nothing, 1 refused, 2 taken.
-    let mut fate: HashMap<u32, u8> = HashMap::new();
-    let mut refused = 0;
-    // On each M: who runs, since when.
-    let mut running: HashMap<usize, (u64, u64)> = HashMap::new();
-    let mut longest = (0u64, 0u64, false);
-    let mut end = 0;
-    for (time, m, e) in events {
-        end = *time;
-        if is(e, &PREEMPT) {
-            fate.entry(e.flow).or_insert(0);
-        } else if is(e, &POLL_HIT) {
-            refused += 1;
-            let f = fate.entry(e.flow).or_insert(0);
-            *f = (*f).max(1);
-        } else if is(e, &GO_PREEMPT) {
-            fate.insert(e.flow, 2);
-        }
-        if is(e, &GO_START) || is(e, &GO_START_NEXT) {
-            running.insert(*m, (e.args[0], *time));
-        } else if e.kind.leaves
-            && let Some((g, since)) = running.remove(m)
-            && time - since > longest.1
-        {
-            longest = (g, time - since, false);
-        }
-    }
-    for (g, since) in running.into_values() {
-        if end - since > longest.1 {
-            longest = (g, end - since, true);
-        }
-    }
-    let count = |n| fate.values().filter(|&&f| f == n).count();
-    let _ = write!(
-        out,
-        "# preempt: {} requested, {} refused, {} taken, {} unheard",
-        fate.len(),
-        refused,
-        count(2),
-        count(0)
-    );
-    if longest.0 != 0 {
-        let _ = write!(
-            out,
-            "   longest slice g{} {}{}",
-            longest.0,
-            millis(longest.1),
-            if longest.2 { " and still running" } else { "" }
-        );
-    }
-    out.push('\n');
-    if run.dropped > 0 {
-        let _ = writeln!(
-            out,
-            "# {} events found no room and are missing",
-            run.dropped
-        );
-    }
 }

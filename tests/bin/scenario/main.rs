@@ -12,6 +12,7 @@ mod netpoll;
 mod rows;
 mod scopes;
 mod sysmon;
+mod traces;
 
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ fn main() {
         rows::ALL,
         scopes::ALL,
         sysmon::ALL,
+        traces::ALL,
     ];
     let Some((_, scenario)) = tables
         .iter()

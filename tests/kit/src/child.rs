@@ -12,13 +12,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The runtime's switches in the environment.
-pub const SWITCHES: [&str; 6] = [
+pub const SWITCHES: [&str; 9] = [
     "GOMAXPROCS",
     "GODEBUG",
     "GOTRACEBACK",
     "SAFEPOINT_SEED",
     "SAFEPOINT_TRACE",
     "SAFEPOINT_TRACE_MAP",
+    "SAFEPOINT_TRACE_STREAM",
+    "SAFEPOINT_TRACE_LAST",
+    "SAFEPOINT_REPLAY",
 ];
 
 /// How long a scenario may take unless it says otherwise. A quiet machine needs a tenth.

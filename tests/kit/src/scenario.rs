@@ -154,7 +154,7 @@ impl Ready {
         std::fs::write(&map, [0; LAST * RECORD]).map_err(|e| format!("{}: {e}", map.display()))?;
         let (procs, seed) = (self.procs.to_string(), seed.to_string());
         let (shown, last) = (file.display().to_string(), map.display().to_string());
-        let env = [
+        let mut env = vec![
             ("GOMAXPROCS", procs.as_str()),
             ("SAFEPOINT_SEED", &seed),
             ("SAFEPOINT_TRACE", &shown),
@@ -162,6 +162,11 @@ impl Ready {
         ];
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
+        // The path of a program would differ from checkout to checkout.
+        let replay = self.short_command();
+        if let Some(line) = &replay {
+            env.push(("SAFEPOINT_REPLAY", line));
+        }
         if let Some((call, ..)) = &self.call {
             let results = results().map_err(|e| format!("no folder for results: {e}"))?;
             command.env(TARGET, call).env(RESULTS, results);
@@ -172,6 +177,16 @@ impl Ready {
         }
         let trace = std::fs::read_to_string(&file);
         self.done_of(ended, trace)
+    }
+
+    /// The name of a program that is no example, and its arguments.
+    fn short_command(&self) -> Option<String> {
+        let folder = self.program.parent()?.file_name()?;
+        let mut line = self.program.file_name()?.to_string_lossy().into_owned();
+        for word in &self.arguments {
+            let _ = write!(line, " {word}");
+        }
+        (folder != "examples").then_some(line)
     }
 
     /// What the child has left, if it is what was wanted.
