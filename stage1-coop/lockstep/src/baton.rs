@@ -17,10 +17,10 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*,
 };
 
-/// Index of an actor; actors are numbered in the order of their registration.
+/// Index of an actor: the lowest that is free when it registers.
 pub type ActorId = usize;
 
-/// Actors that one run may have. More threads than this end the run with one line.
+/// Actors that one run may have at once. More threads than this end the run with one line.
 pub(crate) const MAX_ACTORS: usize = 512;
 /// A waiter looks this often whether the baton has moved. It gives the run up when, at
 /// [`STUCK_LOOKS`] looks in a row, the thread that holds the baton slept in the kernel and had
@@ -84,7 +84,10 @@ unsafe impl Sync for ConfigCell {}
 
 static ON: AtomicBool = AtomicBool::new(false);
 pub(crate) static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACTORS];
+/// Places that have been used in this run: one more than the largest index.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Actors that have registered in this run. It enters the jitter.
+static REGISTERED: AtomicU64 = AtomicU64::new(0);
 /// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
 static HANDOVERS: AtomicU64 = AtomicU64::new(0);
 /// Who has the baton, or is about to take it.
@@ -172,6 +175,7 @@ pub fn start(config: Config) -> Result<(), String> {
     for actor in &ACTORS[..COUNT.swap(0, Relaxed)] {
         actor.state.store(FREE, Relaxed);
     }
+    REGISTERED.store(0, Relaxed);
     PORTABLE.store(0, Relaxed);
     fds::begin();
     trap::install()?;
@@ -205,13 +209,17 @@ pub fn stop() {
 /// Makes room for a thread that is about to be created. It is ready at once, a little
 /// later than its maker, and begins with [`enter`].
 pub fn register() -> ActorId {
-    let id = COUNT.fetch_add(1, Relaxed);
-    if id >= MAX_ACTORS {
-        crate::die(
-            &config(),
-            format_args!("more than {MAX_ACTORS} threads in one run"),
-        );
-    }
+    // A place is free again as soon as its thread has handed the baton on for the last time.
+    let id = ACTORS
+        .iter()
+        .position(|a| a.state.load(Relaxed) == FREE)
+        .unwrap_or_else(|| {
+            crate::die(
+                &config(),
+                format_args!("more than {MAX_ACTORS} threads at once"),
+            )
+        });
+    COUNT.fetch_max(id + 1, Relaxed);
     let actor = &ACTORS[id];
     let clock = trap::me().map_or(0, |me| later(ACTORS[me].clock.load(Relaxed), WAKE_NS));
     actor.clock.store(clock, Relaxed);
@@ -220,10 +228,11 @@ pub fn register() -> ActorId {
     actor.turn.store(0, Relaxed);
     actor.fd.store(-1, Relaxed);
     actor.thread.store(0, Relaxed);
-    // Splitmix of seed and id: neighbouring seeds and actors get unrelated streams.
+    // Splitmix of seed and number: neighbouring seeds and actors get unrelated streams.
+    let number = REGISTERED.fetch_add(1, Relaxed) + 1;
     let mut z = config()
         .seed
-        .wrapping_add((id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     actor.jitter.store((z ^ (z >> 31)) | 1, Relaxed);
