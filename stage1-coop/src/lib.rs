@@ -17,7 +17,7 @@
 //! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs` | `stack.go` |
 //! | the flag | `preempt.rs` | `preempt.go` |
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
-//! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
+//! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs`, `template.rs` | `proc.go` |
 //! | blocking | `chan.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
 //! | goroutines that borrow | `scope.rs` | |
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
@@ -63,6 +63,7 @@ mod stack;
 mod stage;
 mod steal;
 mod sync;
+mod template;
 mod third_party;
 mod trace;
 mod word;

@@ -6,17 +6,21 @@ use crate::panics::throw;
 use crate::proc::{mpark, releasep, stopm};
 use crate::prologue;
 use crate::runtime2::*;
+use crate::template;
 use std::sync::atomic::Ordering::*;
 
 /// Ties the calling goroutine to the thread that runs it: it will run on no other, and no
 /// other goroutine on it, until [`unlock_os_thread`] has been called as often. A goroutine
-/// that ends while locked ends its thread. Go's `runtime.LockOSThread`.
+/// that ends while locked ends its thread, and no other thread is ever a copy of it: so it
+/// may change its thread in any way (priority, namespaces, credentials). Before it unlocks, it
+/// must have put back what it changed. Go's `runtime.LockOSThread`.
 ///
 /// # Panics
 /// Off a goroutine.
 pub fn lock_os_thread() {
     prologue!();
     assert!(on_goroutine(), "lock_os_thread: not on a goroutine");
+    template::start();
     let mp = getm();
     let n = mp.locked_ext.load(Relaxed) + 1;
     mp.locked_ext.store(n, Relaxed);
@@ -100,10 +104,9 @@ pub(crate) fn startlockedm(mp: &'static M, gp: &'static G) {
 }
 
 /// The goroutine that ended was locked to `mp`: its thread must not run another. The P goes
-/// to somebody else.
+/// to another M. `locked_ext` stays: if that M needs a thread, it must not be a copy of this
+/// one (golang/go#28979).
 pub(crate) fn abandon(mp: &'static M) {
-    mp.locked_ext.store(0, Relaxed);
-    mp.locked_int.store(0, Relaxed);
     mp.lockedg.set(None);
     // SAFETY: mp is the calling thread's.
     (stage().handoffp)(unsafe { releasep(mp) });

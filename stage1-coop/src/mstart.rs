@@ -82,6 +82,15 @@ fn mexit(mp: &'static M, before: Before, seat: bool) {
     retire(mp, seat);
     crate::runtime::after_main(mp);
     os::block_all_signals();
+    let thread = mp.thread.lock().expect("no panic while it is held").take();
     unminit(mp, before);
+    {
+        // From here on `mp` is the next thread's.
+        let mut sched = SCHED.lock();
+        mp.freed.store(true, Release);
+        mp.schedlink.set(sched.freem);
+        sched.freem = Some(mp);
+    }
+    os::ends(thread);
     crate::runtime::has_left();
 }

@@ -193,11 +193,16 @@ pub(crate) fn refused(what: Arguments<'_>, error: &std::io::Error) -> ! {
 
 /// No thread: Go's lines, and the end.
 #[cold]
-pub(crate) fn thread_exhaustion(have: usize, error: &std::io::Error) -> ! {
+pub(crate) fn thread_exhaustion(have: i32, error: &std::io::Error) -> ! {
     begin_dying();
     let errno = error.raw_os_error().unwrap_or(0);
     say!("runtime: failed to create new OS thread (have {have} already; errno={errno})");
-    if errno == libc::EAGAIN {
+    // The C library says EAGAIN also when there is no room for the stack.
+    if errno == libc::ENOMEM || (errno == libc::EAGAIN && !os::room_for_a_stack()) {
+        say!(
+            "runtime: no room for its stack; may need to increase the address space (ulimit -v) or the number of mappings (sysctl vm.max_map_count)"
+        );
+    } else if errno == libc::EAGAIN {
         say!("runtime: may need to increase max user processes (ulimit -u)");
     }
     say!("fatal error: newosproc");

@@ -10,6 +10,7 @@
 use crate::os;
 use crate::panics::{thread_exhaustion, throw, too_many_threads};
 use crate::runtime2::*;
+use crate::template;
 use crate::trace;
 use std::sync::atomic::{Ordering::*, fence};
 
@@ -138,36 +139,51 @@ pub fn startm(pp: Option<&'static P>, spinning: bool) {
             mp.nextp.set(Some(pp));
             mp.park.wakeup();
         }
-        Err(id) => start_thread(allocm(id), None, Some(pp), spinning),
+        Err(reserved) => start_thread(allocm(reserved), None, Some(pp), spinning),
     }
 }
 
 /// Makes an M: a thread that runs `mstartfn`, if there is one, and schedules after that if
 /// it has a P. Go's `newm`.
 pub fn newm(mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) -> &'static M {
-    let id = {
+    let reserved = {
         let mut sched = SCHED.lock();
         sched.nmsys += i32::from(mstartfn.is_some());
         reserve_or_die(sched)
     };
-    let mp = allocm(id);
+    let mp = allocm(reserved);
     start_thread(mp, mstartfn, pp, spinning);
     mp
 }
 
-/// The number of a new M, which counts from now on; `None` if there are too many. Go's
-/// `mReserveID`.
-pub(crate) fn m_reserve_id(sched: &mut SchedInner) -> Option<usize> {
+/// An M without a thread, which counts already.
+pub(crate) enum Reserved {
+    /// One that an ended thread has left behind is used again, with its number. So what all Ms
+    /// take, and how long it takes to walk over them, depends on how many there are at once.
+    Again(&'static M),
+    /// The number of one that has to be made.
+    New(usize),
+}
+
+/// An M that counts from now on; `None` if there are too many. Go's `mReserveID`.
+pub(crate) fn m_reserve_id(sched: &mut SchedInner) -> Option<Reserved> {
     if sched.mcount() >= sched.maxmcount {
         return None;
     }
+    SCHED.live.fetch_add(1, SeqCst);
+    if let Some(mp) = sched.freem {
+        sched.freem = mp.schedlink.get();
+        mp.schedlink.set(None);
+        sched.nmfreed -= 1;
+        mp.reuse();
+        return Some(Reserved::Again(mp));
+    }
     let id = sched.mnext;
     sched.mnext += 1;
-    SCHED.live.fetch_add(1, SeqCst);
-    Some(id)
+    Some(Reserved::New(id))
 }
 
-fn reserve_or_die(mut sched: SchedGuard) -> usize {
+fn reserve_or_die(mut sched: SchedGuard) -> Reserved {
     m_reserve_id(&mut sched).unwrap_or_else(|| {
         let limit = sched.maxmcount;
         drop(sched);
@@ -175,22 +191,35 @@ fn reserve_or_die(mut sched: SchedGuard) -> usize {
     })
 }
 
-/// The M with this number, without a thread. It is made outside `sched.lock`: an allocator
-/// takes its time, and its own locks. Go's `allocm`.
-pub(crate) fn allocm(id: usize) -> &'static M {
+/// The M that was reserved. It is made outside `sched.lock`: an allocator takes its time, and
+/// its own locks. Go's `allocm`.
+pub(crate) fn allocm(reserved: Reserved) -> &'static M {
+    let id = match reserved {
+        Reserved::Again(mp) => return mp,
+        Reserved::New(id) => id,
+    };
     let mp: &'static M = Box::leak(Box::new(M::new(id)));
     mcommoninit(mp);
     mp
 }
 
-/// The M gets its thread. Go's `newm1`.
+/// The M gets its thread, from here or from the template thread.
 fn start_thread(mp: &'static M, mstartfn: Option<StartFn>, pp: Option<&'static P>, spinning: bool) {
     *mp.mstartfn.lock().expect("no panic while it is held") = mstartfn;
     mp.nextp.set(pp);
     mp.spinning.store(spinning, Relaxed);
+    if !template::hand_over(mp) {
+        newm1(mp);
+    }
+}
+
+/// The calling thread makes the thread of `mp`. Go's `newm1`.
+pub(crate) fn newm1(mp: &'static M) {
     trace::thread_start(mp);
     if let Err(error) = os::newosproc(mp) {
-        thread_exhaustion(mp.id.get(), &error);
+        // Without the one that could not be made.
+        let have = SCHED.lock().mcount() - 1;
+        thread_exhaustion(have, &error);
     }
 }
 

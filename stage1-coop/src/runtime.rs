@@ -18,7 +18,7 @@ use crate::schedule::scheduler;
 use crate::stage::Stage;
 use crate::third_party::ThirdParty;
 use crate::word::Link;
-use crate::{arch, casgstatus, os, panics, preempt, stack, trace};
+use crate::{arch, casgstatus, os, panics, preempt, stack, template, trace};
 use nix::sys::signal::SigSet;
 use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
@@ -103,7 +103,10 @@ impl Runtime {
     }
 
     /// Runs `main` as goroutine 1 and returns when it has returned. The calling thread is
-    /// M0 meanwhile.
+    /// M0 meanwhile, and the run's other threads are copies of it: they have its signal mask
+    /// and timer slack, its priority, its namespaces. (A thread that the program makes itself,
+    /// changes, and lets wake goroutines may pass on what it is; once a goroutine has locked
+    /// its thread, that cannot happen either.)
     ///
     /// A second `run` of the process waits for the first. If an M cannot be made to leave
     /// within a second (its goroutine is in a loop that nobody can stop, or in a call that
@@ -241,6 +244,8 @@ impl Runtime {
             std::thread::yield_now();
         }
         make_allp(procs);
+        template::reset();
+        os::note_timer_slack();
         STOPPER.set(None);
         SCHED.npidle.store(0, SeqCst);
         SCHED.nmspinning.store(0, SeqCst);
@@ -260,31 +265,26 @@ impl Runtime {
         sched.nmidlelocked = 0;
         sched.nmsys = 0;
         sched.nmfreed = 0;
+        sched.freem = None;
         sched.pidle = None;
         sched.runqhead = None;
         sched.runqtail = None;
         sched.maxmcount = self.max_threads;
         sched.mnext = 0;
         drop(sched);
-        let Some(id) = m_reserve_id(&mut SCHED.lock()) else {
+        let Some(reserved) = m_reserve_id(&mut SCHED.lock()) else {
             unreachable!("max_threads is at least 1");
         };
-        let mp = allocm(id);
+        let mp = allocm(reserved);
         // Last, when every list and every count is this run's: from here on a thread of the
         // program's own that wakes a goroutine finds a P and starts an M for it.
         SCHED.attention.store(0, SeqCst);
         mp
     }
 
-    /// Every other M has left: join the threads, keep what can be used again.
+    /// Every other M has left: wait for the last thread's end, keep what can be used again.
     fn cleanup(&self, mp: &'static M) {
-        for m in allm() {
-            let thread = m.thread.lock().ok().and_then(|mut t| t.take());
-            if let Some(thread) = thread {
-                // A panic of such a thread has ended the process already (`no_panic`).
-                let _ = thread.join();
-            }
-        }
+        os::ends(None);
         mp.p.set(None);
         for pp in allp() {
             gfspill(pp, 0);
@@ -333,7 +333,7 @@ fn stop_all() {
         SCHED.attention.fetch_or(ATTENTION_STOP, SeqCst);
     }
     preemptall();
-    for m in allm() {
+    for m in living() {
         m.park.wakeup();
     }
     (stage().poll_break)();
@@ -384,7 +384,7 @@ fn wait_for_others() {
 
 fn abandon_process(mp: &'static M) -> ! {
     let mut named = false;
-    for m in allm().filter(|m| !std::ptr::eq(*m, mp)) {
+    for m in living().filter(|m| !std::ptr::eq(*m, mp)) {
         if let Some(gp) = m.curg.load(Acquire) {
             named = true;
             let what = match gp.atomicstatus.load(Relaxed) & !GSCAN {

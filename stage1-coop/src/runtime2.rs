@@ -262,17 +262,21 @@ pub struct M {
     pub locked_int: AtomicU32,
     /// Its goroutine ended while locked to it: the thread ends too. *owner*
     pub leaving: AtomicBool,
-    /// Next idle M. *lock*
+    /// Next idle M, next M without a thread, or next M that the template thread is to start.
+    /// *lock* of that list.
     pub schedlink: Link<M>,
     /// Next of all Ms. *lock* to extend, never shortened within a run.
     pub alllink: Link<M>,
+    /// Its thread has ended, and it waits for the next one. *lock*; others read it for a
+    /// glance.
+    pub freed: AtomicBool,
     /// Called on `g0` when the goroutine has parked; may say no. *owner*
     pub waitunlockf: Word,
     /// Its argument. *owner*
     pub waitlock: AtomicPtr<()>,
     /// State of `fastrand`. *owner*
     pub fastrand: AtomicU64,
-    /// The kernel's number of the thread. Written once, by its thread.
+    /// The kernel's number of the thread. Written by each thread that becomes this M.
     pub procid: AtomicI32,
     /// Sleeps on a note. *owner*; others read it for a glance.
     pub blocked: AtomicBool,
@@ -283,7 +287,8 @@ pub struct M {
     pub trace: Buffer,
     /// What it does instead of scheduling, taken by the thread when it starts.
     pub mstartfn: Mutex<Option<StartFn>>,
-    /// The thread, for joining. Set by the creator.
+    /// The thread, for joining. Set by the creator, who holds the lock from before there is
+    /// a thread; taken by the thread itself when it ends.
     pub thread: Mutex<Option<JoinHandle<()>>>,
     /// For later stages.
     pub ext: [Word; EXT_WORDS],
@@ -329,7 +334,7 @@ pub struct P {
 }
 
 impl SchedInner {
-    /// How many Ms there are. Go's `mcount`.
+    /// How many Ms have a thread, or are about to get one. Go's `mcount`.
     pub fn mcount(&self) -> i32 {
         self.mnext as i32 - self.nmfreed
     }
@@ -363,6 +368,7 @@ impl M {
             leaving: AtomicBool::new(false),
             schedlink: Link::none(),
             alllink: Link::none(),
+            freed: AtomicBool::new(false),
             waitunlockf: Word::new(0),
             waitlock: AtomicPtr::new(std::ptr::null_mut()),
             fastrand: AtomicU64::new(1),
@@ -374,6 +380,32 @@ impl M {
             thread: Mutex::new(None),
             ext: [const { Word::new(0) }; EXT_WORDS],
         }
+    }
+}
+
+impl M {
+    /// The M gets another thread: what the last one left behind is forgotten. Its number,
+    /// its place in `allm`, its random numbers and its events stay. The caller holds
+    /// `sched.lock`, has taken it off the list of free Ms, and the last thread does not
+    /// touch it any more.
+    pub(crate) fn reuse(&self) {
+        self.curg.set(None);
+        self.p.set(None);
+        self.nextp.set(None);
+        self.spinning.store(false, Relaxed);
+        self.preemptoff.set("");
+        self.park.clear();
+        self.lockedg.set(None);
+        self.locked_ext.store(0, Relaxed);
+        self.locked_int.store(0, Relaxed);
+        self.leaving.store(false, Relaxed);
+        self.waitunlockf.set(0);
+        self.blocked.store(false, Relaxed);
+        for word in &self.ext {
+            word.set(0);
+        }
+        // Release: who sees that it lives sees it clean.
+        self.freed.store(false, Release);
     }
 }
 
@@ -452,9 +484,12 @@ pub struct SchedInner {
     pub nmidlelocked: i32,
     /// Ms that were made for one function and run no goroutines.
     pub nmsys: i32,
-    /// Ms that have ended before the run.
+    /// Ms whose thread has ended before the run, and that have no other yet.
     pub nmfreed: i32,
-    /// Ms made so far; the number of the next.
+    /// Those of them whose thread does not touch them any more, last in first out: the next
+    /// thread gets one of these. Go frees them (`sched.freem`).
+    pub freem: Option<&'static M>,
+    /// Ms made so far; the number of the next new one.
     pub mnext: usize,
     /// Ms that there may be at once.
     pub maxmcount: i32,
@@ -477,6 +512,7 @@ pub static SCHED: Sched = Sched {
         nmidlelocked: 0,
         nmsys: 0,
         nmfreed: 0,
+        freem: None,
         mnext: 0,
         maxmcount: MAX_THREADS,
         pidle: None,
@@ -589,7 +625,13 @@ pub fn gomaxprocs() -> usize {
     allp().len()
 }
 
-/// All Ms, newest first. Go's `allm`.
+/// All Ms, newest first; also those without a thread, whose events a trace still needs. Go's
+/// `allm`, which has only [`living`] ones.
 pub fn allm() -> impl Iterator<Item = &'static M> {
     std::iter::successors(SCHED.allm.load(Acquire), |m| m.alllink.load(Acquire))
+}
+
+/// The Ms that have a thread, or are about to get one, newest first.
+pub fn living() -> impl Iterator<Item = &'static M> {
+    allm().filter(|m| !m.freed.load(Acquire))
 }

@@ -21,6 +21,8 @@ impl ThirdParty {
     /// Takes the seat on the calling M and runs `f`.
     pub(crate) fn sit(f: fn(&mut ThirdParty)) {
         let mp = getm();
+        // Code of the user's, which may change the thread: no M may be a copy of it.
+        mp.locked_ext.store(1, Relaxed);
         os::watch_ctrl_c(&mp.park);
         let mut me = ThirdParty {
             mp,

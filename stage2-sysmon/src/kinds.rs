@@ -3,7 +3,7 @@
 
 use crate::words::{m_syscalltick, oldp, syscalltick};
 use stage1_coop::rt::gov2::{Gov2, PROC_START};
-use stage1_coop::rt::{Event, Kind, M, P, allm, emit, on};
+use stage1_coop::rt::{Event, Kind, M, P, emit, living, on};
 use std::ptr::eq;
 
 macro_rules! kinds {
@@ -54,7 +54,7 @@ pub(crate) fn proc_steal(pp: &'static P) {
         let left = |m: &&M| {
             oldp(m).is_some_and(|p| eq(p, pp)) && m_syscalltick(m).get() == syscalltick(pp).get()
         };
-        let from = allm().find(left).map_or(0, |m| m.id.get());
+        let from = living().find(left).map_or(0, |m| m.id.get());
         outlined(&PROC_STEAL, [pp.id.get() as u64, from as u64, 0]);
     }
 }

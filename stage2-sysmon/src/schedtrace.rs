@@ -119,7 +119,7 @@ fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::
             pp.gfree_n.get(),
         )?;
     }
-    for mp in allm() {
+    for mp in living() {
         let (locks, mallocing) = mp.locks_and_mallocing(sched);
         let dying = u32::from(dying_on(mp));
         write!(

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
-use tests::{LIMIT, gettid, scenario, within};
+use tests::{LIMIT, gettid, long, scenario, within};
 
 fn with<R: Send + 'static>(runtime: Runtime, main: impl FnOnce() -> R + Send + 'static) -> R {
     // SAFETY: nothing in this file keeps anything that belongs to a thread across a yield.
@@ -1358,6 +1358,92 @@ fn the_first_thread_comes_back_from_run_whoever_was_locked_to_it() {
             "began on m0: true, ended: true, now on m0: false, others there: 0\nback on m0: true\n";
         assert_eq!(ended.stdout, run.repeat(3));
     }
+}
+
+/// Both stages, and both worlds of time.
+const EVERYWHERE: [(&str, &[(&str, &str)]); 6] = [
+    ("1", &[]),
+    ("2", &[]),
+    ("2", &[("GOMAXPROCS", "1")]),
+    ("2", &[("GOMAXPROCS", "8")]),
+    ("1", &[("SAFEPOINT_SEED", "1"), ("GOMAXPROCS", "2")]),
+    ("2", &[("SAFEPOINT_SEED", "1")]),
+];
+
+fn scenario_in(stage: &str, env: &[(&str, &str)], words: &[&str]) -> tests::Ended {
+    let words: Vec<&str> = [&words[..1], &[stage], &words[1..]].concat();
+    tests::scenario_of(env!("CARGO_BIN_EXE_scenario"), &words, env)
+}
+
+/// Runs `n` goroutines that end locked, one after the other: nothing of their threads is left.
+fn nothing_is_left_of(n: usize, stage: &str, env: &[(&str, &str)]) {
+    let ended = scenario_in(stage, env, &["locked_exits", &n.to_string()]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+    let (early, late) = ended.stdout.split_once('\n').expect("two lines");
+    let grown = |what| number(late, what).saturating_sub(number(early, what));
+    // Each had at least two mappings, 1 MiB of addresses, 9 KiB of memory and an M. Some of
+    // the C library's own come with the most threads that there are at once.
+    assert!(grown("maps: ") < 250 && n >= 500, "{ended:#?}");
+    assert!(number(late, "threads: ") < 16, "{ended:#?}");
+    assert!(number(late, "Ms: ") < 24, "{ended:#?}");
+    assert!(grown("KiB: ") < 4 * n.min(2_000), "{ended:#?}");
+}
+
+#[test]
+fn a_thread_that_has_ended_leaves_nothing_behind() {
+    for (stage, env) in EVERYWHERE {
+        // In lockstep there is room for 512 at once.
+        nothing_is_left_of(700, stage, env);
+    }
+    nothing_is_left_of(if long() { 60_000 } else { 3_000 }, "2", &[]);
+    let ended = scenario_in("2", &[], &["locked_exits_at_once", "100"]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+    assert!(number(&ended.stdout, "threads: ") < 16, "{ended:#?}");
+}
+
+#[test]
+fn a_changed_thread_is_nobody_s_mother() {
+    for (stage, env) in EVERYWHERE {
+        for name in ["changed_and_ended", "changed_and_waits"] {
+            let ended = scenario_in(stage, env, &[name]);
+            assert_eq!(
+                (ended.code, &*ended.stdout, &*ended.stderr),
+                (Some(0), "clean\n", ""),
+                "{name} {stage} {env:?} {ended:#?}"
+            );
+        }
+        let ended = scenario_in(stage, env, &["changed_before_run"]);
+        assert_eq!(ended.stdout, "all alike\n", "{ended:#?}");
+    }
+    let ended = scenario_in("1", &[("GOMAXPROCS", "8")], &["changed_from_outside"]);
+    assert_eq!(ended.stdout, "clean\n", "{ended:#?}");
+}
+
+#[test]
+fn every_thread_has_the_timer_slack_of_the_one_that_called_run() {
+    for procs in ["1", "2", "4"] {
+        let ended = scenario_in("2", &[("GOMAXPROCS", procs)], &["slacks"]);
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), "wrong: 0\n"),
+            "{ended:#?}"
+        );
+    }
+}
+
+#[test]
+fn without_room_for_a_thread_the_words_say_so() {
+    let ended = scenario_in("2", &[], &["no_room_for_threads"]);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    tests::in_order(
+        &ended.stderr,
+        &[
+            "runtime: failed to create new OS thread (have ",
+            "no room for its stack",
+            "fatal error: newosproc",
+        ],
+    );
+    assert!(!ended.stderr.contains("ulimit -u"), "{ended:#?}");
 }
 
 // ---- Row 29: ends.

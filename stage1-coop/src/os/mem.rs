@@ -54,6 +54,18 @@ pub unsafe fn guard(page: NonNull<u8>) -> Result<(), nix::Error> {
         NO_GUARD_ADVICE.store(true, Relaxed);
     }
     // SAFETY: as above.
+    unsafe { protect(page) }
+}
+
+/// Takes the protection of the page at `page` away.
+///
+/// # Errors
+/// The kernel's: ENOMEM when `vm.max_map_count` is reached.
+///
+/// # Safety
+/// The page belongs to the caller and holds nothing.
+pub(crate) unsafe fn protect(page: NonNull<u8>) -> Result<(), nix::Error> {
+    // SAFETY: the caller gives us the page.
     unsafe { mprotect(page.cast(), PAGE, ProtFlags::PROT_NONE) }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use signal::{
     SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,
 };
 pub(crate) use signal::{ctrl_c_count, restoresig, unwatch_ctrl_c, watch_ctrl_c};
-pub(crate) use thread::{newosproc, this_thread_id};
+pub(crate) use thread::{ends, newosproc, note_timer_slack, room_for_a_stack, this_thread_id};
 
 use safepoint_lockstep as lab;
 pub use safepoint_lockstep::{READ, WRITE};

@@ -12,6 +12,7 @@ mod netpoll;
 mod rows;
 mod scopes;
 mod sysmon;
+mod threads;
 mod traces;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ fn main() {
         scopes::ALL,
         sysmon::ALL,
         traces::ALL,
+        threads::ALL,
     ];
     let Some((_, scenario)) = tables
         .iter()

@@ -267,12 +267,12 @@ fn found_by_mexit(_: &[String]) {
     start(Runtime::new(&NAMED).procs(2), || {
         go("locked", || {
             lock_os_thread();
-            // Until all but we and sysmon are asleep, and our P is taken. No timer: somebody
-            // would sleep for it.
+            // Until all but we and the runtime's own are asleep, and our P is taken. No timer:
+            // an M would sleep for it.
             let all_asleep = || {
                 let sched = SCHED.lock();
-                let ms = sched.mnext as i32 - sched.nmfreed;
-                sched.nmidle as i32 == ms - 2 && SCHED.npidle.load(SeqCst) == 2
+                let ms = sched.mcount() - sched.nmsys;
+                sched.nmidle as i32 == ms - 1 && SCHED.npidle.load(SeqCst) == 2
             };
             syscall(|| {
                 while !all_asleep() {

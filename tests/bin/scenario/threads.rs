@@ -1,0 +1,250 @@
+//! What becomes of threads: those that end with their goroutine, those that a goroutine has
+//! changed, and those that are made meanwhile.
+
+use crate::{forever, start};
+use stage2_sysmon::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::*};
+use std::time::Duration;
+use tests::{memory, threads};
+
+crate::scenarios!(
+    locked_exits,
+    locked_exits_at_once,
+    changed_and_ended,
+    changed_and_waits,
+    changed_from_outside,
+    changed_before_run,
+    slacks,
+    no_room_for_threads,
+);
+
+/// Runs `main` in the stage `args[0]`, on as many Ps as the environment says.
+fn run(args: &[String], main: impl FnOnce() + Send + 'static) {
+    let stage = match args.first().map(String::as_str) {
+        Some("1") => &stage1_coop::STAGE,
+        _ => &STAGE,
+    };
+    start(Runtime::new(stage).procs(2), main);
+}
+
+fn number(args: &[String], i: usize) -> usize {
+    args.get(i).and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+fn maps() -> usize {
+    std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count())
+}
+
+/// Starts `n` goroutines that end locked to their thread, and waits for them.
+fn end_locked(n: usize) {
+    let done = WaitGroup::new();
+    done.add(n);
+    for _ in 0..n {
+        let done = done.clone();
+        go("locked", move || {
+            lock_os_thread();
+            done.done();
+        });
+    }
+    done.wait();
+}
+
+/// `locked_exits STAGE N`: one after the other. Prints how much is left after a tenth of
+/// them, and in the end.
+fn locked_exits(args: &[String]) {
+    let n = number(args, 1);
+    run(args, move || {
+        for i in 0..n {
+            end_locked(1);
+            if i == n / 10 || i == n - 1 {
+                let (resident, space) = memory();
+                println!(
+                    "maps: {} threads: {} Ms: {} KiB: {resident} space: {space}",
+                    maps(),
+                    threads().len(),
+                    rt::allm().count(),
+                );
+            }
+        }
+    });
+}
+
+/// `locked_exits_at_once STAGE N`: many at a time; what is left of their threads.
+fn locked_exits_at_once(args: &[String]) {
+    let n = number(args, 1);
+    run(args, move || {
+        for _ in 0..5 {
+            end_locked(n);
+        }
+        for _ in 0..2_000 {
+            if threads().len() < 10 {
+                break;
+            }
+            rt::usleep(1_000);
+        }
+        println!("maps: {} threads: {}", maps(), threads().len());
+    });
+}
+
+/// The nice value of the calling thread.
+#[inline(never)]
+fn nice() -> i64 {
+    // SAFETY: plain numbers; on Linux it is the thread's.
+    i64::from(unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) })
+}
+
+/// The calling thread is changed, as a goroutine may do with one that it has locked.
+#[inline(never)]
+fn change_thread() {
+    // SAFETY: plain numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 15) };
+}
+
+/// A goroutine changes its thread and ends: where main goes on.
+fn changed_and_ended(args: &[String]) {
+    let before = nice();
+    run(args, move || {
+        for _ in 0..10 {
+            let done = WaitGroup::new();
+            done.add(1);
+            let d = done.clone();
+            go("changes its thread", move || {
+                lock_os_thread();
+                change_thread();
+                d.done();
+            });
+            done.wait();
+            assert_eq!(nice(), before, "main goes on, on a changed thread");
+        }
+        println!("clean");
+    });
+}
+
+/// A goroutine changes its thread and lives on: what others run on that it starts.
+fn changed_and_waits(args: &[String]) {
+    let before = nice();
+    run(args, move || {
+        let all = WaitGroup::new();
+        all.add(1);
+        let a = all.clone();
+        go("changes its thread", move || {
+            lock_os_thread();
+            change_thread();
+            let inner = WaitGroup::new();
+            for _ in 0..8 {
+                inner.add(1);
+                let inner = inner.clone();
+                go("innocent", move || {
+                    assert_eq!(nice(), before, "an innocent one, on a changed thread");
+                    // Keeps its thread, so that there must be another for the next.
+                    std::thread::sleep(Duration::from_millis(2));
+                    inner.done();
+                });
+            }
+            inner.wait();
+            a.done();
+        });
+        all.wait();
+        println!("clean");
+    });
+}
+
+/// A changed thread of the program's own wakes goroutines, once there is somebody who makes
+/// threads for it.
+fn changed_from_outside(args: &[String]) {
+    let before = nice();
+    run(args, move || {
+        lock_os_thread();
+        unlock_os_thread();
+        let (all, calls) = (WaitGroup::new(), Chan::new(0));
+        for _ in 0..6 {
+            all.add(1);
+            let (all, calls) = (all.clone(), calls.clone());
+            go("woken", move || {
+                calls.recv();
+                assert_eq!(nice(), before, "woken on a changed thread");
+                std::thread::sleep(Duration::from_millis(60));
+                all.done();
+            });
+        }
+        std::thread::spawn(move || {
+            change_thread();
+            let mut left = 6;
+            while left > 0 {
+                if calls.try_send(()).is_ok() {
+                    left -= 1;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        all.wait();
+        println!("clean");
+    });
+}
+
+/// The thread that calls `run` is changed: all are copies of it.
+fn changed_before_run(args: &[String]) {
+    change_thread();
+    run(args, || {
+        end_locked(1);
+        for mp in rt::living() {
+            let id = mp.procid.load(Acquire);
+            // SAFETY: plain numbers. A thread that has not begun yet has no number.
+            let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, id as libc::id_t) };
+            assert!(nice == 15 || id == 0, "m{} has {nice}", mp.id.get());
+        }
+        println!("all alike");
+    });
+}
+
+/// The timer slacks of the threads that run goroutines, while sysmon makes them.
+fn slacks(args: &[String]) {
+    static WRONG: AtomicI64 = AtomicI64::new(0);
+    fn look() {
+        // SAFETY: PR_GET_TIMERSLACK has no arguments.
+        let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) };
+        if slack != 70_000 {
+            WRONG.store(i64::from(slack), SeqCst);
+        }
+    }
+    // SAFETY: a number, of the calling thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 70_000) };
+    run(args, || {
+        let all = WaitGroup::new();
+        for _ in 0..6 {
+            all.add(1);
+            let all = all.clone();
+            go("caller", move || {
+                look();
+                syscall(|| std::thread::sleep(Duration::from_millis(30)));
+                look();
+                all.done();
+            });
+        }
+        all.wait();
+        println!("wrong: {}", WRONG.load(SeqCst));
+    });
+}
+
+/// Threads until there is no more address space for them.
+fn no_room_for_threads(args: &[String]) {
+    run(args, || {
+        let limit = libc::rlimit {
+            rlim_cur: (memory().1 as u64 + (40 << 10)) << 10,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        // SAFETY: the structure is ours.
+        unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) };
+        let here = Arc::new(());
+        for _ in 0..1_000 {
+            let here = here.clone();
+            go("blocks", move || {
+                let _here = here;
+                syscall_block(|| std::thread::sleep(Duration::from_secs(30)));
+            });
+            gosched();
+        }
+        forever();
+    });
+}
