@@ -181,7 +181,12 @@ fn header(gp: &G, state: &str) -> String {
     } else {
         ""
     };
-    format!("goroutine {} [{state}{locked}]", gp.goid.get())
+    let guard = if crate::guards::unguarded(gp) {
+        ", no guard page"
+    } else {
+        ""
+    };
+    format!("goroutine {} [{state}{locked}{guard}]", gp.goid.get())
 }
 
 fn created_by(gp: &G) {

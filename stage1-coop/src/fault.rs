@@ -38,7 +38,7 @@ pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc
     crate::panics::begin_dying();
     let gp = crate::arch::getg();
     let mut line;
-    if stack::guard_page_of(gp, addr) {
+    if crate::guards::stopped_by_guard_page(gp, addr) {
         line = overflow_text(gp, sp, stack::STACK_MAX);
         let _ = write!(
             line,

@@ -14,7 +14,7 @@
 //! | G, M, P | `runtime2.rs` | `runtime2.go` |
 //! | two stacks and a switch | `arch/switch.rs`, `arch/tls.rs` | `asm_amd64.s` |
 //! | a goroutine is made, runs, parks, ends | `newproc.rs`, `schedule.rs`, `park.rs` | `proc.go` |
-//! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs` | `stack.go` |
+//! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs`, `guards.rs` | `stack.go` |
 //! | the flag | `preempt.rs` | `preempt.go` |
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs`, `template.rs` | `proc.go` |
@@ -41,6 +41,7 @@ mod dump;
 mod fault;
 mod globrunq;
 mod gotext;
+mod guards;
 mod lockosthread;
 mod mstart;
 mod newproc;

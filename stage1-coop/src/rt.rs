@@ -20,6 +20,7 @@ pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
 pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
 pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
+pub use crate::guards::{split_for_first, unguarded_stacks};
 pub use crate::lockosthread::stoplockedm;
 pub use crate::newstack::newstack;
 pub use crate::os::{

@@ -14,10 +14,11 @@
 //!                    ├─ lo
 //!                    │   not yet usable
 //!                    │   slack, 32 KiB: for code without checks (std, libc)
-//!   slot             ─┴─ guard page: touching it is the end
+//!   slot             ─┴─ guard page: touching it is the end (see `guards.rs`)
 //! ```
 
 use crate::arch::prefetch_below;
+use crate::guards;
 use crate::os::{Lock, guard_word, mem};
 use crate::panics::{out_of_memory, throw};
 use crate::runtime2::*;
@@ -48,13 +49,15 @@ const COLOUR: usize = 128;
 /// Bytes that a goroutine's stack may have at most: Go's `maxstacksize`, which is 1 GB.
 pub const STACK_MAX: usize = SLOT - mem::PAGE - SLACK - mem::PAGE;
 
-/// Slots of one arena: 1 GiB of address space.
-const ARENA_SLOTS: usize = 4096;
-/// Arenas at most: 4 TiB of address space, 16 million stacks.
-const ARENAS: usize = 4096;
+/// Slots of a unit, 16 MiB of address space: the least that the arena grows by.
+pub(crate) const UNIT_SLOTS: usize = 64;
+/// Units at most: 4 TiB of address space, 16 million stacks.
+pub(crate) const UNITS: usize = 1 << 18;
+/// Units that the arena grows by at most: 1 GiB.
+const UNITS_AT_ONCE: usize = 64;
 
-/// Addresses of the arenas, 0 for one not yet reserved. Append only.
-static ARENA: [AtomicUsize; ARENAS] = [const { AtomicUsize::new(0) }; ARENAS];
+/// Addresses of the units, 0 for one not yet reserved. Append only.
+static ARENA: [AtomicUsize; UNITS] = [const { AtomicUsize::new(0) }; UNITS];
 
 /// Stacks that no P holds.
 struct Pool {
@@ -77,8 +80,9 @@ static POOL: Pool = Pool {
     }),
 };
 
-fn slot_base(slot: usize) -> usize {
-    ARENA[slot / ARENA_SLOTS].load(Acquire) + slot % ARENA_SLOTS * SLOT
+/// The lowest address of a slot.
+pub(crate) fn slot_base(slot: usize) -> usize {
+    ARENA[slot / UNIT_SLOTS].load(Acquire) + slot % UNIT_SLOTS * SLOT
 }
 
 /// Where the stack in a slot begins: its `hi`.
@@ -117,6 +121,9 @@ pub(crate) fn bind(pp: &'static P, gp: &'static G) {
 /// Takes the stack of a goroutine that has finished. Its dirty pages stay, for the next
 /// one, unless it grew beyond what most need.
 pub(crate) fn unbind(pp: &'static P, gp: &'static G) {
+    if guards::unguarded_stacks() != 0 && guards::unguarded(gp) {
+        guards::look_below(gp);
+    }
     let Some(slot) = gp.slot.swap(0, Relaxed).checked_sub(1) else {
         return;
     };
@@ -159,26 +166,34 @@ fn refill(pp: &'static P) -> usize {
         return pp.stackcache[n - 1].load(Relaxed) as usize;
     }
     let slot = pool.fresh;
-    let (arena, index) = (slot / ARENA_SLOTS, slot % ARENA_SLOTS);
-    if arena >= ARENAS {
+    if slot / UNIT_SLOTS >= UNITS {
         throw("out of goroutine stacks: 16 million are in use");
     }
-    if index == 0 {
-        let base = mem::reserve(ARENA_SLOTS * SLOT)
-            .unwrap_or_else(|e| out_of_memory("an arena of goroutine stacks", e));
-        ARENA[arena].store(base.as_ptr() as usize, Release);
+    if slot.is_multiple_of(UNIT_SLOTS) && ARENA[slot / UNIT_SLOTS].load(Relaxed) == 0 {
+        grow_arena(slot / UNIT_SLOTS);
     }
-    if let Some(page) = NonNull::new(slot_base(slot) as *mut u8) {
-        // SAFETY: the lowest page of a slot that nobody has used yet.
-        if let Err(e) = unsafe { mem::guard(page) } {
-            out_of_memory(
-                "the guard page of a goroutine's stack (is vm.max_map_count reached?)",
-                e,
-            );
-        }
-    }
+    guards::install(slot);
     pool.fresh += 1;
     slot
+}
+
+/// Reserves address space for units from `unit` on: as many as there are already, so a small
+/// program gets along with a small limit (`ulimit -v`), and a large one is soon one mapping
+/// for every GiB. The pool's lock is held.
+fn grow_arena(unit: usize) {
+    let mut n = unit.clamp(1, UNITS_AT_ONCE).min(UNITS - unit);
+    let base = loop {
+        match mem::reserve(n * UNIT_SLOTS * SLOT) {
+            Ok(base) => break base,
+            Err(_) if n > 1 => n /= 2,
+            Err(e) => out_of_memory("an arena of goroutine stacks", e),
+        }
+    };
+    // SAFETY: the mapping that we have just made.
+    unsafe { mem::small_pages(base, n * UNIT_SLOTS * SLOT) };
+    for i in 0..n {
+        ARENA[unit + i].store(base.as_ptr() as usize + i * UNIT_SLOTS * SLOT, Release);
+    }
 }
 
 /// Moves half of a full cache to the pool. Go's `stackcacherelease`.
@@ -241,12 +256,4 @@ pub(crate) fn near_growth(gp: &G, sp: usize) {
     if depth < line && own > RULED && gp.ruler.get() + own * FRAMES_VARY >= line {
         lab::not_portable(lab::Portable::StackGrowth);
     }
-}
-/// The goroutine slot whose guard page `addr` lies in, if it does.
-pub(crate) fn guard_page_of(gp: &G, addr: usize) -> bool {
-    let Some(slot) = gp.slot.load(Relaxed).checked_sub(1) else {
-        return false;
-    };
-    let base = slot_base(slot as usize);
-    (base..base + mem::PAGE).contains(&addr)
 }

@@ -309,6 +309,61 @@ fn guard_pages_work_on_kernels_without_guard_advice() {
     );
 }
 
+#[test]
+fn on_an_older_kernel_there_are_as_many_goroutines_as_on_a_new_one() {
+    let n = if long() { "1000000" } else { "40000" };
+    for env in [&[][..], &[("GOMAXPROCS", "4")]] {
+        let exe = env!("CARGO_BIN_EXE_scenario");
+        let ended = tests::scenario_of(exe, &["guards", "old", n], env);
+        if !filters(&ended) {
+            return;
+        }
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+        in_order(&ended.stdout, &["parked: ", " maps: ", "all went on\n"]);
+        let number = |name: &str| -> usize {
+            let rest = ended.stdout.split_once(name).expect(name).1;
+            let word = rest.split_whitespace().next().expect("a number");
+            word.parse().expect("a number")
+        };
+        // Room is left for the program's own mappings.
+        assert!(number("unguarded: ") > 20_000, "{ended:#?}");
+        assert!(number("maps: ") < 55_000, "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_stack_without_a_guard_page_is_looked_at() {
+    for env in [&[][..], &[SEED]] {
+        let exe = env!("CARGO_BIN_EXE_scenario");
+        let run = |how| tests::scenario_of(exe, &["guards", how], env);
+        // Back from where it should not have been: at the next event, or when it ends.
+        for how in ["old_canary", "old_end"] {
+            let ended = run(how);
+            if !filters(&ended) {
+                return;
+            }
+            assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:#?}");
+            in_order(
+                &ended.stderr,
+                &[
+                    "fatal error: stack overflow: goroutine 6 (culprit) has used more than its 252 KiB",
+                    "goroutine 2 [chan receive, no guard page]:",
+                ],
+            );
+        }
+        // And one that never comes back meets the guard page of a slot below.
+        let ended = run("old_overflow");
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        in_order(
+            &ended.stderr,
+            &[
+                "fatal error: stack overflow\n",
+                "the guard page stopped it\n",
+            ],
+        );
+    }
+}
+
 /// The last words when the system refuses what nobody can do without: these two lines.
 #[track_caller]
 fn gives_up(ended: &Ended, words: &[&str], last: &str) {
@@ -353,7 +408,7 @@ fn without_threads_the_program_ends_with_go_s_words() {
 #[test]
 fn without_memory_the_program_ends_with_one_reason() {
     gives_up(
-        &scenario!([], "little_memory", "256"),
+        &scenario!([], "little_memory", "12"),
         &[
             "runtime: cannot get memory for an arena of goroutine stacks: ",
             "memory\n",

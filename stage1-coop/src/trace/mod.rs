@@ -26,6 +26,7 @@ pub use kinds::{KINDS, Kind, WaitReason, legend};
 pub(crate) use scribe::finish;
 
 use crate::arch::getm_opt;
+use crate::guards;
 use crate::runtime2::{G, M, P, allm};
 use kinds::*;
 use safepoint_lockstep as lab;
@@ -40,6 +41,8 @@ const KEEPS: u8 = 1;
 const MAPS: u8 = 2;
 /// It moves the clock of lockstep.
 const TICKS: u8 = 4;
+/// There are stacks without a guard page: the one that is in use is looked at.
+const STACKS: u8 = 8;
 /// When the run began, in ticks.
 static START: AtomicU64 = AtomicU64::new(0);
 
@@ -70,7 +73,10 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
     clock::choose(maps);
     START.store(clock::ticks(), Relaxed);
     let flag = |on, bit| if on { bit } else { 0 };
-    let flags = flag(output.is_some(), KEEPS) | flag(maps, MAPS) | flag(lab::enabled(), TICKS);
+    let flags = flag(output.is_some(), KEEPS)
+        | flag(maps, MAPS)
+        | flag(lab::enabled(), TICKS)
+        | flag(guards::unguarded_stacks() != 0, STACKS);
     if let Some(output) = output {
         let (keep, last) = (output.keep, output.last);
         buffer::shape(keep, last);
@@ -78,6 +84,11 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
     }
     FLAGS.store(flags, SeqCst);
     Ok(())
+}
+
+/// From now on the stack of each goroutine that does something is looked at.
+pub(crate) fn look_at_stacks() {
+    FLAGS.fetch_or(STACKS, SeqCst);
 }
 
 /// The run is over: the trace is written, and nothing is kept any more.
@@ -141,6 +152,12 @@ fn subject(mp: &M, kind: &'static Kind) -> u32 {
 fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
     let Some(mp) = getm_opt() else { return 0 };
     let flags = FLAGS.load(Relaxed);
+    if flags & STACKS != 0 {
+        guards::look(mp);
+        if flags == STACKS {
+            return 0;
+        }
+    }
     // First a place and then the time: what others do not see yet is later than what they see.
     let place = match flags & KEEPS {
         0 => None,

@@ -134,15 +134,21 @@ fn refuse(refusals: &[Refusal]) {
     }
 }
 
-/// Guard pages, when the kernel does not know the new way, or none at all.
+/// `guards HOW [N]`: guard pages when a filter forbids the new way, or the old one as well; or
+/// when the kernel does not know the new way. In the last cases one slot in 64 has a guard page,
+/// or as many as the system has mappings for.
 fn guards(arguments: &[String]) {
     const MADV_GUARD_INSTALL: u32 = 102;
+    let how = &*arguments[0];
     let mut refusals = vec![Refusal {
         call: libc::SYS_madvise,
         argument: Some((2, MADV_GUARD_INSTALL)),
-        error: libc::EPERM,
+        error: match how {
+            "mprotect" | "neither" | "overflow" => libc::EPERM,
+            _ => libc::EINVAL,
+        },
     }];
-    if arguments[0] == "neither" {
+    if how == "neither" {
         refusals.push(Refusal {
             call: libc::SYS_mprotect,
             argument: Some((2, libc::PROT_NONE as u32)),
@@ -150,20 +156,87 @@ fn guards(arguments: &[String]) {
         });
     }
     refuse(&refusals);
-    if arguments[0] == "overflow" {
-        #[allow(unconditional_recursion)]
-        fn fall(n: u64) -> u64 {
-            let here = black_box([n; 64]);
-            fall(n + 1) + here[black_box(3)]
+    match how {
+        "overflow" => overflows(fall),
+        "old_overflow" => {
+            rt::split_for_first(0);
+            overflows(fall);
         }
-        run(1, || {
-            go("culprit", || {
-                black_box(fall(0));
+        "old_canary" => {
+            rt::split_for_first(0);
+            overflows(fall_into_lowest_page);
+        }
+        "old_end" => {
+            rt::split_for_first(0);
+            overflows(|n| {
+                fall_into_lowest_page(n);
+                goexit()
             });
-            forever();
-        });
+        }
+        "old" => many_parked(arguments[1].parse().unwrap_or(0)),
+        _ => hello(&[]),
     }
-    hello(&[]);
+}
+
+/// Runs `fall` on a goroutine whose slot is not the first of 64. Those below it belong to
+/// others, which never use them.
+fn overflows(fall: fn(u64) -> u64) {
+    run(1, move || {
+        for _ in 0..4 {
+            go("bystander", forever);
+        }
+        gosched();
+        go("culprit", move || {
+            black_box(fall(0));
+            user_log("it goes on");
+            println!("nothing was noticed");
+        });
+        forever();
+    });
+}
+
+#[allow(unconditional_recursion)]
+fn fall(n: u64) -> u64 {
+    let here = black_box([n; 64]);
+    fall(n + 1) + here[black_box(3)]
+}
+
+/// Recurses until the lowest page of the slot is used, and comes back.
+fn fall_into_lowest_page(n: u64) -> u64 {
+    let here = black_box([n + 1; 64]);
+    let gp = rt::getg();
+    let colour = (gp.slot.load(Relaxed) - 1) as usize % 16 * 128;
+    let bottom = gp.stack.hi.get() + colour - rt::SLOT;
+    if (&raw const here as usize) < bottom + 3_000 {
+        return 0;
+    }
+    fall_into_lowest_page(n + 1) + here[black_box(3)]
+}
+
+/// So many goroutines wait at once, and all go on.
+fn many_parked(n: usize) {
+    run(2, move || {
+        let (gate, here, all) = (Chan::<()>::new(0), WaitGroup::new(), WaitGroup::new());
+        here.add(n);
+        all.add(n);
+        for _ in 0..n {
+            let (gate, here, all) = (gate.clone(), here.clone(), all.clone());
+            go("parked", move || {
+                here.done();
+                gate.recv();
+                all.done();
+            });
+        }
+        here.wait();
+        let maps = std::fs::read_to_string("/proc/self/maps").map_or(0, |m| m.lines().count());
+        println!(
+            "parked: {n} unguarded: {} maps: {maps}",
+            rt::unguarded_stacks()
+        );
+        gate.close();
+        all.wait();
+        println!("all went on");
+    });
 }
 
 /// The kernel refuses one signal's handler, or signal stacks.
