@@ -49,7 +49,7 @@ pub fn doctor(app: &App) -> Result<u8> {
         version >= (6, 13),
         "kernel",
         format!(
-            "{}; from 6.13 on, a million stacks are one mapping, before about 32,000",
+            "{}; from 6.13 on every stack has a guard page, before the first 8,000 and one in 64 of the others",
             kernel.trim()
         ),
     );

@@ -143,7 +143,7 @@ pub(crate) fn look_below(gp: &'static G) {
     });
     if overwritten {
         throw_args(format_args!(
-            "stack overflow: goroutine {} ({}) has used more than its {} KiB in code without a check, and has no guard page (the kernel is older than 6.13)",
+            "stack overflow: goroutine {} ({}) has used more than its {} KiB in code without a check, and has no guard page (before Linux 6.13 only some stacks have one)",
             gp.goid.get(),
             gp.name.get(),
             crate::stack::SLOT / 1024 - 4,

@@ -57,6 +57,7 @@ mod runq;
 mod runtime;
 mod runtime2;
 mod rwlock;
+mod scavenge;
 mod schedule;
 mod scope;
 mod select;

@@ -39,6 +39,7 @@ pub use crate::proc::{
 };
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
+pub use crate::scavenge::give_back_after;
 pub use crate::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
 pub use crate::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
 pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};

@@ -18,7 +18,7 @@ use crate::schedule::scheduler;
 use crate::stage::Stage;
 use crate::third_party::ThirdParty;
 use crate::word::Link;
-use crate::{arch, casgstatus, os, panics, preempt, stack, template, trace};
+use crate::{arch, casgstatus, os, panics, preempt, scavenge, stack, template, trace};
 use nix::sys::signal::SigSet;
 use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
@@ -146,7 +146,9 @@ impl Runtime {
     /// goroutines of an earlier run still wait must not be used in a later one.
     ///
     /// A goroutine has 216 KiB of stack, and code without checks 32 KiB below that; a guard
-    /// page ends what overflows.
+    /// page ends what overflows. Before Linux 6.13 only the first thousands of stacks have one
+    /// each; if another one overflows, that is noticed when its goroutine yields, waits or
+    /// ends, and other goroutines' memory may be damaged by then.
     pub unsafe fn run<F: FnOnce() + Send + 'static>(self, main: F) {
         assert!(
             getm_opt().is_none(),
@@ -290,6 +292,7 @@ impl Runtime {
             gfspill(pp, 0);
             stack::flush(pp);
         }
+        scavenge::stop();
         // Goroutines that did not finish are lost on purpose, stacks and all.
         SCHED
             .lock()

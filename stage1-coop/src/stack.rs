@@ -22,8 +22,10 @@ use crate::guards;
 use crate::os::{Lock, guard_word, mem};
 use crate::panics::{out_of_memory, throw};
 use crate::runtime2::*;
+use crate::scavenge;
 use crate::trace;
 use safepoint_lockstep as lab;
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
@@ -65,8 +67,14 @@ struct Pool {
     inner: std::cell::UnsafeCell<PoolInner>,
 }
 struct PoolInner {
-    /// Slots that have been used and are free again.
-    free: Vec<u32>,
+    /// Slots that have been used and are free again, with their pages; the coldest first.
+    free: VecDeque<u32>,
+    /// The length of `free`, at its least since `surplus` was asked.
+    low: usize,
+    /// Whether somebody looks after `free`, because it has become long.
+    scavenged: bool,
+    /// Free slots whose pages have been given back.
+    clean: Vec<u32>,
     /// Slots ever handed out: the next fresh one.
     fresh: usize,
 }
@@ -75,7 +83,10 @@ unsafe impl Sync for Pool {}
 static POOL: Pool = Pool {
     lock: Lock::new(),
     inner: std::cell::UnsafeCell::new(PoolInner {
-        free: Vec::new(),
+        free: VecDeque::new(),
+        low: 0,
+        scavenged: false,
+        clean: Vec::new(),
         fresh: 0,
     }),
 };
@@ -156,11 +167,12 @@ fn refill(pp: &'static P) -> usize {
     let pool = unsafe { &mut *POOL.inner.get() };
     let mut n = 0;
     while n < STACK_CACHE / 2
-        && let Some(slot) = pool.free.pop()
+        && let Some(slot) = pool.free.pop_back().or_else(|| pool.clean.pop())
     {
         pp.stackcache[n].store(slot, Relaxed);
         n += 1;
     }
+    pool.low = pool.low.min(pool.free.len());
     if n > 0 {
         pp.stackcache_n.set(n - 1);
         return pp.stackcache[n - 1].load(Relaxed) as usize;
@@ -199,24 +211,71 @@ fn grow_arena(unit: usize) {
 /// Moves half of a full cache to the pool. Go's `stackcacherelease`.
 #[cold]
 fn spill(pp: &'static P, slot: u32) {
-    let _held = POOL.lock.lock();
-    // SAFETY: the lock is held.
-    let pool = unsafe { &mut *POOL.inner.get() };
-    for i in STACK_CACHE / 2..STACK_CACHE {
-        pool.free.push(pp.stackcache[i].load(Relaxed));
+    let many = pool(|pool| {
+        for i in STACK_CACHE / 2..STACK_CACHE {
+            pool.free.push_back(pp.stackcache[i].load(Relaxed));
+        }
+        pool.free.push_back(slot);
+        pp.stackcache_n.set(STACK_CACHE / 2);
+        pool.free.len() >= scavenge::BEGIN && !std::mem::replace(&mut pool.scavenged, true)
+    });
+    if many && !scavenge::begin() {
+        pool(|pool| pool.scavenged = false);
     }
-    pool.free.push(slot);
-    pp.stackcache_n.set(STACK_CACHE / 2);
+}
+
+/// Takes the pool's lock.
+fn pool<R>(f: impl FnOnce(&mut PoolInner) -> R) -> R {
+    let _held = POOL.lock.lock();
+    // SAFETY: the lock is held, and `f` does not come back here.
+    f(unsafe { &mut *POOL.inner.get() })
+}
+
+/// How many free stacks, beyond those that always keep their pages, have not been needed since
+/// this was last asked.
+pub(crate) fn surplus() -> usize {
+    pool(|pool| {
+        let unused = std::mem::replace(&mut pool.low, pool.free.len());
+        unused.saturating_sub(scavenge::KEEP)
+    })
+}
+
+/// Takes the `n` coldest of the free stacks that still have their pages, if there are more
+/// than those which always keep them.
+pub(crate) fn take_coldest(n: usize) -> Vec<u32> {
+    pool(|pool| {
+        let n = n.min(pool.free.len().saturating_sub(scavenge::KEEP));
+        pool.low = pool.low.saturating_sub(n);
+        pool.free.drain(..n).collect()
+    })
+}
+
+/// The pages of these slots have been given back.
+pub(crate) fn put_clean(slots: Vec<u32>) {
+    pool(|pool| pool.clean.extend(slots));
+}
+
+/// Whether so many are free that they need to be looked after.
+pub(crate) fn too_many_are_free() -> bool {
+    pool(|pool| pool.free.len() >= scavenge::BEGIN)
+}
+
+/// If few are free: nobody looks after them any more, until there are many again.
+pub(crate) fn few_are_free() -> bool {
+    pool(|pool| {
+        pool.scavenged = pool.free.len() >= scavenge::BEGIN;
+        !pool.scavenged
+    })
 }
 
 /// Gives all stacks that `pp` keeps to the pool: the run is over.
 pub(crate) fn flush(pp: &'static P) {
-    let _held = POOL.lock.lock();
-    // SAFETY: the lock is held.
-    let pool = unsafe { &mut *POOL.inner.get() };
-    for i in 0..pp.stackcache_n.get() {
-        pool.free.push(pp.stackcache[i].load(Relaxed));
-    }
+    pool(|pool| {
+        pool.scavenged = false;
+        for i in 0..pp.stackcache_n.get() {
+            pool.free.push_back(pp.stackcache[i].load(Relaxed));
+        }
+    });
     pp.stackcache_n.set(0);
 }
 

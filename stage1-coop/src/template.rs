@@ -73,7 +73,7 @@ pub(crate) fn start() {
 
 /// Whether the kernel's idea of the calling thread may not be that of the thread which called
 /// `run`: a goroutine is locked to it, or it is not the runtime's at all.
-fn may_be_changed() -> bool {
+pub(crate) fn may_be_changed() -> bool {
     getm_opt().is_none_or(|mp| mp.locked_ext.load(Relaxed) != 0)
 }
 

@@ -364,6 +364,25 @@ fn a_stack_without_a_guard_page_is_looked_at() {
     }
 }
 
+#[test]
+fn half_a_gigabyte_of_addresses_is_enough() {
+    for (package, names) in [
+        ("stage1-coop", vec!["hello".to_owned()]),
+        ("stage2-sysmon", tests::examples("stage2-sysmon")),
+    ] {
+        for name in names {
+            let about = tests::about(package, &name);
+            let mut sh = Command::new("sh");
+            sh.args(["-c", "ulimit -v 524288 && exec \"$0\""]);
+            sh.arg(tests::example(package, &name));
+            // As on a machine with more processors than this one has.
+            let ended = run(&mut sh, &[("GOMAXPROCS", "4")], LIMIT);
+            assert_eq!(ended.code, Some(about.exit), "{name}: {ended:#?}");
+            assert!(!ended.stderr.contains("memory"), "{name}: {ended:#?}");
+        }
+    }
+}
+
 /// The last words when the system refuses what nobody can do without: these two lines.
 #[track_caller]
 fn gives_up(ended: &Ended, words: &[&str], last: &str) {

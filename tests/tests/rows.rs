@@ -1521,6 +1521,25 @@ fn a_hundred_thousand_short_goroutines_leave_nothing_behind() {
 }
 
 #[test]
+fn the_memory_of_a_burst_goes_back_to_the_system() {
+    let ended = scenario!([], "burst", "50000");
+    // It ends by an overflow, which a slot that was given back must still stop.
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    tests::in_order(
+        &ended.stderr,
+        &["fatal error: stack overflow", "the guard page stopped it"],
+    );
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{ended:#?}");
+    for round in &lines[..2] {
+        // 4 KiB for each stack at least; afterwards for a thousand, beside 50,000 Gs.
+        assert!(number(round, ": after 50000: ") > 150_000, "{ended:#?}");
+        assert!(number(round, "later: ") < 40_000, "{ended:#?}");
+    }
+    assert!(number(lines[2], "after the run: ") < 40_000, "{ended:#?}");
+}
+
+#[test]
 fn a_caught_panic_leaves_nothing_behind() {
     let ended = scenario!([], "caught_panics");
     assert_eq!(ended.code, Some(0), "{ended:#?}");

@@ -19,6 +19,7 @@ crate::scenarios!(
     locked_end,
     locked_end_on_m0,
     short_ones,
+    burst,
     caught_panics,
 );
 
@@ -443,4 +444,63 @@ fn caught_panics(_: &[String]) {
         burst(30_000);
         println!("KiB: {}", memory().0.saturating_sub(before.0));
     });
+}
+
+/// `burst N`: so many wait at once and end; what they leave behind, then and a little later.
+/// Their slots serve again, also as the end of what overflows.
+fn burst(args: &[String]) {
+    let n: usize = args.first().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let begin = memory().0;
+    let grown = move || memory().0.saturating_sub(begin);
+    rt::give_back_after(100);
+    run(2, move || {
+        for round in 0..2 {
+            parked(n);
+            let most = grown();
+            let limit = 32 << 10;
+            eventually(|| grown() < limit);
+            println!(
+                "round {round}: after {n}: {most} KiB, later: {} KiB",
+                grown()
+            );
+        }
+        parked(n);
+    });
+    println!("after the run: {} KiB", grown());
+    run(1, || {
+        fn fall(n: u64) -> u64 {
+            let here = black_box([n; 64]);
+            if n == u64::MAX {
+                0
+            } else {
+                fall(n + 1) + here[black_box(3)]
+            }
+        }
+        for _ in 0..200 {
+            go("bystander", forever);
+        }
+        gosched();
+        go("culprit", || {
+            black_box(fall(0));
+        });
+        forever();
+    });
+}
+
+/// Starts `n` goroutines, and lets them go on when all wait.
+fn parked(n: usize) {
+    let (gate, here, all) = (Chan::<()>::new(0), WaitGroup::new(), WaitGroup::new());
+    here.add(n);
+    all.add(n);
+    for _ in 0..n {
+        let (gate, here, all) = (gate.clone(), here.clone(), all.clone());
+        go("parked", move || {
+            here.done();
+            gate.recv();
+            all.done();
+        });
+    }
+    here.wait();
+    gate.close();
+    all.wait();
 }
