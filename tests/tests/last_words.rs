@@ -550,8 +550,10 @@ fn run_can_be_called_again_and_again() {
         assert_eq!(number("threads left: "), 2, "{env:?} {ended:#?}");
         // Gs, Ms and Ps live for ever, as Go's: some KiB a run.
         assert!(number("resident KiB a run: ") < 64, "{env:?} {ended:#?}");
+        // A goroutine that never finished keeps its stack, so the arena of stacks may take its
+        // next two steps of 16 MiB meanwhile. A thread's stack a run would be 1,024.
         assert!(
-            number("address space KiB a run: ") < 64,
+            number("address space KiB a run: ") < 64 + (32 << 10) / 200,
             "{env:?} {ended:#?}"
         );
     }
