@@ -74,9 +74,15 @@ pub fn throw(message: &str) -> ! {
 /// As [`throw`], with a message to format.
 #[cold]
 pub fn throw_args(message: Arguments<'_>) -> ! {
+    throw_after(format_args!(""), message)
+}
+
+/// As [`throw_args`], with something in front of it, in one piece: another M may be about to
+/// die of the same.
+fn throw_after(first: Arguments<'_>, message: Arguments<'_>) -> ! {
     let was_locked = locks() != 0;
     begin_dying();
-    say!("fatal error: {message}");
+    say!("{first}fatal error: {message}");
     if traceback() > Traceback::None {
         if on_goroutine() {
             dump::running(getg(), None);
@@ -132,8 +138,8 @@ pub(crate) fn no_panic<R>(f: impl FnOnce() -> R) -> R {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => result,
         Err(payload) => {
-            say!("panic: {}", message_of(payload.as_ref()));
-            throw("panic on system stack")
+            let first = format_args!("panic: {}\n", message_of(payload.as_ref()));
+            throw_after(first, format_args!("panic on system stack"))
         }
     }
 }
@@ -213,6 +219,8 @@ pub(crate) fn thread_exhaustion(have: i32, error: &std::io::Error) -> ! {
 /// Go's `checkmcount`.
 #[cold]
 pub(crate) fn too_many_threads(limit: i32) -> ! {
-    say!("runtime: program exceeds {limit}-thread limit");
-    throw("thread exhaustion")
+    throw_after(
+        format_args!("runtime: program exceeds {limit}-thread limit\n"),
+        format_args!("thread exhaustion"),
+    )
 }
