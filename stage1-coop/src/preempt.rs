@@ -7,7 +7,6 @@
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
 
 use crate::arch::{getg, getm, locks, locks_dec, locks_inc, mallocing, on_goroutine};
-use crate::prologue;
 use crate::runtime2::*;
 use crate::trace;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -103,9 +102,9 @@ pub struct Acquired {
     _not_send: std::marker::PhantomData<*mut ()>,
 }
 
-/// Enters a section without preemption. Go's `acquirem`.
+/// Enters a section without preemption. Go's `acquirem`, and as there without a check: two
+/// sections may follow each other with nothing in between.
 pub fn acquirem() -> Acquired {
-    prologue!();
     locks_inc();
     Acquired {
         _not_send: std::marker::PhantomData,

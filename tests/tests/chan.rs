@@ -930,6 +930,7 @@ const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
         "a line in the trace, also from within a system call or a lock of std's",
         &["user_log"],
     ),
+    ("Go's is nosplit", &["acquirem"]),
     ("does not return", &["exit", "goexit"]),
     ("stands for the program's own code", &["spin", "with_frame"]),
     (

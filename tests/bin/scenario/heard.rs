@@ -160,7 +160,6 @@ const STAGE1: &[Row] = &[
     row!("gosched", {} gosched()),
     row!("lock_os_thread", {} lock_os_thread()),
     row!("unlock_os_thread", {} unlock_os_thread()),
-    row!("acquirem", {} drop(acquirem())),
 ];
 
 /// A pipe's two ends with something in it, which no row empties or fills.
