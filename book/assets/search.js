@@ -2,7 +2,7 @@
 //
 // mdBook's search cuts everything off the ends of a word that is not a Latin letter or a
 // digit: of 抢占 nothing is left, neither in the index nor of what a reader types. The texts
-// are in the index's store, so the words that were lost are added to it when it is loaded.
+// are in the index's store, so the words that were lost are added before the first search.
 "use strict";
 
 (() => {
@@ -32,9 +32,15 @@
         return found;
     }
 
-    const load = lunr.Index.load;
-    lunr.Index.load = data => {
-        const index = load.call(lunr.Index, data);
+    const known = new WeakSet();
+    function complete(index) {
+        if (known.has(index)) {
+            return;
+        }
+        known.add(index);
+        // An index that was loaded before this script has the old function.
+        const steps = index.pipeline._queue;
+        steps.forEach((step, i) => steps[i] = step.label === trimmer.label ? trimmer : step);
         for (const [ref, texts] of Object.entries(index.documentStore.docs)) {
             for (const field of index.getFields()) {
                 for (const [word, count] of lost(texts[field] || "")) {
@@ -42,6 +48,22 @@
                 }
             }
         }
-        return index;
+    }
+
+    const search = lunr.Index.prototype.search;
+    lunr.Index.prototype.search = function (...what) {
+        complete(this);
+        return search.apply(this, what);
     };
+
+    // The address of a page can ask for a search, which may have been answered by now. The same
+    // question is not answered twice, so another one, with the same answer, comes between.
+    const bar = document.getElementById("mdbook-searchbar");
+    const word = bar ? bar.value : "";
+    if (/[^\x00-\x7f]/.test(word)) {
+        for (const value of [word + ".", word]) {
+            bar.value = value;
+            bar.dispatchEvent(new Event("keyup"));
+        }
+    }
 })();
