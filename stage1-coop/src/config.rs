@@ -3,6 +3,7 @@
 //! (`parsedebugvars`).
 
 use crate::trace::{Form, Output};
+use safepoint_lockstep::say;
 use std::fs::OpenOptions;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
@@ -141,7 +142,7 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
                 key.value.store(i64::from(n), Relaxed);
             }
             // Go's own keys may be set for real Go programs: say so, and go on.
-            None => eprintln!("GODEBUG: `{name}` means nothing here and is ignored"),
+            None => say!("GODEBUG: `{name}` means nothing here and is ignored"),
         }
     }
     Ok(())

@@ -25,6 +25,8 @@
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 #![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!(

@@ -279,7 +279,7 @@ impl Runtime {
 }
 
 fn usage(line: &str) -> ! {
-    eprintln!("{line}");
+    say!("{line}");
     std::process::exit(2)
 }
 

@@ -74,6 +74,8 @@
 //! ```
 //!
 //! Everything of stage 1 is here too, under the same names.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 mod calls;
 mod checkdead;

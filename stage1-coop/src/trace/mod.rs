@@ -21,7 +21,7 @@ use crate::arch::getm_opt;
 use crate::runtime2::{G, M, P, allm, gomaxprocs, stage};
 use crate::{config, os};
 use kinds::*;
-use safepoint_lockstep as lab;
+use safepoint_lockstep::{self as lab, say};
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
@@ -107,7 +107,7 @@ fn write(mut output: Output) {
         .write_all(&rendered)
         .and_then(|()| output.sink.flush())
     {
-        eprintln!("SAFEPOINT_TRACE={}: {error}", output.name);
+        say!("SAFEPOINT_TRACE={}: {error}", output.name);
     }
 }
 
