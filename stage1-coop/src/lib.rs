@@ -19,7 +19,7 @@
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
 //! | blocking | `chan.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
-//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
+//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/` | `trace.go` |
 //!

@@ -78,7 +78,7 @@ pub fn throw_args(message: Arguments<'_>) -> ! {
     say!("fatal error: {message}");
     if traceback() > Traceback::None {
         if on_goroutine() {
-            dump::running(getg(), None);
+            dump::running(getg());
         }
         // With a lock of the runtime held, the list of goroutines cannot be trusted.
         if !was_locked {
@@ -104,20 +104,22 @@ pub fn die_with_all_goroutines(first: &str, last: &str) -> ! {
 
 /// The row `throw_dump` of this stage: every goroutine but the one that runs.
 pub fn throw_dump() {
-    dump::others();
+    dump::others(getg());
 }
 
 /// An uncaught panic has reached the goroutine's entry: std's hook has printed its message
 /// and perhaps a backtrace; now Go's form. Go's `preprintpanics` and `fatalpanic`.
 pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
     begin_dying();
+    let gp = getg();
+    // std's message has named the thread, which says nothing.
+    say!("in goroutine {} ({})", gp.goid.get(), gp.name.get());
     say!("panic: {}", message_of(payload));
     if traceback() > Traceback::None {
-        let gp = getg();
-        dump::running(gp, Some(gp.goid.get()));
+        dump::panicked(gp);
         if traceback() >= Traceback::All {
             freezetheworld();
-            dump::others();
+            dump::others(gp);
         }
     }
     die()
@@ -152,7 +154,7 @@ pub(crate) fn install_hook() {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if on_goroutine() {
-                dump::remember_here(getg().goid.get());
+                dump::remember_here(getg());
             }
             previous(info);
         }));

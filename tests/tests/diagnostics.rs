@@ -77,8 +77,7 @@ fn who_does_not_stop_has_no_stack_to_show() {
         headers[1..],
         ["goroutine 2 [running]:", "goroutine 3 [running]:"]
     );
-    let words =
-        "\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1\n";
+    let words = "\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1 as deaf\n";
     assert_eq!(ended.stderr.matches(words).count(), 2, "{ended:#?}");
 }
 
@@ -110,7 +109,7 @@ fn who_is_in_a_system_call_shows_where_it_went_in() {
         &[
             "goroutine 2 [syscall]:\n",
             "in_the_kernel(...)",
-            "\ncreated by main in goroutine 1\n",
+            "\ncreated by main in goroutine 1 as caller\n",
         ],
     );
 }

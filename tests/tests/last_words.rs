@@ -34,7 +34,7 @@ fn a_panic_prints_std_s_message_and_then_go_s() {
             "\nboom\nnote: run with `RUST_BACKTRACE=1`",
             "\npanic: boom\n\ngoroutine 2 [running]:\n",
             "last_words.rs:",
-            "\ncreated by main in goroutine 1\n",
+            "\ncreated by main in goroutine 1 as culprit\n",
         ],
     );
     assert!(ended.stderr.starts_with("\nthread"), "{ended:#?}");
@@ -51,7 +51,7 @@ fn a_dump_shows_the_program_s_own_frames_as_go_does() {
     // it was inlined.
     let lines: Vec<&str> = dump.lines().collect();
     let (last, frames) = lines.split_last().expect("a dump has lines");
-    assert_eq!(*last, "created by main in goroutine 1");
+    assert_eq!(*last, "created by main in goroutine 1 as culprit");
     assert!(frames[0].contains("thrower("), "innermost first: {dump}");
     for pair in frames.chunks(2) {
         let [function, place] = pair else {
@@ -169,10 +169,10 @@ fn gotraceback_says_how_much_is_printed() {
             in_order(
                 &ended.stderr,
                 &[
-                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1\n",
+                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1 as spinner\n",
                     "goroutine 3 [chan receive]:\n",
-                    "created by main in goroutine 1\n",
-                    "goroutine 4 [runnable]:\ncreated by main in goroutine 1\n",
+                    "created by main in goroutine 1 as waiter\n",
+                    "goroutine 4 [runnable]:\ncreated by main in goroutine 1 as runnable\n",
                 ],
             );
         }
@@ -208,7 +208,11 @@ fn a_panic_at_the_end_of_the_stack_has_room_for_its_words() {
             &ended.stderr,
             &["\nboom\n", "\npanic: boom\n\ngoroutine 2 [running]:\n"],
         );
-        assert!(ended.stderr.ends_with("created by main in goroutine 1\n"));
+        assert!(
+            ended
+                .stderr
+                .ends_with("created by main in goroutine 1 as culprit\n")
+        );
     }
 }
 
@@ -278,7 +282,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
         &[
             "last_words.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as waiter\n",
         ],
     );
     let none = scenario!([("GOTRACEBACK", "none")], "throw_from_main");
@@ -299,7 +303,7 @@ fn a_goroutine_stopped_at_its_check_shows_every_frame() {
             "innermost(...)\n",
             "the_one_between(...)\n",
             "outermost(...)\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as hog\n",
         ],
     );
 }
@@ -383,7 +387,7 @@ fn a_stack_that_cannot_grow_prints_go_s_message() {
             "dive(...)\n\t",
             "last_words.rs:",
             " frames elided...\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as culprit\n",
         ],
     );
     let none = scenario!([("GOTRACEBACK", "none")], "overflow_checked");
@@ -551,6 +555,21 @@ fn exit_saves_the_trace() {
             "GoCreate",
             "UserLog      the end\n",
             "# preempt: ",
+        ],
+    );
+}
+
+#[test]
+fn a_dump_needs_no_frame_pointers() {
+    let ended = scenario!([], "parked_without_frame_pointers");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\n\ngoroutine 2 [chan receive]:\n",
+            "parks(...)\n",
+            "calls_it(...)\n",
+            "created by main in goroutine 1 as waiter\n",
         ],
     );
 }

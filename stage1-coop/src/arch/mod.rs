@@ -4,9 +4,11 @@
 mod morestack;
 mod switch;
 mod tls;
+mod unwind;
 
 pub use morestack::{morestack, morestackinit};
 pub use switch::{McallFn, gogo, mcall, systemstack};
 pub(crate) use switch::{gostart_pc, on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub use tls::{Tls, getg, getm, getm_opt, locks_dec, locks_inc, on_goroutine};
 pub(crate) use tls::{locks, mallocing, set_mallocing, setg, setm, tls};
+pub(crate) use unwind::{callers, entry, switched_out};

@@ -16,6 +16,7 @@ crate::scenarios!(
     two_panics,
     panic_deep_down,
     panic_while_panicking,
+    parked_without_frame_pointers,
     blocked_while_unwinding,
     unwound_and_ended,
     goexit_through_a_yield,
@@ -757,5 +758,45 @@ fn exits(_: &[String]) {
             exit(7);
         });
         forever();
+    });
+}
+
+/// A function that uses `rbp` for something else, as any may without frame pointers, and says
+/// so in its tables.
+#[unsafe(naked)]
+extern "C" fn without_a_frame(f: extern "C" fn()) {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov ebp, 4711",
+        "call rdi",
+        "pop rbp",
+        ".cfi_def_cfa_offset 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+extern "C" fn parks() {
+    forever();
+    black_box(());
+}
+
+#[inline(never)]
+fn calls_it() {
+    without_a_frame(parks);
+    black_box(());
+}
+
+fn parked_without_frame_pointers(_: &[String]) {
+    run(1, || {
+        go("waiter", || {
+            calls_it();
+            black_box(());
+        });
+        gosched();
+        rt::throw("look at it");
     });
 }
