@@ -6,11 +6,11 @@
 //! `run` can be called again. The frames of goroutines that never finished are leaked: they
 //! are never unwound, and their stacks never used again.
 
-use crate::arch::{getm_opt, mcall, morestackinit};
+use crate::arch::{getg, getm_opt, mcall, morestackinit};
 use crate::config::{self, Config};
 use crate::mstart::{minit, retire, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
-use crate::park::{goexit0, runqput};
+use crate::park::{goexit0, goexiting, runqput};
 use crate::preempt::preemptall;
 use crate::proc::{acquirep, mcommoninit, newm, pidleput};
 use crate::runtime2::*;
@@ -163,7 +163,9 @@ impl Runtime {
         store_entry(gp, move || {
             (stage().main_start)();
             main();
-            main_returned();
+            if !goexiting(getg()) {
+                main_returned();
+            }
         });
         trace::go_create(gp);
         casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp);

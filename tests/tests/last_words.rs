@@ -573,3 +573,32 @@ fn a_dump_needs_no_frame_pointers() {
         ],
     );
 }
+
+// ---- goexit.
+
+#[test]
+fn a_goroutine_that_calls_goexit_ends_whoever_catches_it() {
+    for (how, words) in [
+        ("ignored", ""),
+        ("tested", ""),
+        ("looked at", "an error: false\n"),
+        ("thrown on", ""),
+        ("twice", ""),
+        ("kept", "the other one goes on\nfor a while\n"),
+    ] {
+        let ended = scenario!([], "goexit_is_caught", how);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+        assert_eq!(
+            ended.stdout,
+            format!("{words}dropped\nmain goes on\n"),
+            "{how}"
+        );
+    }
+}
+
+#[test]
+fn main_s_return_is_none_after_goexit() {
+    let ended = scenario!([], "main_goexits_and_returns");
+    assert_eq!((ended.code, &*ended.stderr), (Some(7), ""), "{ended:#?}");
+    assert_eq!(ended.stdout, "main returns\nthe heir goes on\n");
+}

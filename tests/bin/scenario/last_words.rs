@@ -17,6 +17,8 @@ crate::scenarios!(
     panic_deep_down,
     panic_while_panicking,
     parked_without_frame_pointers,
+    goexit_is_caught,
+    main_goexits_and_returns,
     blocked_while_unwinding,
     unwound_and_ended,
     goexit_through_a_yield,
@@ -799,4 +801,90 @@ fn parked_without_frame_pointers(_: &[String]) {
         gosched();
         rt::throw("look at it");
     });
+}
+
+/// `goexit_is_caught HOW`
+fn goexit_is_caught(arguments: &[String]) {
+    let how = arguments[0].clone();
+    run(1, move || {
+        let done = WaitGroup::new();
+        done.add(1);
+        let d = done.clone();
+        go("ends", move || {
+            struct Done(WaitGroup);
+            impl Drop for Done {
+                fn drop(&mut self) {
+                    println!("dropped");
+                    self.0.done();
+                }
+            }
+            let _done = Done(d);
+            match how.as_str() {
+                "ignored" => {
+                    let _ = catch_unwind(ends);
+                    println!("still here");
+                }
+                "tested" => {
+                    if catch_unwind(ends).is_err() {
+                        println!("an error");
+                    }
+                    println!("still here");
+                }
+                "looked at" => {
+                    if let Err(e) = catch_unwind(ends) {
+                        println!("an error: {}", e.is::<&str>());
+                    }
+                    println!("still here");
+                }
+                "thrown on" => {
+                    if let Err(e) = catch_unwind(ends) {
+                        std::panic::resume_unwind(e);
+                    }
+                    println!("still here");
+                }
+                "twice" => loop {
+                    let _ = catch_unwind(|| {
+                        let _ = catch_unwind(ends);
+                        println!("still here");
+                    });
+                    println!("still here, too");
+                },
+                _ => {
+                    // On another goroutine it is nothing special.
+                    let (c, ended) = (Chan::new(1), Chan::new(0));
+                    let (from, end) = (c.clone(), ended.clone());
+                    go("takes it", move || {
+                        drop(from.recv());
+                        println!("the other one goes on");
+                        end.send(());
+                    });
+                    c.send(catch_unwind(ends).map_err(Payload));
+                    ended.recv();
+                    println!("for a while");
+                }
+            }
+        });
+        done.wait();
+        gosched();
+        println!("main goes on");
+    });
+}
+
+struct Payload(#[allow(dead_code)] Box<dyn std::any::Any + Send>);
+
+/// Main has called `goexit`, keeps what was thrown, and returns.
+fn main_goexits_and_returns(_: &[String]) {
+    run(2, || {
+        go("heir", || {
+            std::thread::sleep(Duration::from_millis(50));
+            println!("the heir goes on");
+            exit(7);
+        });
+        std::mem::forget(catch_unwind(ends));
+        println!("main returns");
+    });
+}
+
+fn ends() {
+    goexit();
 }
