@@ -173,12 +173,22 @@ fn output() -> Result<Option<Output>, String> {
         }
     };
     // Opened now, so that a run is not lost to a name that cannot be written.
+    let fail = |e: std::io::Error| format!("SAFEPOINT_TRACE={name}: cannot be written: {e}");
     let file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .open(&name)
-        .map_err(|e| format!("SAFEPOINT_TRACE={name}: cannot be written: {e}"))?;
+        .map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if crate::trace::map::is(&metadata) {
+        return Err(format!(
+            "SAFEPOINT_TRACE={name}: this is the file of SAFEPOINT_TRACE_MAP; use two files"
+        ));
+    }
+    if metadata.is_file() {
+        file.set_len(0).map_err(fail)?;
+    }
     Ok(Some(Output {
         form,
         sink: Box::new(file),

@@ -17,17 +17,38 @@ use std::sync::atomic::Ordering::*;
 /// Frames that are printed at each end of a deep stack. Go's number.
 const SHOWN: usize = 50;
 
-/// Where the last panic of each goroutine began, by its number.
-static PANICS: Mutex<Option<HashMap<usize, Vec<usize>>>> = Mutex::new(None);
+/// The last panics of a goroutine.
+#[derive(Default)]
+struct Panics {
+    /// Where the last one began.
+    pcs: Vec<usize>,
+    /// What it said, and what the one before it said.
+    texts: [String; 2],
+}
+
+/// By the number of the goroutine.
+static PANICS: Mutex<Option<HashMap<usize, Panics>>> = Mutex::new(None);
 
 /// Keeps the caller's frames for the dump that comes after the unwinding.
-pub(crate) fn remember_here(gp: &G) {
+pub(crate) fn remember_here(gp: &G, text: String) {
     let pcs = callers();
     if let Ok(mut panics) = PANICS.lock() {
         let panics = panics.get_or_insert_default();
-        panics.insert(gp.goid.get(), pcs);
+        let panics = panics.entry(gp.goid.get()).or_default();
+        panics.pcs = pcs;
+        panics.texts.swap(0, 1);
+        panics.texts[0] = text;
         gp.panicked.store(true, Relaxed);
     }
+}
+
+/// What the last panic of a goroutine said, and what the one before it said.
+pub(crate) fn remembered(gp: &G) -> [String; 2] {
+    PANICS
+        .lock()
+        .ok()
+        .and_then(|p| Some(p.as_ref()?.get(&gp.goid.get())?.texts.clone()))
+        .unwrap_or_default()
 }
 
 /// The goroutine has ended, so its panic was caught.
@@ -49,23 +70,32 @@ pub(crate) fn running(gp: &'static G) {
 
 /// Prints the goroutine that panicked, with the frames of that moment.
 pub(crate) fn panicked(gp: &'static G) {
-    let pcs = PANICS
+    let panics = PANICS
         .lock()
         .ok()
         .and_then(|mut p| p.as_mut()?.remove(&gp.goid.get()));
-    match pcs {
-        Some(pcs) => {
+    match panics {
+        Some(panics) => {
             say!("\n{}:", header(gp, "running"));
-            frames(&pcs);
+            frames(&panics.pcs);
             created_by(gp);
         }
         None => running(gp),
     }
 }
 
+/// Milliseconds that the list of goroutines may be in somebody's hands.
+const PATIENCE_MS: u32 = 1_000;
+
 /// Prints every goroutine that has not finished, but for `me`.
 pub(crate) fn others(me: &G) {
-    let all: Vec<&'static G> = SCHED.lock().allgs.clone();
+    // Its owner may be dying too, and stand still for ever.
+    let Some(sched) = SCHED.lock_within(PATIENCE_MS) else {
+        say!("\nruntime: the list of goroutines is held by a thread that stands still");
+        return;
+    };
+    let all: Vec<&'static G> = sched.allgs.clone();
+    drop(sched);
     for gp in all {
         let status = gp.atomicstatus.load(Acquire) & !GSCAN;
         if std::ptr::eq(gp, me) || status == GDEAD || status == GIDLE {

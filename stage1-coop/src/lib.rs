@@ -20,6 +20,7 @@
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
 //! | blocking | `chan.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
+//! | deaths from outside, and their limit | `os/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/` | `trace.go` |
 //!

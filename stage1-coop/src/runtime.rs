@@ -133,9 +133,15 @@ impl Runtime {
     /// It may use `std` freely between such points: print, allocate, format, panic, spawn
     /// threads. It may call anything that blocks; that keeps a P busy.
     ///
-    /// While a run lasts, SIGSEGV, SIGBUS and (with a third party) SIGINT are the runtime's;
-    /// a handler that the program installs for one of them meanwhile is lost at the end, when
-    /// what was there before is put back.
+    /// While a run lasts, SIGSEGV, SIGBUS, SIGABRT and (with a third party) SIGINT are the
+    /// runtime's. With a trace, so is every signal that would end the process: the trace is
+    /// written first, and then the signal does what it would have done. A handler that the
+    /// program has installed before the run stays, except for the two faults, where it is
+    /// called after ours. One that it installs meanwhile stays, too, and is not replaced at
+    /// the end, when what was there before is put back.
+    ///
+    /// A trace that is lost, because its file could not be written, is told in one line; the
+    /// process then ends with status 74 where it would have ended with 0.
     ///
     /// What a run leaves behind belongs to it: a channel, mutex or wait group on which
     /// goroutines of an earlier run still wait must not be used in a later one.
@@ -186,11 +192,9 @@ impl Runtime {
         wait_for_others();
         self.cleanup(mp);
         unminit(mp, before);
+        // As long as the trace is not written, a signal that ends the process waits for it.
+        trace::end();
         os::restoresig();
-        trace::finish();
-        for m in allm() {
-            m.trace.free();
-        }
         if lab::enabled() {
             lab::stop();
             os::lift_guards(false);
@@ -205,7 +209,7 @@ impl Runtime {
             let lab = lab::Config {
                 seed,
                 in_gotext: crate::gotext::contains,
-                last_words: trace::finish,
+                last_words: panics::save_the_trace,
             };
             lab::start(lab).unwrap_or_else(|line| usage(&line));
         }
@@ -238,7 +242,7 @@ impl Runtime {
         SCHED.left.clear();
         SCHED.all_left.clear();
         SCHED.allm.set(None);
-        trace::start(trace);
+        trace::start(trace).unwrap_or_else(|line| usage(&line));
         morestackinit();
         panics::install_hook();
         os::initsig();

@@ -505,6 +505,12 @@ impl Sched {
             _lock: self.lock.lock(),
         }
     }
+
+    /// Takes `sched.lock`, unless it is held for longer than `ms` milliseconds.
+    pub(crate) fn lock_within(&'static self, ms: u32) -> Option<SchedGuard> {
+        let _lock = self.lock.lock_within(ms)?;
+        Some(SchedGuard { _lock })
+    }
 }
 
 impl std::ops::Deref for SchedGuard {

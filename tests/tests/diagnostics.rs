@@ -151,13 +151,13 @@ fn somebody_who_holds_stderr_does_not_keep_it_from_us() {
 fn a_dump_that_cannot_go_on_ends_all_the_same() {
     let ended = diagnostics(&["quit", "lock"], &[]);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
-    in_order(
-        &ended.stderr,
-        &[
-            "SIGQUIT: quit\nPC=0x",
-            "\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
-        ],
-    );
+    in_order(&ended.stderr, &["SIGQUIT: quit\nPC=0x"]);
+    // Sysmon has come to the dump, or it needed the lock before.
+    let words = [
+        "\nruntime: the list of goroutines is held by a thread that stands still\n",
+        "\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
+    ];
+    assert!(words.iter().any(|w| ended.stderr.contains(w)), "{ended:#?}");
 }
 
 #[test]

@@ -165,13 +165,14 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     if !(baton::config().in_gotext)(pc) {
         // A long call of std, say. It only matters if it never ends.
         if watch.outside.fetch_add(1, Relaxed) > OUTSIDE_LIMIT {
-            const LINE: &[u8] =
-                b"lockstep: a goroutine spins outside its own code (in a library call?); the trace cannot be saved\n";
-            // SAFETY: both calls are async-signal-safe; the slice outlives the call.
-            unsafe {
-                libc::write(2, LINE.as_ptr().cast(), LINE.len());
-                libc::_exit(2)
-            }
+            // The allocator may be what spins: nothing is formatted here.
+            crate::say::last_words();
+            crate::say_bytes(
+                b"lockstep: a goroutine spins outside its own code (in a library call?)\n",
+            );
+            (baton::config().last_words)();
+            // SAFETY: `_exit` takes no pointer and does not return.
+            unsafe { libc::_exit(2) }
         }
         return;
     }

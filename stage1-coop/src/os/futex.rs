@@ -47,6 +47,31 @@ impl Lock {
         }
     }
 
+    /// Takes the lock, unless it is held for longer than `ms` milliseconds: for a dying
+    /// process, where its owner may stand still.
+    #[cold]
+    pub(crate) fn lock_within(&'static self, ms: u32) -> Option<LockGuard> {
+        for _ in 0..ms {
+            if self
+                .key
+                .compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed)
+                .is_ok()
+            {
+                locks_inc();
+                if lab::enabled() {
+                    lab::hold_events();
+                }
+                return Some(LockGuard {
+                    lock: self,
+                    _not_send: std::marker::PhantomData,
+                });
+            }
+            // Of the machine's time, in lockstep too.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        None
+    }
+
     /// Takes the lock. Go's `lock`.
     #[inline]
     pub fn raw_lock(&self) {
@@ -233,7 +258,7 @@ fn me_plus_one() -> usize {
     lab::me().map_or(0, |id| id + 1)
 }
 
-fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
     let timeout = ns.map(|ns| libc::timespec {
         tv_sec: (ns / 1_000_000_000) as i64,
         tv_nsec: (ns % 1_000_000_000) as i64,
@@ -253,7 +278,7 @@ fn futex_wait(word: &AtomicU32, expected: u32, ns: Option<u64>) {
     }
 }
 
-fn futex_wake(word: &AtomicU32, count: i32) {
+pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
     // SAFETY: FUTEX_WAKE uses the address as a key only.
     unsafe {
         libc::syscall(

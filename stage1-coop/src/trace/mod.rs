@@ -10,21 +10,25 @@ mod chrome;
 pub mod gov2;
 mod in_go;
 mod kinds;
+mod lost;
 pub(crate) mod map;
+mod scribe;
 mod text;
 
 pub(crate) use buffer::Buffer;
 pub use buffer::Event;
 pub use kinds::{KINDS, Kind, WaitReason, legend};
+pub use lost::TRACE_LOST;
+pub(crate) use scribe::{ask, finish, pending, thread};
 
 use crate::arch::getm_opt;
 use crate::runtime2::{G, M, P, allm, gomaxprocs, stage};
 use crate::{config, os};
 use kinds::*;
 use safepoint_lockstep::{self as lab, say};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 /// Whether an event must be looked at: a trace is written, or lockstep needs its ticks.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -33,9 +37,6 @@ static KEEP: AtomicBool = AtomicBool::new(false);
 /// Where the run's clock began (free-running).
 static START: AtomicU64 = AtomicU64::new(0);
 static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
-/// The kernel's number of the thread that writes the trace, 0 for none.
-static WRITER: AtomicI32 = AtomicI32::new(0);
-
 /// Where the trace goes when the run is over.
 pub(crate) struct Output {
     pub form: Form,
@@ -52,33 +53,37 @@ pub(crate) enum Form {
 }
 
 /// Prepares for a run. Events are kept when there is somewhere to put them.
-pub(crate) fn start(output: Option<Output>) {
+///
+/// # Errors
+/// One line for the user.
+pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
+    let keep = output.is_some();
     KEEP.store(output.is_some(), Relaxed);
     START.store(os::monotonic(), Relaxed);
     ON.store(output.is_some() || map::is_open() || lab::enabled(), SeqCst);
     *OUTPUT.lock().expect("no panic while it is held") = output;
+    if keep {
+        scribe::start(write_output)?;
+    }
+    Ok(())
 }
 
-/// Writes the trace, if one was asked for. Other Ms may still run: what they record from
-/// here on is left out. Called at the end of a run, and when the process dies; perhaps by two
-/// threads at once, or by one that dies while it writes.
-pub(crate) fn finish() {
-    let me = os::this_thread_id();
-    while let Err(other) = WRITER.compare_exchange(0, me, SeqCst, SeqCst) {
-        if other == me {
-            return;
-        }
-        // Whoever comes here ends the process next: not before the other one is done.
-        std::thread::sleep(std::time::Duration::from_millis(1));
+/// The run is over: the trace is written, and nothing is kept any more.
+pub(crate) fn end() {
+    finish();
+    scribe::join();
+    for m in allm() {
+        m.trace.free();
     }
+}
+
+/// On the thread that writes the trace. Returns false if it is lost.
+fn write_output() -> bool {
     let output = OUTPUT.try_lock().ok().and_then(|mut output| output.take());
-    if let Some(output) = output {
-        write(output);
-    }
-    WRITER.store(0, SeqCst);
+    output.is_none_or(write)
 }
 
-fn write(mut output: Output) {
+fn write(mut output: Output) -> bool {
     let portable = lab::portable();
     let mut events: Vec<(u64, usize, Event)> = allm()
         .flat_map(|m| {
@@ -102,12 +107,22 @@ fn write(mut output: Output) {
         Form::Chrome => chrome::render(&run, &events).into_bytes(),
         Form::Go => gov2::render(&run, &events),
     };
-    if let Err(error) = output
-        .sink
-        .write_all(&rendered)
-        .and_then(|()| output.sink.flush())
-    {
-        say!("SAFEPOINT_TRACE={}: {error}", output.name);
+    // In pieces: a death that waits for us sees that it goes on.
+    let written = rendered.chunks(64 << 10).try_for_each(|piece| {
+        os::last_resort::written();
+        output.sink.write_all(piece)
+    });
+    match written.and_then(|()| output.sink.flush()) {
+        Ok(()) => true,
+        // The reader has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => true,
+        Err(error) => {
+            say!(
+                "SAFEPOINT_TRACE={}: the trace is lost: {error}",
+                output.name
+            );
+            false
+        }
     }
 }
 
