@@ -3,6 +3,7 @@
 //! (`parsedebugvars`).
 
 use crate::trace::{Form, Keep, Output, ShellWord, one_line};
+use safepoint_lockstep::say;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::sync::Mutex;
@@ -172,7 +173,7 @@ fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
                 key.value.store(i64::from(n), Relaxed);
             }
             // Go's own keys may be set for real Go programs: say so, and go on.
-            None => eprintln!(
+            None => say!(
                 "GODEBUG: `{}` means nothing here and is ignored",
                 shown(name)
             ),
@@ -215,12 +216,24 @@ fn output() -> Result<Option<Output>, String> {
         ));
     }
     // Opened now, so that a run is not lost to a name that cannot be written.
+    let fail =
+        |e: std::io::Error| format!("SAFEPOINT_TRACE={}: cannot be written: {e}", shown(&name));
     let file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .open(&name)
-        .map_err(|e| format!("SAFEPOINT_TRACE={}: cannot be written: {e}", shown(&name)))?;
+        .map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if crate::trace::map::is(&metadata) {
+        return Err(format!(
+            "SAFEPOINT_TRACE={}: this is the file of SAFEPOINT_TRACE_MAP; use two files",
+            shown(&name)
+        ));
+    }
+    if metadata.is_file() {
+        file.set_len(0).map_err(fail)?;
+    }
     Ok(Some(Output {
         form,
         sink: Box::new(file),

@@ -1,10 +1,10 @@
 //! Where goroutines are: stack traces in Go's form. Mirrors `traceback.go`.
 //!
-//! A parked goroutine's frames are found by its frame pointers, from the one that the
-//! switch saved; the workspace is compiled with them. Names come from the debug
-//! information, on the stack of whoever prints.
+//! A parked goroutine's frames are found by the compiler's tables, from where the switch left
+//! it (`arch/unwind.rs`). Names come from the debug information, on the stack of whoever
+//! prints.
 
-use crate::arch::getg;
+use crate::arch::{callers, entry, switched_out};
 use crate::config::{Traceback, traceback};
 use crate::runtime2::*;
 use crate::trace::{self, WaitReason};
@@ -14,95 +14,41 @@ use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::*;
 
-/// Frames that are followed at most: a whole stack of the smallest ones.
-const MAX_FRAMES: usize = 1 << 14;
 /// Frames that are printed at each end of a deep stack. Go's number.
 const SHOWN: usize = 50;
 
-/// Where the last panic of each goroutine began, by its number.
-static PANICS: Mutex<Option<HashMap<usize, Vec<usize>>>> = Mutex::new(None);
-
-/// Follows a chain of frame pointers inside one stack: the return addresses, innermost
-/// first.
-fn walk(mut bp: usize, lo: usize, hi: usize) -> Vec<usize> {
-    let mut pcs = Vec::new();
-    while pcs.len() < MAX_FRAMES && bp >= lo && bp + 16 <= hi && bp.is_multiple_of(8) {
-        // SAFETY: both words lie inside the stack, whose memory is mapped from `lo` on
-        // (the caller passes the bounds of a whole slot or of a live stack). What they
-        // hold is only trusted as far as these tests go.
-        let (next, pc) = unsafe { (*(bp as *const usize), *((bp + 8) as *const usize)) };
-        if pc == 0 {
-            break;
-        }
-        if calls_morestack(pcs.last().copied()) && bp + 24 <= hi && !has_frame(pc) {
-            // `bp` is morestack's frame, and `pc` the function whose check brought us
-            // there. It has not linked a frame of its own yet: its return address is all
-            // that it has on the stack.
-            // SAFETY: as above.
-            let caller = unsafe { *((bp + 16) as *const usize) };
-            pcs.extend([pc, caller]);
-        } else {
-            pcs.push(pc);
-        }
-        if next <= bp {
-            break;
-        }
-        bp = next;
-    }
-    pcs
+/// The last panics of a goroutine.
+#[derive(Default)]
+struct Panics {
+    /// Where the last one began.
+    pcs: Vec<usize>,
+    /// What it said, and what the one before it said.
+    texts: [String; 2],
 }
 
-/// Whether a return address lies in `morestack`, which makes one call.
-fn calls_morestack(pc: Option<usize>) -> bool {
-    let morestack = crate::arch::morestack as *const () as usize;
-    // The tables decide; the distance only spares them most questions.
-    pc.is_some_and(|pc| pc.wrapping_sub(morestack) < 4096 && entry(pc) == Some(morestack))
-}
-
-/// Whether the function around `pc`, which looks at its guard, linked a frame before that:
-/// then `push rbp` and `mov rbp, rsp` stand somewhere between its entry and `pc`.
-fn has_frame(pc: usize) -> bool {
-    entry(pc).is_none_or(|entry| {
-        // SAFETY: code of one function of this program, from its entry to an address in it.
-        let before = unsafe { std::slice::from_raw_parts(entry as *const u8, pc - entry) };
-        before.windows(4).any(|w| w == [0x55, 0x48, 0x89, 0xe5])
-    })
-}
-
-/// Where the function around `pc` begins: what the tables for unwinding say.
-fn entry(pc: usize) -> Option<usize> {
-    unsafe extern "C" {
-        fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
-    }
-    // SAFETY: a search in read-only tables; any address may be asked for.
-    let entry = unsafe { _Unwind_FindEnclosingFunction(pc as *mut c_void) } as usize;
-    (entry != 0 && entry < pc).then_some(entry)
-}
-
-/// The bounds within which a goroutine's frame pointers may lie: its whole slot, because
-/// unchecked code uses the slack below `lo`.
-fn bounds(gp: &G) -> (usize, usize) {
-    let hi = gp.stack.hi.get();
-    (
-        hi.saturating_sub(crate::stack::STACK_MAX + crate::stack::SLACK),
-        hi,
-    )
-}
+/// By the number of the goroutine.
+static PANICS: Mutex<Option<HashMap<usize, Panics>>> = Mutex::new(None);
 
 /// Keeps the caller's frames for the dump that comes after the unwinding.
-pub(crate) fn remember_here(goid: usize) {
-    let bp: usize;
-    // SAFETY: reads a register.
-    unsafe {
-        std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags))
-    };
-    let gp = getg();
-    let (lo, hi) = bounds(gp);
-    let pcs = walk(bp, lo, hi);
+pub(crate) fn remember_here(gp: &G, text: String) {
+    let pcs = callers();
     if let Ok(mut panics) = PANICS.lock() {
-        panics.get_or_insert_default().insert(goid, pcs);
+        let panics = panics.get_or_insert_default();
+        let panics = panics.entry(gp.goid.get()).or_default();
+        panics.pcs = pcs;
+        panics.texts.swap(0, 1);
+        panics.texts[0] = text;
         gp.panicked.store(true, Relaxed);
     }
+}
+
+/// What the last panic of a goroutine said, and what the one before it said.
+pub(crate) fn remembered(gp: &G) -> [String; 2] {
+    PANICS
+        .lock()
+        .ok()
+        .and_then(|p| Some(p.as_ref()?.get(&gp.goid.get())?.texts.clone()))
+        .unwrap_or_default()
 }
 
 /// The goroutine has ended, so its panic was caught.
@@ -115,32 +61,41 @@ pub(crate) fn forget(gp: &G) {
     }
 }
 
-/// Prints the goroutine that speaks: with the frames of its panic, or with those of now.
-pub(crate) fn running(gp: &'static G, panic_of: Option<usize>) {
+/// Prints the goroutine that speaks, with the frames of now.
+pub(crate) fn running(gp: &'static G) {
     say!("\n{}:", header(gp, "running"));
-    let remembered = panic_of.and_then(|goid| {
-        PANICS
-            .lock()
-            .ok()
-            .and_then(|mut p| p.as_mut().and_then(|p| p.remove(&goid)))
-    });
-    let pcs = remembered.unwrap_or_else(|| {
-        let bp: usize;
-        // SAFETY: reads a register.
-        unsafe {
-            std::arch::asm!("mov {}, rbp", out(reg) bp, options(nomem, nostack, preserves_flags))
-        };
-        let (lo, hi) = bounds(gp);
-        walk(bp, lo, hi)
-    });
-    frames(&pcs);
+    frames(&callers());
     created_by(gp);
 }
 
-/// Prints every other goroutine that has not finished.
-pub(crate) fn others() {
-    let all: Vec<&'static G> = SCHED.lock().allgs.clone();
-    let me = getg();
+/// Prints the goroutine that panicked, with the frames of that moment.
+pub(crate) fn panicked(gp: &'static G) {
+    let panics = PANICS
+        .lock()
+        .ok()
+        .and_then(|mut p| p.as_mut()?.remove(&gp.goid.get()));
+    match panics {
+        Some(panics) => {
+            say!("\n{}:", header(gp, "running"));
+            frames(&panics.pcs);
+            created_by(gp);
+        }
+        None => running(gp),
+    }
+}
+
+/// Milliseconds that the list of goroutines may be in somebody's hands.
+const PATIENCE_MS: u32 = 1_000;
+
+/// Prints every goroutine that has not finished, but for `me`.
+pub(crate) fn others(me: &G) {
+    // Its owner may be dying too, and stand still for ever.
+    let Some(sched) = SCHED.lock_within(PATIENCE_MS) else {
+        say!("\nruntime: the list of goroutines is held by a thread that stands still");
+        return;
+    };
+    let all: Vec<&'static G> = sched.allgs.clone();
+    drop(sched);
     for gp in all {
         let status = gp.atomicstatus.load(Acquire) & !GSCAN;
         if std::ptr::eq(gp, me) || status == GDEAD || status == GIDLE {
@@ -154,24 +109,29 @@ pub(crate) fn others() {
         if status == GRUNNING {
             say!("\tgoroutine running on other thread; stack unavailable");
         } else if gp.stack.lo.get() != 0 {
-            frames(&switched_out(gp));
+            frames(&standing(gp));
         }
         created_by(gp);
     }
 }
 
-/// The return addresses of a goroutine that does not run: from where the switch left it.
-fn switched_out(gp: &G) -> Vec<usize> {
-    let (lo, hi) = bounds(gp);
-    let mut pcs = vec![gp.sched.pc.get()];
-    pcs.extend(walk(gp.sched.bp.get(), lo, hi));
-    pcs
+/// The return addresses of a goroutine that does not run: from where it was left.
+fn standing(gp: &G) -> Vec<usize> {
+    // Unchecked code uses the slack below `lo`, so its whole slot counts.
+    let lo = gp
+        .stack
+        .hi
+        .get()
+        .saturating_sub(crate::stack::STACK_MAX + crate::stack::SLACK);
+    // SAFETY: it has a stack and does not run. (If it is set going this very moment: the world
+    // is frozen, as far as it could be, and the process ends.)
+    unsafe { switched_out(gp, lo) }
 }
 
 /// Prints a goroutine whose check brought us to `g0`.
 pub(crate) fn at_its_check(gp: &'static G) {
     say!("\n{}:", header(gp, "running"));
-    frames(&switched_out(gp));
+    frames(&standing(gp));
     created_by(gp);
 }
 
@@ -193,8 +153,9 @@ fn created_by(gp: &G) {
     let parent = gp.parentgoid.get();
     if parent != 0 {
         say!(
-            "created by {} in goroutine {parent}",
-            trace::Escaped(gp.parentname.get())
+            "created by {} in goroutine {parent} as {}",
+            trace::Escaped(gp.parentname.get()),
+            trace::Escaped(gp.name.get())
         );
     }
 }

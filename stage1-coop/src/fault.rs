@@ -9,7 +9,7 @@ use crate::os;
 use crate::runtime2::G;
 use crate::stack;
 use crate::trace;
-use safepoint_lockstep::say;
+use safepoint_lockstep::{say, say_bytes};
 use std::fmt::Write;
 
 /// A check found that the stack cannot grow any more. On `g0`, so everything may be used.
@@ -19,8 +19,7 @@ pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
     if crate::config::traceback() > crate::config::Traceback::None {
         crate::dump::at_its_check(gp);
     }
-    trace::finish();
-    os::exit_now(2)
+    crate::panics::die()
 }
 
 fn overflow_text(gp: &G, sp: usize, limit: usize) -> Line {
@@ -60,27 +59,27 @@ pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc
             trace::Escaped(gp.name.get()),
         );
     }
-    line.write_to_stderr();
+    say_bytes(line.bytes());
+    trace::finish();
     os::exit_now(2)
 }
 
 /// A formatter that never allocates.
-struct Line {
+pub(crate) struct Line {
     bytes: [u8; 1024],
     len: usize,
 }
 
 impl Line {
-    fn new() -> Line {
+    pub(crate) fn new() -> Line {
         Line {
             bytes: [0; 1024],
             len: 0,
         }
     }
 
-    fn write_to_stderr(&self) {
-        // SAFETY: the buffer outlives the call; write is async-signal-safe.
-        unsafe { libc::write(2, self.bytes.as_ptr().cast(), self.len) };
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 

@@ -20,12 +20,15 @@
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs`, `template.rs` | `proc.go` |
 //! | blocking | `chan.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
 //! | goroutines that borrow | `scope.rs` | |
-//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
+//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
+//! | deaths from outside, and their limit | `os/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/` | `trace.go` |
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 #![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!(

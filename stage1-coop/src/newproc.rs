@@ -291,10 +291,11 @@ pub(crate) extern "C" fn goentry() -> ! {
             call(gp.entry.0.get().cast());
         }
     });
-    if let Err(payload) = result
-        && !payload.is::<crate::park::Goexit>()
-    {
-        crate::panics::preprintpanics(payload.as_ref());
+    if let Err(mut payload) = result {
+        match payload.downcast_mut::<crate::park::Goexit>() {
+            Some(goexit) => goexit.arrived(),
+            None => crate::panics::preprintpanics(payload.as_ref()),
+        }
     }
     // If a destructor yielded while goexit unwound, the pin is still there.
     crate::park::pin_while_unwinding();

@@ -25,8 +25,15 @@ pub(crate) fn begin_dying() {
     crate::arch::locks_inc();
     let me = os::this_thread_id();
     match DYING.compare_exchange(0, me, SeqCst, SeqCst) {
-        Ok(_) => {}
-        Err(who) if who == me => os::exit_now(3),
+        Ok(_) => {
+            safepoint_lockstep::last_words();
+            os::last_resort::watch_me();
+            os::last_resort::start(|| ());
+        }
+        Err(who) if who == me => {
+            trace::finish();
+            os::exit_now(3)
+        }
         Err(_) => loop {
             // SAFETY: pause has no arguments; any signal ends it.
             unsafe { libc::pause() };
@@ -56,8 +63,16 @@ fn freezetheworld() {
     }
 }
 
+/// What lockstep calls before it ends the process, perhaps in a signal handler.
+pub(crate) fn save_the_trace() {
+    safepoint_lockstep::last_words();
+    os::last_resort::watch_me();
+    os::last_resort::start(|| ());
+    trace::finish();
+}
+
 /// Saves the trace and ends the process with status 2.
-fn die() -> ! {
+pub(crate) fn die() -> ! {
     trace::finish();
     if traceback() == Traceback::Crash {
         std::process::abort();
@@ -85,7 +100,7 @@ fn throw_after(first: Arguments<'_>, message: Arguments<'_>) -> ! {
     say!("{first}fatal error: {message}");
     if traceback() > Traceback::None {
         if on_goroutine() {
-            dump::running(getg(), None);
+            dump::running(getg());
         }
         // With a lock of the runtime held, the list of goroutines cannot be trusted.
         if !was_locked {
@@ -111,20 +126,30 @@ pub fn die_with_all_goroutines(first: &str, last: &str) -> ! {
 
 /// The row `throw_dump` of this stage: every goroutine but the one that runs.
 pub fn throw_dump() {
-    dump::others();
+    dump::others(getg());
 }
 
 /// An uncaught panic has reached the goroutine's entry: std's hook has printed its message
 /// and perhaps a backtrace; now Go's form. Go's `preprintpanics` and `fatalpanic`.
 pub(crate) fn preprintpanics(payload: &(dyn Any + Send)) -> ! {
+    fatalpanic(getg(), &message_of(payload))
+}
+
+/// Prints Go's form of `gp`'s last panic, and ends the process. Go's `fatalpanic`.
+fn fatalpanic(gp: &'static G, message: &str) -> ! {
     begin_dying();
-    say!("panic: {}", message_of(payload));
+    // std's message has named the thread, which says nothing.
+    say!(
+        "in goroutine {} ({})",
+        gp.goid.get(),
+        trace::Escaped(gp.name.get())
+    );
+    say!("panic: {message}");
     if traceback() > Traceback::None {
-        let gp = getg();
-        dump::running(gp, Some(gp.goid.get()));
+        dump::panicked(gp);
         if traceback() >= Traceback::All {
             freezetheworld();
-            dump::others();
+            dump::others(gp);
         }
     }
     die()
@@ -166,18 +191,59 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Remembers where a goroutine's panic began, before it unwinds: called for every panic of
-/// the process, in front of the hook that was there.
+/// the process, in front of the hook that was there. One that cannot unwind ends here: after
+/// the hook std would abort, without a trace and without a word about the goroutine.
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if on_goroutine() {
-                dump::remember_here(getg().goid.get());
+            if !on_goroutine() || dying() {
+                return previous(info);
+            }
+            let gp = getg();
+            let text = message_of(info.payload());
+            let why = why_no_unwinding(&text);
+            if why.is_none() {
+                dump::remember_here(gp, text);
             }
             previous(info);
+            if let Some(why) = why {
+                cannot_unwind(gp, why);
+            }
         }));
     });
+}
+
+/// Why a panic cannot unwind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoUnwinding {
+    /// A destructor panicked while another panic unwinds.
+    InCleanup,
+    /// It came to a function that lets none through, or the program is built without.
+    Forbidden,
+}
+
+/// What std knows and does not tell (`PanicHookInfo::can_unwind` is not stable), by its words.
+/// Should they change, std aborts, and the handler of SIGABRT has the last word.
+fn why_no_unwinding(text: &str) -> Option<NoUnwinding> {
+    match text {
+        "panic in a destructor during cleanup" => Some(NoUnwinding::InCleanup),
+        "panic in a function that cannot unwind" => Some(NoUnwinding::Forbidden),
+        _ if cfg!(panic = "abort") => Some(NoUnwinding::Forbidden),
+        _ => None,
+    }
+}
+
+/// The goroutine's last panic is the end, where it is: on `g0`, since the stack may be full.
+fn cannot_unwind(gp: &'static G, why: NoUnwinding) -> ! {
+    let [last, before] = dump::remembered(gp);
+    let message = match why {
+        NoUnwinding::InCleanup => format!("{before}\n\tpanic: {last}"),
+        NoUnwinding::Forbidden => last,
+    };
+    crate::arch::systemstack(|| fatalpanic(gp, &message));
+    unreachable!("the process has ended")
 }
 
 /// No memory: one line, and the end.

@@ -172,15 +172,63 @@ pub fn runqput(pp: &'static P, gp: &'static G, next: bool) {
 
 /// Ends the goroutine, running what its frames have to drop. Go's `runtime.Goexit`.
 ///
+/// It unwinds as a panic does, without a message, and Rust lets every `catch_unwind` stop
+/// that for a moment. But no longer: as soon as what was caught is dropped, on the goroutine
+/// that is to end, the unwinding goes on. (A result that is not looked at is dropped at once,
+/// and `if let Err(e) = ...` drops it at the end of its block.) Code that keeps it or forgets
+/// it goes on for as long as it does so. It is a goroutine that ends in any case: if it is
+/// main, its return does not end the run.
+///
 /// # Panics
-/// Off a goroutine.
+/// Off a goroutine. In a destructor while the goroutine unwinds: there Rust allows no second
+/// unwinding, so the process ends with the words of a panic.
 pub fn goexit() -> ! {
     assert!(on_goroutine(), "goexit: not on a goroutine");
-    std::panic::resume_unwind(Box::new(Goexit))
+    assert!(
+        !std::thread::panicking(),
+        "goexit: in a destructor while the goroutine unwinds"
+    );
+    let gp = getg();
+    gp.goexiting.store(true, Relaxed);
+    std::panic::resume_unwind(Box::new(Goexit::of(gp)))
 }
 
 /// What [`goexit`] unwinds with: no panic, so std's hook does not speak.
-pub(crate) struct Goexit;
+pub(crate) struct Goexit {
+    /// The goroutine that is to end; 0 when it has come to its entry.
+    goid: usize,
+}
+
+impl Goexit {
+    fn of(gp: &G) -> Goexit {
+        Goexit {
+            goid: gp.goid.get(),
+        }
+    }
+
+    /// The unwinding has come to the goroutine's entry.
+    pub(crate) fn arrived(&mut self) {
+        self.goid = 0;
+    }
+}
+
+impl Drop for Goexit {
+    /// Somebody has caught it, and drops it.
+    fn drop(&mut self) {
+        if self.goid != 0
+            && on_goroutine()
+            && getg().goid.get() == self.goid
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(Box::new(Goexit::of(getg())));
+        }
+    }
+}
+
+/// Whether the goroutine has called [`goexit`].
+pub(crate) fn goexiting(gp: &G) -> bool {
+    gp.goexiting.load(Relaxed)
+}
 
 /// On `g0`, with a goroutine that has finished. Go's `goexit0`.
 pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
@@ -199,6 +247,7 @@ pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
     gp.lockedm.set(None);
     gp.preempt.store(false, Relaxed);
     gp.unwinding.store(false, Relaxed);
+    gp.goexiting.store(false, Relaxed);
     if gp.panicked.load(Relaxed) {
         crate::dump::forget(gp);
     }

@@ -24,7 +24,7 @@ pub use crate::guards::{split_for_first, unguarded_stacks};
 pub use crate::lockosthread::stoplockedm;
 pub use crate::newstack::newstack;
 pub use crate::os::{
-    Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, nanotime, osyield,
+    Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
     outside_world, procyield, usleep, wait_fd,
 };
 pub use crate::panics::{die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump};
@@ -48,7 +48,8 @@ pub use crate::steal::{
     Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
 };
 pub use crate::trace::{
-    Escaped, Event, KINDS, Kind, WaitReason, emit, go_unblock, gov2, legend, on, slice_begins,
+    Escaped, Event, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, gov2, legend, on,
+    slice_begins,
 };
 pub use crate::word::{Link, Text, Word};
-pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_line};
+pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};

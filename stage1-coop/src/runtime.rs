@@ -6,11 +6,11 @@
 //! `run` can be called again. The frames of goroutines that never finished are leaked: they
 //! are never unwound, and their stacks never used again.
 
-use crate::arch::{getm_opt, mcall, morestackinit};
+use crate::arch::{getg, getm_opt, mcall, morestackinit};
 use crate::config::{self, Config};
 use crate::mstart::{minit, retire, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
-use crate::park::{goexit0, runqput};
+use crate::park::{goexit0, goexiting, runqput};
 use crate::preempt::preemptall;
 use crate::proc::{acquirep, allocm, m_reserve_id, newm, pidleput};
 use crate::runtime2::*;
@@ -138,9 +138,15 @@ impl Runtime {
     /// It may use `std` freely between such points: print, allocate, format, panic, spawn
     /// threads. It may call anything that blocks; that keeps a P busy.
     ///
-    /// While a run lasts, SIGSEGV, SIGBUS and (with a third party) SIGINT are the runtime's;
-    /// a handler that the program installs for one of them meanwhile is lost at the end, when
-    /// what was there before is put back.
+    /// While a run lasts, SIGSEGV, SIGBUS, SIGABRT and (with a third party) SIGINT are the
+    /// runtime's. With a trace, so is every signal that would end the process: the trace is
+    /// written first, and then the signal does what it would have done. A handler that the
+    /// program has installed before the run stays, except for the two faults, where it is
+    /// called after ours. One that it installs meanwhile stays, too, and is not replaced at
+    /// the end, when what was there before is put back.
+    ///
+    /// A trace that is lost, because its file could not be written, is told in one line; the
+    /// process then ends with status 74 where it would have ended with 0.
     ///
     /// What a run leaves behind belongs to it: a channel, mutex or wait group on which
     /// goroutines of an earlier run still wait must not be used in a later one.
@@ -180,7 +186,9 @@ impl Runtime {
         store_entry(gp, move || {
             (stage().main_start)();
             main();
-            main_returned();
+            if !goexiting(getg()) {
+                main_returned();
+            }
         });
         trace::go_create(gp);
         // SAFETY: it is new, and nobody's but ours.
@@ -204,8 +212,9 @@ impl Runtime {
         wait_for_others();
         self.cleanup(mp);
         unminit(mp, before);
-        os::restoresig();
+        // As long as the trace is not written, a signal that ends the process waits for it.
         trace::end();
+        os::restoresig();
         if lab::enabled() {
             lab::stop();
             os::lift_guards(false);
@@ -220,7 +229,7 @@ impl Runtime {
             let lab = lab::Config {
                 seed,
                 in_gotext: crate::gotext::contains,
-                last_words: trace::finish,
+                last_words: panics::save_the_trace,
             };
             lab::start(lab).unwrap_or_else(|line| usage(&line));
         }
@@ -302,7 +311,7 @@ impl Runtime {
 }
 
 fn usage(line: &str) -> ! {
-    eprintln!("{line}");
+    say!("{line}");
     std::process::exit(2)
 }
 

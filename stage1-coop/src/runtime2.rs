@@ -165,6 +165,8 @@ pub struct G {
     // What is rarely needed.
     /// A stack check must not happen now. *owner*
     pub throwsplit: AtomicBool,
+    /// It has called `goexit`, and has not come to its end. *owner*
+    pub goexiting: AtomicBool,
     /// Set by who wakes it, read when it goes on. Ordered by the run queue.
     pub param: Word,
     /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
@@ -216,6 +218,7 @@ impl G {
             slot: AtomicU32::new(0),
             preempt_flow: AtomicU32::new(0),
             throwsplit: AtomicBool::new(false),
+            goexiting: AtomicBool::new(false),
             param: Word::new(0),
             ruler: Word::new(0),
             ext: [const { Word::new(0) }; EXT_WORDS],
@@ -543,6 +546,12 @@ impl Sched {
         SchedGuard {
             _lock: self.lock.lock(),
         }
+    }
+
+    /// Takes `sched.lock`, unless it is held for longer than `ms` milliseconds.
+    pub(crate) fn lock_within(&'static self, ms: u32) -> Option<SchedGuard> {
+        let _lock = self.lock.lock_within(ms)?;
+        Some(SchedGuard { _lock })
     }
 }
 

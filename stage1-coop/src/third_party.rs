@@ -6,6 +6,7 @@ use crate::arch::getm;
 use crate::os;
 use crate::preempt::{preemptall, preemptone, requests};
 use crate::runtime2::*;
+use safepoint_lockstep::say;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl ThirdParty {
             if os::ctrl_c_count() != self.heard_ctrl_c {
                 self.heard_ctrl_c = os::ctrl_c_count();
                 let asked = self.raise_the_flag();
-                eprintln!(
+                say!(
                     "by hand: the flag is up on {asked} P{}{}",
                     if asked == 1 { "" } else { "s" },
                     // A hint for whoever sits at a keyboard.

@@ -47,9 +47,7 @@
 //!   10 ms late and needs an idle P. While all Ps are in loops that come to no check, no
 //!   timer fires.
 //! * **SIGQUIT belongs to the run.** Ctrl-\\ prints all goroutines and ends the process with
-//!   status 2, and while it does so SIGALRM is its clock. A handler that the program
-//!   installed before the run stays. One that it installs during the run is lost at its end,
-//!   when the old state is put back.
+//!   status 2, and while it does so SIGALRM is its clock. A handler of the program's own stays.
 //! * **At the end of a run a call has a second to return.** Then one line names the goroutine
 //!   in it, and the process ends with status 0.
 //!
@@ -74,6 +72,8 @@
 //! ```
 //!
 //! Everything of stage 1 is here too, under the same names.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 mod calls;
 mod checkdead;

@@ -7,23 +7,18 @@
 //! a goroutine. Go's handler prints by itself, because nothing that it needs can be held by
 //! whom it interrupted.
 //!
-//! Even sysmon may need something that will never be free again. Therefore an alarm clock
-//! runs from the signal on: when sysmon has neither printed a line nor used the processor
-//! for a few rings, it ends the process.
+//! Even sysmon may need something that will never be free again. Therefore the last resort's
+//! alarm clock (`os/last_resort.rs` of stage 1) runs from the signal on: when sysmon has
+//! neither printed a line nor used the processor for a few rings, it ends the process.
 
 use crate::sysmon;
 use stage1_coop::rt::*;
-use std::cell::UnsafeCell;
 use std::fmt::Write;
-use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
-
-/// Seconds between two rings.
-const RING: u32 = 3;
-/// Rings in a row without any progress that are the end.
-const RINGS: u32 = 2;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 
 // How far it is.
+/// There is no run.
+const OFF: u32 = 4;
 const QUIET: u32 = 0;
 /// A handler writes down where it came in.
 const NOTING: u32 = 1;
@@ -31,7 +26,7 @@ const NOTING: u32 = 1;
 const ASKED: u32 = 2;
 /// Sysmon prints.
 const PRINTING: u32 = 3;
-static STATE: AtomicU32 = AtomicU32::new(QUIET);
+static STATE: AtomicU32 = AtomicU32::new(OFF);
 
 /// What the handler noted.
 struct Noted {
@@ -88,10 +83,13 @@ extern "C" fn on_quit(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_
     // SAFETY: `__errno_location` gives this thread's errno; whom we interrupt may be about
     // to read it.
     let errno = unsafe { *libc::__errno_location() };
-    let first = STATE
-        .compare_exchange(QUIET, NOTING, AcqRel, Relaxed)
-        .is_ok();
-    if first {
+    let before = STATE.compare_exchange(QUIET, NOTING, AcqRel, Relaxed);
+    if before == Err(OFF) {
+        // The run is over, and the old handler is back: it hears the signal when we return.
+        // SAFETY: raise takes a number.
+        unsafe { libc::raise(libc::SIGQUIT) };
+    }
+    if before.is_ok() {
         // SAFETY: the kernel gives an SA_SIGINFO handler a valid siginfo and context.
         let (code, registers) = unsafe {
             let context = &*context.cast::<libc::ucontext_t>();
@@ -104,7 +102,8 @@ extern "C" fn on_quit(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_
         for (noted, register) in NOTED.registers.iter().zip(registers) {
             noted.store(*register as usize, Relaxed);
         }
-        set_alarm();
+        last_resort::watch(sysmon::thread());
+        last_resort::start(last_resort_words);
         STATE.store(ASKED, Release);
         if !in_lockstep() {
             // There sysmon's sleep is one of virtual time, and ends by itself.
@@ -146,120 +145,29 @@ fn registers() -> String {
     lines.trim_end().to_owned()
 }
 
-/// The run is over, and the old handler is back. Who asked too late for sysmon to hear it
-/// gets what he would have got now.
+/// The run is over, and the old handler is back. A request that sysmon did not see any more
+/// gets what it would have got now. So does one whose handler has only just begun.
 fn at_end() {
-    if STATE.swap(QUIET, AcqRel) == QUIET {
-        return;
-    }
-    // SAFETY: `OLD_ALARM` was written by the handler that left QUIET, which has returned:
-    // its thread was an M that has left the run, or will see the old SIGQUIT again.
-    unsafe {
-        libc::alarm(0);
-        if ALARM_IS_SET.swap(false, AcqRel) {
-            let old = (*OLD_ALARM.0.get()).assume_init_ref();
-            libc::sigaction(libc::SIGALRM, old, std::ptr::null_mut());
-        }
-        libc::raise(libc::SIGQUIT);
-    }
-}
-
-/// What SIGALRM did before. Written once between two states QUIET.
-struct OldAlarm(UnsafeCell<MaybeUninit<libc::sigaction>>);
-// SAFETY: who takes `STATE` out of QUIET writes it, and who puts it back reads it.
-unsafe impl Sync for OldAlarm {}
-static OLD_ALARM: OldAlarm = OldAlarm(UnsafeCell::new(MaybeUninit::zeroed()));
-static ALARM_IS_SET: AtomicBool = AtomicBool::new(false);
-
-/// What was seen when it rang last.
-struct Seen {
-    /// The time.
-    at: AtomicU64,
-    /// Lines that had been printed.
-    said: AtomicU32,
-    /// Processor time of sysmon.
-    cpu: AtomicU64,
-    /// Rings in a row without progress.
-    rings: AtomicU32,
-}
-static SEEN: Seen = Seen {
-    at: AtomicU64::new(0),
-    said: AtomicU32::new(0),
-    cpu: AtomicU64::new(0),
-    rings: AtomicU32::new(0),
-};
-
-/// Sets the alarm clock. Async-signal-safe.
-fn set_alarm() {
-    SEEN.said.store(u32::MAX, Relaxed);
-    // SAFETY: a zeroed sigaction is a valid value; both functions may be called in a handler;
-    // the old action has a place of its own.
-    unsafe {
-        let mut new: libc::sigaction = std::mem::zeroed();
-        new.sa_sigaction = on_alarm as *const () as usize;
-        new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        libc::sigfillset(&mut new.sa_mask);
-        libc::sigaction(libc::SIGALRM, &new, OLD_ALARM.0.get().cast());
-        ALARM_IS_SET.store(true, Release);
-        libc::alarm(RING);
-    }
-}
-
-/// It rings. Somebody who still prints may go on; otherwise this is the end.
-extern "C" fn on_alarm(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: as in `on_quit`; alarm takes a number.
-    unsafe {
-        let errno = *libc::__errno_location();
-        let again = goes_on();
-        if again {
-            libc::alarm(RING);
-        }
-        *libc::__errno_location() = errno;
-        if again {
-            return;
+    loop {
+        match STATE.compare_exchange(QUIET, OFF, AcqRel, Acquire) {
+            Ok(_) | Err(OFF) => return,
+            // A handler on a thread that the runtime does not know: it will be done soon.
+            Err(NOTING) => std::thread::yield_now(),
+            Err(_) => break,
         }
     }
-    let mut line = Line::new();
+    STATE.store(OFF, Release);
+    last_resort::cancel();
+    // SAFETY: raise takes a number.
+    unsafe { libc::raise(libc::SIGQUIT) };
+}
+
+/// What is said if the dump cannot go on: who asked, if that was not said yet.
+fn last_resort_words() {
     if STATE.load(Acquire) == ASKED && !dying() {
+        let mut line = Line::new();
         line.header();
-    }
-    let _ = line.write_str(
-        "\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
-    );
-    // SAFETY: the buffer outlives the call; both are async-signal-safe.
-    unsafe {
-        libc::write(2, line.bytes.as_ptr().cast(), line.len);
-        libc::_exit(2)
-    }
-}
-
-/// Whether there is still hope. A ring that comes much too late says nothing: the whole
-/// process stood still, and not only the dump.
-fn goes_on() -> bool {
-    let now = clock(libc::CLOCK_MONOTONIC);
-    let late = now - SEEN.at.swap(now, Relaxed) > u64::from(RING + 1) * 1_000_000_000;
-    let said = said();
-    let printed = SEEN.said.swap(said, Relaxed) != said;
-    // In lockstep who waits for a lock is busy, so being busy is no progress.
-    let cpu = if in_lockstep() { 0 } else { sysmon::cpu_time() };
-    let busy = cpu > SEEN.cpu.swap(cpu, Relaxed) + 1_000_000;
-    if late || printed || busy {
-        SEEN.rings.store(0, Relaxed);
-        return true;
-    }
-    SEEN.rings.fetch_add(1, Relaxed) + 1 < RINGS
-}
-
-/// Nanoseconds of a clock of the system's; 0 if there is no such clock. Async-signal-safe.
-pub(crate) fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the structure is ours.
-    match unsafe { libc::clock_gettime(id, &mut time) } {
-        0 => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
-        _ => 0,
+        say_bytes(line.text().as_bytes());
     }
 }
 

@@ -155,12 +155,9 @@ pub(crate) fn wake_from_signal() {
     }
 }
 
-/// Nanoseconds of processor time that sysmon has used. Async-signal-safe.
-pub(crate) fn cpu_time() -> u64 {
-    // The kernel's number for the processor clock of another thread: the complement of its
-    // number, and three bits that say which clock.
-    let id = SYSMON.get().map_or(0, |mp| mp.procid.load(Relaxed));
-    sigquit::clock(!id << 3 | 6)
+/// The kernel's number of sysmon's thread, 0 if there is none. Async-signal-safe.
+pub(crate) fn thread() -> i32 {
+    SYSMON.get().map_or(0, |mp| mp.procid.load(Relaxed))
 }
 
 /// The row `schedule_slow` of this stage: an M has a P and something is up.

@@ -9,5 +9,7 @@
 //! very instruction, and if so makes it believe that it called a function, which saves every
 //! register and yields. It will mirror `signal_unix.go` and `preempt.go`.
 //! `ARCHITECTURE.md` has the rows that it will fill.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 pub use stage2_sysmon::*;

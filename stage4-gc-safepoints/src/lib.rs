@@ -9,5 +9,7 @@
 //! and the trace says who was late. A small collector makes both necessary. It will mirror
 //! `suspendG` of `preempt.go`, `stopTheWorld` and `forEachP` of `proc.go`, and the parts of
 //! `mgc.go` that drive them. `ARCHITECTURE.md` has the rows that it will fill.
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 pub use stage3_signals::*;

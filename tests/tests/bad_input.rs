@@ -239,16 +239,74 @@ fn nothing_is_half_done_when_another_switch_is_refused() {
 }
 
 #[test]
-fn a_full_disk_costs_the_trace_and_nothing_else() {
+fn a_full_disk_costs_the_trace_and_shows_in_the_status() {
     let folder = Folder::new("full");
     for name in ["full.txt", "full.json", "full.trace"] {
         let link = folder.file(name);
         std::os::unix::fs::symlink("/dev/full", &link).expect("a link can be made");
         let ended = scenario!([("SAFEPOINT_TRACE", &*link)], "hello");
-        // The program itself has done its work; that its trace is lost is said.
-        assert_eq!((ended.code, &*ended.stdout), (Some(0), "hello\n"));
+        // The program itself has done its work; that its trace is lost is said, and a script
+        // can see it.
+        assert_eq!((ended.code, &*ended.stdout), (Some(74), "hello\n"));
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
-        in_order(&ended.stderr, &["SAFEPOINT_TRACE=", name, "No space left"]);
+        in_order(
+            &ended.stderr,
+            &[
+                "SAFEPOINT_TRACE=",
+                name,
+                ": the trace is lost: No space left",
+            ],
+        );
+        // Any other status says more.
+        let ended = scenario!([("SAFEPOINT_TRACE", &*link)], "exits");
+        assert_eq!(ended.code, Some(7), "{ended:#?}");
+        let ended = scenario!([("SAFEPOINT_TRACE", &*link)], "panic_with", "str");
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        in_order(&ended.stderr, &["panic: boom\n", "the trace is lost"]);
+    }
+}
+
+#[test]
+fn a_map_without_room_on_its_disk_is_refused() {
+    // Twice the file: a hole that the disk cannot fill.
+    let script = format!(
+        "d=$(mktemp -d) && mount -t tmpfs -o size=64k none $d && truncate -s 1M $d/map && \
+         SAFEPOINT_TRACE_MAP=$d/map {} hello; s=$?; umount $d; rmdir $d; exit $s",
+        env!("CARGO_BIN_EXE_scenario")
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &script]);
+    let ended = run(&mut command, &[], LIMIT);
+    if ended.stderr.contains("unshare: ") || ended.stderr.contains("mount: ") {
+        println!("skipped: {}", ended.stderr.trim());
+        return;
+    }
+    refused(
+        &ended,
+        &[
+            "SAFEPOINT_TRACE_MAP=",
+            "/map: no room for all of it: No space left",
+        ],
+    );
+}
+
+#[test]
+fn one_file_for_the_trace_and_the_map_is_refused() {
+    let folder = Folder::new("same");
+    let (map, link) = (folder.file("map.txt"), folder.file("link.txt"));
+    std::fs::write(&map, [0; 4096]).expect("a file can be written");
+    std::os::unix::fs::symlink(&map, &link).expect("a link can be made");
+    for trace in [&map, &link] {
+        let env = [
+            ("SAFEPOINT_TRACE", &**trace),
+            ("SAFEPOINT_TRACE_MAP", &*map),
+        ];
+        refused(
+            &scenario!(env, "hello"),
+            &["this is the file of SAFEPOINT_TRACE_MAP; use two files"],
+        );
+        let bytes = std::fs::read(&map).unwrap_or_default();
+        assert_eq!(bytes, [0; 4096], "nothing is half-done");
     }
 }
 
@@ -574,4 +632,74 @@ fn a_trace_says_when_the_compiler_s_frames_decide_it() {
     let ended = scenario!(env, "frames", "ruled");
     assert_eq!(portable(&ended), "yes");
     in_order(&ended.stderr, &["StackGrow    16K"]);
+}
+
+/// Runs a scenario with stderr as the shell makes it: `2>/dev/full`, `2>&-`.
+fn with_stderr(redirection: &str, env: &[(&str, &str)], words: &str) -> Ended {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!(
+        "exec {} {words} {redirection}",
+        env!("CARGO_BIN_EXE_scenario")
+    ));
+    run(&mut shell, env, LIMIT)
+}
+
+#[test]
+fn words_that_cannot_be_said_change_nothing() {
+    for stderr in ["2>/dev/full", "2>&-"] {
+        let ended = with_stderr(stderr, &[("GODEBUG", "gctrace=1")], "hello");
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), "hello\n"),
+            "{stderr}"
+        );
+        let ended = with_stderr(stderr, &[("GOMAXPROCS", "0")], "hello");
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{stderr}");
+        let ended = with_stderr(stderr, &[], "panic_with str");
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{stderr}");
+    }
+}
+
+/// As `prog | head -1`: the reader has seen enough, which is no fault of the program.
+#[test]
+fn a_reader_of_the_trace_may_go_away() {
+    for env in [
+        &[("SAFEPOINT_TRACE", "-")][..],
+        &[("SAFEPOINT_TRACE", "-"), SEED],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(env!("CARGO_BIN_EXE_scenario"))
+            .arg("hello")
+            .envs(env.iter().copied())
+            .stderr(writer)
+            .output()
+            .expect("the program can be started");
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(ended.stdout, b"hello\n");
+    }
+}
+
+/// `eprintln!` panics when stderr is gone, and takes a lock that a goroutine may hold. The lint
+/// is clippy's; that it is denied where it must be is ours.
+#[test]
+fn no_crate_of_the_runtime_speaks_by_std() {
+    let mut crates = 0;
+    let folders = ["stage1-coop/lockstep/src".to_owned()].into_iter().chain(
+        tests::root()
+            .read_dir()
+            .expect("the workspace")
+            .flatten()
+            .filter_map(|e| e.file_name().into_string().ok())
+            .filter(|name| name.starts_with("stage"))
+            .map(|name| name + "/src"),
+    );
+    for folder in folders {
+        let lib = tests::root().join(&folder).join("lib.rs");
+        let text = std::fs::read_to_string(&lib).expect("a crate has a lib.rs");
+        let deny = "#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]";
+        assert!(text.contains(deny), "{folder}");
+        crates += 1;
+    }
+    assert!(crates >= 5, "{crates}");
 }

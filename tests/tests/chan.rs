@@ -834,11 +834,11 @@ fn dies_of(words: &str, message: &str) {
             "panicked at tests/bin/scenario/chan.rs:",
             &format!("\n{message}\n"),
             &format!("\npanic: {message}\n\ngoroutine 2 [running]:\n"),
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as culprit\n",
         ],
     );
     assert!(
-        ended.stderr.ends_with("in goroutine 1\n"),
+        ended.stderr.ends_with("in goroutine 1 as culprit\n"),
         "{}",
         ended.stderr
     );
@@ -886,7 +886,7 @@ fn a_dump_says_what_each_goroutine_waits_for() {
             "\n\ngoroutine 5 [select (no cases)]:\n",
             "\n\ngoroutine 6 [sync.WaitGroup.Wait]:\n",
             "\n\ngoroutine 7 [sync.Mutex.Lock]:\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as locks\n",
         ],
     );
 }

@@ -77,8 +77,7 @@ fn who_does_not_stop_has_no_stack_to_show() {
         headers[1..],
         ["goroutine 2 [running]:", "goroutine 3 [running]:"]
     );
-    let words =
-        "\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1\n";
+    let words = "\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1 as deaf\n";
     assert_eq!(ended.stderr.matches(words).count(), 2, "{ended:#?}");
 }
 
@@ -110,7 +109,7 @@ fn who_is_in_a_system_call_shows_where_it_went_in() {
         &[
             "goroutine 2 [syscall]:\n",
             "in_the_kernel(...)",
-            "\ncreated by main in goroutine 1\n",
+            "\ncreated by main in goroutine 1 as caller\n",
         ],
     );
 }
@@ -152,13 +151,13 @@ fn somebody_who_holds_stderr_does_not_keep_it_from_us() {
 fn a_dump_that_cannot_go_on_ends_all_the_same() {
     let ended = diagnostics(&["quit", "lock"], &[]);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
-    in_order(
-        &ended.stderr,
-        &[
-            "SIGQUIT: quit\nPC=0x",
-            "\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
-        ],
-    );
+    in_order(&ended.stderr, &["SIGQUIT: quit\nPC=0x"]);
+    // Sysmon has come to the dump, or it needed the lock before.
+    let words = [
+        "\nruntime: the list of goroutines is held by a thread that stands still\n",
+        "\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
+    ];
+    assert!(words.iter().any(|w| ended.stderr.contains(w)), "{ended:#?}");
 }
 
 #[test]

@@ -15,6 +15,25 @@ fn died(ended: &Ended) {
     assert_eq!(ended.stdout, "", "{ended:#?}");
 }
 
+/// Runs a scenario with a trace, which is returned too.
+fn traced(env: &[(&str, &str)], words: &[&str]) -> (Ended, String) {
+    let folder = tests::fresh_folder("safepoint-death-").expect("a folder");
+    let file = folder.join("trace.txt");
+    let name = file.display().to_string();
+    let mut env = env.to_vec();
+    env.push(("SAFEPOINT_TRACE", &name));
+    let ended = tests::scenario_of(env!("CARGO_BIN_EXE_scenario"), words, &env);
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let _ = std::fs::remove_dir_all(&folder);
+    (ended, text)
+}
+
+/// A trace from its head to its totals, with this line in it.
+#[track_caller]
+fn whole(trace: &str, line: &str) {
+    in_order(trace, &["# safepoint trace v1", line, "# preempt: "]);
+}
+
 /// The lines of `text` that name goroutines.
 fn headers(text: &str) -> Vec<&str> {
     text.lines()
@@ -34,11 +53,14 @@ fn a_panic_prints_std_s_message_and_then_go_s() {
             "\nboom\nnote: run with `RUST_BACKTRACE=1`",
             "\npanic: boom\n\ngoroutine 2 [running]:\n",
             "last_words.rs:",
-            "\ncreated by main in goroutine 1\n",
+            "\ncreated by main in goroutine 1 as culprit\n",
         ],
     );
     assert!(ended.stderr.starts_with("\nthread"), "{ended:#?}");
-    assert!(ended.stderr.ends_with("goroutine 1\n"), "{ended:#?}");
+    assert!(
+        ended.stderr.ends_with("goroutine 1 as culprit\n"),
+        "{ended:#?}"
+    );
     assert_eq!(headers(&ended.stderr), ["goroutine 2 [running]:"]);
 }
 
@@ -95,7 +117,7 @@ fn a_dump_shows_the_program_s_own_frames_as_go_does() {
     // it was inlined.
     let lines: Vec<&str> = dump.lines().collect();
     let (last, frames) = lines.split_last().expect("a dump has lines");
-    assert_eq!(*last, "created by main in goroutine 1");
+    assert_eq!(*last, "created by main in goroutine 1 as culprit");
     assert!(frames[0].contains("thrower("), "innermost first: {dump}");
     for pair in frames.chunks(2) {
         let [function, place] = pair else {
@@ -213,10 +235,10 @@ fn gotraceback_says_how_much_is_printed() {
             in_order(
                 &ended.stderr,
                 &[
-                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1\n",
+                    "goroutine 2 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by main in goroutine 1 as spinner\n",
                     "goroutine 3 [chan receive]:\n",
-                    "created by main in goroutine 1\n",
-                    "goroutine 4 [runnable]:\ncreated by main in goroutine 1\n",
+                    "created by main in goroutine 1 as waiter\n",
+                    "goroutine 4 [runnable]:\ncreated by main in goroutine 1 as runnable\n",
                 ],
             );
         }
@@ -252,15 +274,55 @@ fn a_panic_at_the_end_of_the_stack_has_room_for_its_words() {
             &ended.stderr,
             &["\nboom\n", "\npanic: boom\n\ngoroutine 2 [running]:\n"],
         );
-        assert!(ended.stderr.ends_with("created by main in goroutine 1\n"));
+        assert!(
+            ended
+                .stderr
+                .ends_with("created by main in goroutine 1 as culprit\n")
+        );
     }
 }
 
 #[test]
-fn a_panic_while_panicking_aborts_as_always_in_rust() {
-    let ended = scenario!([], "panic_while_panicking");
+fn a_panic_in_a_destructor_while_panicking_ends_as_a_panic() {
+    let (ended, trace) = traced(&[], &["panic_while_panicking"]);
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\nboom\n",
+            "\nand again\n",
+            "\nin goroutine 2 (culprit)\npanic: boom\n\tpanic: and again\n\ngoroutine 2 [running]:\n",
+            "last_words.rs:",
+            "created by main in goroutine 1 as culprit\n",
+        ],
+    );
+    whole(&trace, "GoStart      g2");
+}
+
+#[test]
+fn a_panic_that_must_not_unwind_ends_as_a_panic() {
+    let (ended, trace) = traced(&[], &["panic_in_a_function_that_lets_none_through"]);
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\nboom\n",
+            "\npanic: boom\n\ngoroutine 2 [running]:\n",
+            "lets_none_through(...)\n",
+        ],
+    );
+    whole(&trace, "GoStart      g2");
+}
+
+#[test]
+fn an_abort_says_whose_it_is() {
+    let (ended, trace) = traced(&[], &["abort_on_a_goroutine"]);
     assert_eq!(ended.signal, Some(libc::SIGABRT), "{ended:#?}");
-    in_order(&ended.stderr, &["\nboom\n", "\nand again\n"]);
+    assert_eq!(
+        ended.stderr,
+        "SIGABRT: abort\n\ngoroutine 2 [running]:\nculprit(...)\n"
+    );
+    whole(&trace, "GoStart      g2");
 }
 
 #[test]
@@ -322,7 +384,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
         &[
             "last_words.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as waiter\n",
         ],
     );
     let none = scenario!([("GOTRACEBACK", "none")], "throw_from_main");
@@ -343,7 +405,7 @@ fn a_goroutine_stopped_at_its_check_shows_every_frame() {
             "innermost(...)\n",
             "the_one_between(...)\n",
             "outermost(...)\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as hog\n",
         ],
     );
 }
@@ -427,7 +489,7 @@ fn a_stack_that_cannot_grow_prints_go_s_message() {
             "dive(...)\n\t",
             "last_words.rs:",
             " frames elided...\n",
-            "created by main in goroutine 1\n",
+            "created by main in goroutine 1 as culprit\n",
         ],
     );
     let none = scenario!([("GOTRACEBACK", "none")], "overflow_checked");
@@ -632,6 +694,250 @@ fn exit_saves_the_trace() {
             "GoCreate",
             "UserLog      the end\n",
             "# preempt: ",
+        ],
+    );
+}
+
+// ---- Deaths that come from elsewhere: the trace must be there, and the status the usual one.
+
+#[test]
+fn a_signal_that_ends_the_process_leaves_the_trace_behind() {
+    for signal in [
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGALRM,
+        libc::SIGABRT,
+    ] {
+        for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
+            let (ended, trace) = traced(env, &["killed", &signal.to_string()]);
+            assert_eq!(ended.signal, Some(signal), "{ended:#?}");
+            assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""), "{signal}");
+            whole(&trace, "UserLog      before the signal\n");
+        }
+        // And without a trace.
+        let ended = scenario!([], "killed", &signal.to_string());
+        assert_eq!(ended.signal, Some(signal), "{ended:#?}");
+    }
+}
+
+#[test]
+fn it_may_come_in_the_middle_of_the_allocator() {
+    let times = if long() { 200 } else { 10 };
+    for i in 0..times {
+        let us = (20_000 + 137 * i).to_string();
+        let (ended, trace) = traced(&[], &["killed_in_the_allocator", &us]);
+        assert_eq!(ended.signal, Some(libc::SIGTERM), "{ended:#?}");
+        assert_eq!(ended.stderr, "");
+        whole(&trace, "UserLog      before the signal\n");
+    }
+}
+
+#[test]
+fn exit_of_std_saves_the_trace_too() {
+    let (ended, trace) = traced(&[], &["exit_of_std"]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(7), ""), "{ended:#?}");
+    whole(&trace, "UserLog      the end\n");
+}
+
+#[test]
+fn faults_save_the_trace() {
+    for (words, code, signal, line) in [
+        ("overflow_checked", Some(2), None, "GoStart      g2"),
+        ("overflow_unchecked", Some(2), None, "GoStart      g2"),
+        ("nil", Some(2), None, "GoStart      g2"),
+        ("bus", Some(2), None, "GoStart      g2"),
+        (
+            "fault_of_a_std_thread",
+            None,
+            Some(libc::SIGSEGV),
+            "UserLog      before the fault\n",
+        ),
+        (
+            "overflow_of_a_std_thread",
+            None,
+            Some(libc::SIGABRT),
+            "GoStart      g1",
+        ),
+    ] {
+        let (ended, trace) = traced(&[], &[words]);
+        assert_eq!((ended.code, ended.signal), (code, signal), "{ended:#?}");
+        whole(&trace, line);
+    }
+}
+
+/// Runs a scenario under a limit on the size of files, in blocks of 512 bytes.
+fn with_file_limit(blocks: u32, env: &[(&str, &str)], words: &str) -> Ended {
+    let mut shell = std::process::Command::new("sh");
+    let exe = env!("CARGO_BIN_EXE_scenario");
+    let script = format!("ulimit -f {blocks}; exec {exe} {words}");
+    tests::run(shell.arg("-c").arg(script), env, tests::LIMIT)
+}
+
+#[test]
+fn a_limit_on_files_ends_the_program_or_costs_the_trace() {
+    let folder = tests::fresh_folder("safepoint-limit-").expect("a folder");
+    let name = |file: &str| folder.join(file).display().to_string();
+    let (trace, file) = (name("trace.txt"), name("file"));
+    // The program's own file is too large: SIGXFSZ, and the trace is there.
+    let words = format!("large_file {file} 1000000");
+    let ended = with_file_limit(100, &[("SAFEPOINT_TRACE", &trace)], &words);
+    assert_eq!(ended.signal, Some(libc::SIGXFSZ), "{ended:#?}");
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""));
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    whole(&text, "UserLog      before the file\n");
+    // The trace itself is too large: no signal, but a line and a status.
+    let env = [("SAFEPOINT_TRACE", &*trace), ("SAFEPOINT_SEED", "1")];
+    let ended = with_file_limit(1, &env, "hello");
+    assert_eq!(
+        (ended.code, &*ended.stdout),
+        (Some(74), "hello\n"),
+        "{ended:#?}"
+    );
+    in_order(
+        &ended.stderr,
+        &[&trace, ": the trace is lost: File too large"],
+    );
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+// ---- A reader who does not read.
+
+/// Runs a scenario with a full pipe as stderr that nobody reads; returns its status.
+fn unheard(env: &[(&str, &str)], words: &[&str]) -> Option<i32> {
+    use std::os::fd::AsRawFd;
+    let (_reader, writer) = std::io::pipe().expect("a pipe");
+    // SAFETY: calls about a descriptor that is ours, with a buffer that is ours.
+    let filled = unsafe {
+        libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096);
+        libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+        while libc::write(writer.as_raw_fd(), [0_u8; 512].as_ptr().cast(), 512) > 0 {}
+        libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, 0)
+    };
+    assert_eq!(filled, 0);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_scenario"))
+        .args(words)
+        .envs(env.iter().copied())
+        .stdout(std::process::Stdio::null())
+        .stderr(writer)
+        .spawn()
+        .expect("the program can be started");
+    let deadline = Instant::now() + tests::LIMIT;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("{words:?} does not end");
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_reader_of_last_words() {
+    for words in [
+        &["throw_from_main"][..],
+        &["nil"],
+        &["overflow_checked"],
+        &["quit", "crowd"],
+        &["quit", "idle"],
+    ] {
+        assert_eq!(unheard(&[], words), Some(2), "{words:?}");
+    }
+    // std's own message of a panic waits, as in any Rust program; ours do not.
+    let seed = [("SAFEPOINT_SEED", "1")];
+    assert_eq!(unheard(&seed, &["deadlock"]), Some(2));
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_reader_of_the_trace() {
+    let folder = tests::fresh_folder("safepoint-fifo-").expect("a folder");
+    let fifo = folder.join("trace.txt");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.is_ok_and(|s| s.success()));
+    // Somebody has opened it, and does not read.
+    let reader = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .expect("a pipe can be opened");
+    let env = [("SAFEPOINT_TRACE", &*fifo.display().to_string())];
+    let ended = scenario!(env, "long_trace", "10000");
+    drop(reader);
+    let _ = std::fs::remove_dir_all(&folder);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    in_order(&ended.stderr, &["\npanic: boom\n", "does not go on"]);
+}
+
+#[test]
+fn a_lock_that_nobody_gives_back_costs_the_list_only() {
+    let ended = scenario!([], "throw_beside_a_held_lock");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "fatal error: something is broken\n\ngoroutine 1 [running]:\n",
+            "\nruntime: the list of goroutines is held by a thread that stands still\n",
+        ],
+    );
+}
+
+#[test]
+fn a_dump_needs_no_frame_pointers() {
+    let ended = scenario!([], "parked_without_frame_pointers");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\n\ngoroutine 2 [chan receive]:\n",
+            "parks(...)\n",
+            "calls_it(...)\n",
+            "created by main in goroutine 1 as waiter\n",
+        ],
+    );
+}
+
+// ---- goexit.
+
+#[test]
+fn a_goroutine_that_calls_goexit_ends_whoever_catches_it() {
+    for (how, words) in [
+        ("ignored", ""),
+        ("tested", ""),
+        ("looked at", "an error: false\n"),
+        ("thrown on", ""),
+        ("twice", ""),
+        ("kept", "the other one goes on\nfor a while\n"),
+    ] {
+        let ended = scenario!([], "goexit_is_caught", how);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+        assert_eq!(
+            ended.stdout,
+            format!("{words}dropped\nmain goes on\n"),
+            "{how}"
+        );
+    }
+}
+
+#[test]
+fn main_s_return_is_none_after_goexit() {
+    let ended = scenario!([], "main_goexits_and_returns");
+    assert_eq!((ended.code, &*ended.stderr), (Some(7), ""), "{ended:#?}");
+    assert_eq!(ended.stdout, "main returns\nthe heir goes on\n");
+}
+
+#[test]
+fn goexit_while_unwinding_has_words() {
+    let ended = scenario!([], "goexit_in_a_destructor");
+    died(&ended);
+    in_order(
+        &ended.stderr,
+        &[
+            "\npanic: boom\n\tpanic: goexit: in a destructor while the goroutine unwinds\n",
+            "\ngoroutine 2 [running]:\n",
         ],
     );
 }

@@ -584,7 +584,7 @@ fn a_dump_shows_who_is_in_a_call_and_where() {
             "\ngoroutine 2 [syscall]:\n",
             "in_the_kernel",
             "sysmon.rs:",
-            "\ncreated by main in goroutine 1\n",
+            "\ncreated by main in goroutine 1 as caller\n",
         ],
     );
 }
@@ -813,7 +813,7 @@ fn a_deadlock_is_told_and_ends_the_process() {
             &[
                 "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\n",
                 "goroutine 2 [chan receive]:\n",
-                "created by main in goroutine 1\n",
+                "created by main in goroutine 1 as sleeper\n",
             ],
         );
         assert!(ended.stderr.starts_with("fatal error: "), "{ended:#?}");

@@ -16,49 +16,12 @@
 //! who waits for a file descriptor, and `watchdog` notices a compiled loop that never
 //! reaches a tick.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-
-/// `eprintln!`, but past whoever catches what a thread prints, as a test harness does: he dies
-/// with us, and the last words with him. The runtime above uses it too.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! say {
-    ($($words:tt)*) => {
-        $crate::say_line(::std::format!($($words)*))
-    };
-}
-
-/// Lines that were said.
-static SAID: AtomicU32 = AtomicU32::new(0);
-
-/// How many lines [`say!`] has written: whoever watches over a dump sees that it goes on.
-/// Async-signal-safe.
-pub fn said() -> u32 {
-    SAID.load(Relaxed)
-}
-
-/// Writes the line to stderr, in one piece and without std's lock: a goroutine that holds
-/// that one may stand still. Without a stderr there is nobody to tell.
-#[doc(hidden)]
-pub fn say_line(mut line: String) {
-    line.push('\n');
-    let mut rest = line.as_bytes();
-    while !rest.is_empty() {
-        // SAFETY: the bytes are borrowed for the call.
-        let n = unsafe { libc::write(2, rest.as_ptr().cast(), rest.len()) };
-        match usize::try_from(n) {
-            Ok(n) if n > 0 => rest = &rest[n..],
-            Err(_) if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
-            _ => break,
-        }
-    }
-    SAID.fetch_add(1, Relaxed);
-}
-
-use std::io::ErrorKind;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+// Words must not kill the speaker: the runtime speaks by `say!`.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 mod baton;
 mod fds;
+mod say;
 mod sys;
 mod trap;
 mod watchdog;
@@ -69,6 +32,7 @@ pub use baton::{
     register, release_events, sleep, start, stop, unblock, unregister,
 };
 pub use fds::{READ, WRITE, wait_fd};
+pub use say::{last_words, said, say_bytes, say_line};
 #[doc(hidden)]
 pub use sys::KeepErrno;
 pub use trap::{SPIN_CHUNK, me, spin};

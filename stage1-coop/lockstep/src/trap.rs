@@ -115,6 +115,7 @@ extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let (pc, chunk) = unsafe { (sys::pc(context), sys::reg(context, libc::REG_RDX)) };
     if pc != (&raw const safepoint_lab_int3) as usize + 1 {
         // Somebody else's breakpoint: die of it as if we were not here.
+        (baton::config().last_words)();
         // SAFETY: restores the default action; the trap then happens again.
         unsafe {
             libc::signal(libc::SIGTRAP, libc::SIG_DFL);

@@ -4,6 +4,7 @@
 mod morestack;
 mod switch;
 mod tls;
+mod unwind;
 
 pub(crate) use morestack::morestackinit;
 pub use morestack::{SaveForm, morestack, save_at_most};
@@ -12,3 +13,4 @@ pub(crate) use switch::{default_fp_controls, set_fp_controls};
 pub(crate) use switch::{gostart_pc, on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub use tls::{Tls, getg, getm, getm_opt, locks_dec, locks_inc, on_goroutine};
 pub(crate) use tls::{locks, mallocing, set_mallocing, setg, setm, tls};
+pub(crate) use unwind::{callers, entry, switched_out};

@@ -47,6 +47,31 @@ impl Lock {
         }
     }
 
+    /// Takes the lock, unless it is held for longer than `ms` milliseconds: for a dying
+    /// process, where its owner may stand still.
+    #[cold]
+    pub(crate) fn lock_within(&'static self, ms: u32) -> Option<LockGuard> {
+        for _ in 0..ms {
+            if self
+                .key
+                .compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed)
+                .is_ok()
+            {
+                locks_inc();
+                if lab::enabled() {
+                    lab::hold_events();
+                }
+                return Some(LockGuard {
+                    lock: self,
+                    _not_send: std::marker::PhantomData,
+                });
+            }
+            // Of the machine's time, in lockstep too.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        None
+    }
+
     /// Takes the lock, for somebody who gives it back elsewhere. Go's `lock`.
     #[inline]
     pub fn raw_lock(&self) {

@@ -5,7 +5,8 @@
 //! Everything is put back as it was when the run ends. Mirrors parts of `signal_unix.go`
 //! and `os_linux.go` (`minit`, `unminit`).
 
-use super::{Note, mem};
+use super::{Note, deadly, last_resort, mem};
+use crate::trace;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use safepoint_lockstep as lab;
 use std::ptr::NonNull;
@@ -19,8 +20,17 @@ const SIGNAL_STACK: usize = 64 << 10;
 struct Saved {
     segv: libc::sigaction,
     bus: libc::sigaction,
+    deadly: Vec<(i32, libc::sigaction)>,
     int: Option<libc::sigaction>,
-    more: Vec<(i32, libc::sigaction, fn())>,
+    more: Vec<Later>,
+}
+
+/// A handler of a later stage's, and what was there before.
+struct Later {
+    signal: i32,
+    handler: Handler,
+    old: libc::sigaction,
+    at_end: fn(),
 }
 // SAFETY: a sigaction is plain data; the handler address in it is only passed back.
 unsafe impl Send for Saved {}
@@ -33,9 +43,32 @@ static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
 /// A handler that sees the whole of it.
 pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
+/// What a signal does now.
+pub(super) fn current(signal: i32) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is a valid value; without a new action nothing changes.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut now);
+        now
+    }
+}
+
+/// Puts `old` back in place of `ours`, unless the program has changed it meanwhile.
+fn put_back(signal: i32, ours: Option<Handler>, old: &libc::sigaction) {
+    let now = current(signal);
+    let is_ours = match ours {
+        Some(handler) => now.sa_sigaction == handler as *const () as usize,
+        None => deadly::is_ours(&now),
+    };
+    if is_ours {
+        // SAFETY: the struct was filled in by the kernel.
+        unsafe { libc::sigaction(signal, old, std::ptr::null_mut()) };
+    }
+}
+
 /// Installs `handler` and returns what was there, or why the kernel (or a filter in front of
 /// it) refuses.
-fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
+pub(super) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
     // SAFETY: a zeroed sigaction is a valid value of the type.
     let (mut new, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
@@ -65,6 +98,7 @@ pub(crate) fn initsig() {
     *saved = Some(Saved {
         segv: must_install(libc::SIGSEGV, on_fault),
         bus: must_install(libc::SIGBUS, on_fault),
+        deadly: deadly::watch(),
         int: None,
         more: Vec::new(),
     });
@@ -81,32 +115,38 @@ pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) {
     let Ok(old) = install(signal, handler) else {
         return;
     };
-    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
-        saved.more.push((signal, old, at_end));
+    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) || deadly::is_ours(&old) {
+        saved.more.push(Later {
+            signal,
+            handler,
+            old,
+            at_end,
+        });
     } else {
         // SAFETY: the struct was filled in by the kernel.
         unsafe { libc::sigaction(signal, &old, std::ptr::null_mut()) };
     }
 }
 
-/// Puts back what [`initsig`] and [`watch_ctrl_c`] replaced.
+/// Puts back what [`initsig`] and [`watch_ctrl_c`] replaced, where the program has not put
+/// something else there meanwhile.
 pub(crate) fn restoresig() {
     let Some(saved) = SAVED.lock().expect("no panic while it is held").take() else {
         return;
     };
-    // SAFETY: the structs were filled in by the kernel.
-    unsafe {
-        libc::sigaction(libc::SIGSEGV, &saved.segv, std::ptr::null_mut());
-        libc::sigaction(libc::SIGBUS, &saved.bus, std::ptr::null_mut());
-        if let Some(int) = saved.int {
-            libc::sigaction(libc::SIGINT, &int, std::ptr::null_mut());
-        }
-        for (signal, old, _) in &saved.more {
-            libc::sigaction(*signal, old, std::ptr::null_mut());
-        }
+    put_back(libc::SIGSEGV, Some(on_fault), &saved.segv);
+    put_back(libc::SIGBUS, Some(on_fault), &saved.bus);
+    if let Some(int) = saved.int {
+        put_back(libc::SIGINT, Some(on_ctrl_c), &int);
     }
-    for (.., at_end) in saved.more {
-        at_end();
+    for later in &saved.more {
+        put_back(later.signal, Some(later.handler), &later.old);
+    }
+    for (signal, old) in &saved.deadly {
+        put_back(*signal, None, old);
+    }
+    for later in saved.more {
+        (later.at_end)();
     }
     CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
 }
@@ -132,8 +172,7 @@ pub(crate) fn unwatch_ctrl_c() {
         None => None,
     };
     if let Some(int) = int {
-        // SAFETY: the struct was filled in by the kernel.
-        unsafe { libc::sigaction(libc::SIGINT, &int, std::ptr::null_mut()) };
+        put_back(libc::SIGINT, Some(on_ctrl_c), &int);
     }
     CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
 }
@@ -172,25 +211,35 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     let old = match saved.as_ref().ok().and_then(|s| s.as_ref()) {
         Some(saved) if signal == libc::SIGSEGV => saved.segv,
         Some(saved) => saved.bus,
-        None => {
-            // SAFETY: the default action ends the process when the fault happens again.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-            return;
-        }
+        None => return fault_again(signal),
     };
     if old.sa_sigaction <= libc::SIG_IGN {
-        // A fault cannot be ignored.
-        // SAFETY: as above.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    } else if old.sa_flags & libc::SA_SIGINFO != 0 {
-        // SAFETY: the old action is an SA_SIGINFO handler, which has this signature.
-        let handler: Handler = unsafe { std::mem::transmute(old.sa_sigaction) };
-        handler(signal, info, context);
-    } else {
-        // SAFETY: without SA_SIGINFO it is a function of the signal's number.
-        let handler: extern "C" fn(i32) = unsafe { std::mem::transmute(old.sa_sigaction) };
-        handler(signal);
+        return fault_again(signal);
     }
+    // SAFETY: the old action is a handler; its flags say which signature it has.
+    unsafe {
+        if old.sa_flags & libc::SA_SIGINFO != 0 {
+            let handler: Handler = std::mem::transmute(old.sa_sigaction);
+            handler(signal, info, context);
+        } else {
+            let handler: extern "C" fn(i32) = std::mem::transmute(old.sa_sigaction);
+            handler(signal);
+        }
+    }
+    if current(signal).sa_sigaction == libc::SIG_DFL {
+        // That is what std's does: it leaves the fault to the system. A handler that has mended
+        // it would not have.
+        fault_again(signal);
+    }
+}
+
+/// When the handler has returned, the fault happens again, and then it ends the process: this
+/// is the last moment for a trace. Async-signal-safe.
+fn fault_again(signal: i32) {
+    last_resort::start(|| ());
+    trace::finish();
+    // SAFETY: the default action of a signal is always a valid one.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// Gives the calling thread a signal stack with a guard page below it; returns what it had

@@ -9,7 +9,10 @@
 use super::{Event, text};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::fmt::Write;
+use std::fs::Metadata;
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
@@ -20,6 +23,8 @@ const LINE: usize = RECORD - 8;
 struct Map {
     base: usize,
     records: u64,
+    /// Device and number of the file.
+    file: (u64, u64),
 }
 
 /// One for the life of the process: a thread that cannot be stopped may write for ever.
@@ -40,11 +45,20 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
         .write(true)
         .open(name)
         .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
-    let length = file.metadata().map_or(0, |m| m.len() as usize);
-    let records = length / RECORD;
+    let metadata = file
+        .metadata()
+        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+    let records = metadata.len() as usize / RECORD;
     let Some(length) = NonZeroUsize::new(records * RECORD) else {
         return Err(fail(&"is too short; give the file its length first"));
     };
+    // A file may have holes where the disk has no room: the first event there would be SIGBUS.
+    // SAFETY: a call about a descriptor that is ours.
+    let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length.get() as i64) };
+    if !matches!(error, 0 | libc::EOPNOTSUPP | libc::EINVAL | libc::ENODEV) {
+        let error = std::io::Error::from_raw_os_error(error);
+        return Err(fail(&format_args!("no room for all of it: {error}")));
+    }
     let flags = MapFlags::MAP_SHARED;
     // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing that
     // exists. It is only written, and only in `record`.
@@ -62,8 +76,15 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
     let _ = MAP.set(Map {
         base: base.as_ptr() as usize,
         records: records as u64,
+        file: (metadata.dev(), metadata.ino()),
     });
     Ok(())
+}
+
+/// Whether the map is this file.
+pub(crate) fn is(file: &Metadata) -> bool {
+    MAP.get()
+        .is_some_and(|map| map.file == (file.dev(), file.ino()))
 }
 
 /// Whether there is a map.

@@ -12,6 +12,7 @@ mod escape;
 pub mod gov2;
 mod in_go;
 mod kinds;
+mod lost;
 pub(crate) mod map;
 mod scribe;
 mod text;
@@ -23,7 +24,8 @@ pub(crate) use buffer::{Buffer, Keep};
 pub use escape::Escaped;
 pub(crate) use escape::{ShellWord, one_line};
 pub use kinds::{KINDS, Kind, WaitReason, legend};
-pub(crate) use scribe::finish;
+pub use lost::TRACE_LOST;
+pub(crate) use scribe::{ask, finish, pending, thread};
 
 use crate::arch::getm_opt;
 use crate::guards;

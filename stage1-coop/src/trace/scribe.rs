@@ -13,6 +13,7 @@
 use super::Output;
 use super::buffer::Keep;
 use super::clock::{self, Anchor, Scale};
+use super::lost;
 use super::writer::Job;
 use crate::os::{self, futex_wait, futex_wake};
 use safepoint_lockstep as lab;
@@ -29,6 +30,8 @@ const RUNS: u32 = 1;
 const ASKED: u32 = 2;
 /// It is, as far as it could be.
 const DONE: u32 = 3;
+/// The thread is not there yet.
+const STARTING: u32 = 4;
 static STATE: AtomicU32 = AtomicU32::new(NOBODY);
 
 /// Counted up to wake the thread.
@@ -63,22 +66,35 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
     CUT.store(u64::MAX, Relaxed);
     LOW.store(0, Relaxed);
     PID.store(std::process::id() as i32, Relaxed);
-    STATE.store(RUNS, SeqCst);
+    lost::at_exit();
+    STATE.store(STARTING, SeqCst);
     let job = Job::new(output, keep, last, scale);
     let mask = os::block_all_signals();
     let made = std::thread::Builder::new()
         .name("trace".to_owned())
         .spawn(move || {
             TID.store(os::this_thread_id(), SeqCst);
+            // From here on it has a part of the allocator of its own.
+            drop(std::hint::black_box(vec![0_u8; 64]));
+            STATE.store(RUNS, SeqCst);
+            futex_wake(&STATE, i32::MAX);
             // A trace that could not be written: the job has said so.
-            let _ = catch_unwind(AssertUnwindSafe(|| work(job)));
+            if !catch_unwind(AssertUnwindSafe(|| work(job))).unwrap_or(false) {
+                lost::lost();
+            }
             STATE.store(DONE, SeqCst);
             futex_wake(&STATE, i32::MAX);
+            os::die_if_told();
         });
     os::restore_mask(&mask);
     match made {
         Ok(handle) => {
             *THREAD.lock().unwrap_or_else(|e| e.into_inner()) = Some(handle);
+            // A new thread needs locks of std's and of the allocator, and whoever dies may hold
+            // them: std says that a thread's stack has overflowed under one of these.
+            while STATE.load(SeqCst) == STARTING {
+                futex_wait(&STATE, STARTING, None);
+            }
             Ok(())
         }
         Err(error) => {
@@ -161,6 +177,17 @@ pub(super) fn over() -> bool {
 #[inline]
 pub(super) fn progress() {
     PROGRESS.fetch_add(1, Relaxed);
+    os::last_resort::written();
+}
+
+/// The kernel's number of the thread, 0 if there was none.
+pub(crate) fn thread() -> i32 {
+    TID.load(SeqCst)
+}
+
+/// Whether a trace is kept that is not written yet.
+pub(crate) fn pending() -> bool {
+    matches!(STATE.load(SeqCst), RUNS | ASKED)
 }
 
 /// Wakes the thread.

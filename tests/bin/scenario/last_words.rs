@@ -16,6 +16,19 @@ crate::scenarios!(
     two_panics,
     panic_deep_down,
     panic_while_panicking,
+    panic_in_a_function_that_lets_none_through,
+    abort_on_a_goroutine,
+    killed,
+    killed_in_the_allocator,
+    exit_of_std,
+    fault_of_a_std_thread,
+    large_file,
+    throw_beside_a_held_lock,
+    parked_without_frame_pointers,
+    long_trace,
+    goexit_is_caught,
+    main_goexits_and_returns,
+    goexit_in_a_destructor,
     blocked_while_unwinding,
     unwound_and_ended,
     goexit_through_a_yield,
@@ -955,4 +968,259 @@ fn exits(_: &[String]) {
         });
         forever();
     });
+}
+
+extern "C" fn lets_none_through() {
+    thrower("str");
+}
+
+fn panic_in_a_function_that_lets_none_through(_: &[String]) {
+    culprit(|| {
+        let _ = catch_unwind(|| lets_none_through());
+    });
+}
+
+fn abort_on_a_goroutine(_: &[String]) {
+    culprit(|| std::process::abort());
+}
+
+/// `killed SIGNAL`: while everybody sleeps, and one goroutine has left a word.
+fn killed(arguments: &[String]) {
+    let signal = arguments[0].parse().unwrap_or(libc::SIGKILL);
+    // A shell's job in the background ignores SIGINT, and so would we.
+    // SAFETY: the default action of a signal is always a valid one.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    run(2, move || {
+        user_log("before the signal");
+        go("bystander", forever);
+        gosched();
+        // SAFETY: kill and getpid take numbers.
+        std::thread::spawn(move || unsafe { libc::kill(libc::getpid(), signal) });
+        loop {
+            std::thread::sleep(Duration::from_millis(1));
+            gosched();
+        }
+    });
+}
+
+/// `killed_in_the_allocator US`: nearly every moment is inside it.
+fn killed_in_the_allocator(arguments: &[String]) {
+    let us = arguments[0].parse().unwrap_or(0);
+    run(2, move || {
+        for _ in 0..2 {
+            go("allocator", || {
+                let mut all = Vec::new();
+                loop {
+                    all.push(vec![0_u8; spin(10) as usize % 512 + 1]);
+                    if all.len() > 1_000 {
+                        all.clear();
+                    }
+                }
+            });
+        }
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(us));
+            // SAFETY: kill and getpid take numbers.
+            unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        });
+        user_log("before the signal");
+        forever();
+    });
+}
+
+/// Not our `exit`, but std's.
+fn exit_of_std(_: &[String]) {
+    run(2, || {
+        go("exits", || {
+            user_log("the end");
+            std::process::exit(7);
+        });
+        forever();
+    });
+}
+
+fn fault_of_a_std_thread(_: &[String]) {
+    run(1, || {
+        user_log("before the fault");
+        let _ = std::thread::spawn(|| black_box(load(0))).join();
+    });
+}
+
+/// `large_file FILE BYTES`: the limit on files is its end.
+fn large_file(arguments: &[String]) {
+    let (name, bytes) = (arguments[0].clone(), arguments[1].parse().unwrap_or(0));
+    run(1, move || {
+        user_log("before the file");
+        let result = std::fs::write(&name, vec![0_u8; bytes]);
+        println!("not ended: {result:?}");
+    });
+}
+
+/// A goroutine holds the scheduler's lock for ever, and another dies.
+fn throw_beside_a_held_lock(_: &[String]) {
+    static HELD: AtomicBool = AtomicBool::new(false);
+    run(2, || {
+        go("holder", || {
+            let _sched = rt::SCHED.lock();
+            HELD.store(true, SeqCst);
+            loop {
+                black_box(());
+            }
+        });
+        // Not by `gosched`, which needs the lock.
+        while !HELD.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        rt::throw("something is broken");
+    });
+}
+
+/// A function that uses `rbp` for something else, as any may without frame pointers, and says
+/// so in its tables.
+#[unsafe(naked)]
+extern "C" fn without_a_frame(f: extern "C" fn()) {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov ebp, 4711",
+        "call rdi",
+        "pop rbp",
+        ".cfi_def_cfa_offset 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+extern "C" fn parks() {
+    forever();
+    black_box(());
+}
+
+#[inline(never)]
+fn calls_it() {
+    without_a_frame(parks);
+    black_box(());
+}
+
+fn parked_without_frame_pointers(_: &[String]) {
+    run(1, || {
+        go("waiter", || {
+            calls_it();
+            black_box(());
+        });
+        gosched();
+        rt::throw("look at it");
+    });
+}
+
+/// `long_trace EVENTS`: and then a panic.
+fn long_trace(arguments: &[String]) {
+    let events: usize = arguments[0].parse().unwrap_or(0);
+    run(1, move || {
+        for _ in 0..events {
+            user_log("one of many");
+        }
+        thrower("str");
+    });
+}
+
+/// `goexit_is_caught HOW`
+fn goexit_is_caught(arguments: &[String]) {
+    let how = arguments[0].clone();
+    run(1, move || {
+        let done = WaitGroup::new();
+        done.add(1);
+        let d = done.clone();
+        go("ends", move || {
+            struct Done(WaitGroup);
+            impl Drop for Done {
+                fn drop(&mut self) {
+                    println!("dropped");
+                    self.0.done();
+                }
+            }
+            let _done = Done(d);
+            match how.as_str() {
+                "ignored" => {
+                    let _ = catch_unwind(ends);
+                    println!("still here");
+                }
+                "tested" => {
+                    if catch_unwind(ends).is_err() {
+                        println!("an error");
+                    }
+                    println!("still here");
+                }
+                "looked at" => {
+                    if let Err(e) = catch_unwind(ends) {
+                        println!("an error: {}", e.is::<&str>());
+                    }
+                    println!("still here");
+                }
+                "thrown on" => {
+                    if let Err(e) = catch_unwind(ends) {
+                        std::panic::resume_unwind(e);
+                    }
+                    println!("still here");
+                }
+                "twice" => loop {
+                    let _ = catch_unwind(|| {
+                        let _ = catch_unwind(ends);
+                        println!("still here");
+                    });
+                    println!("still here, too");
+                },
+                _ => {
+                    // On another goroutine it is nothing special.
+                    let (c, ended) = (Chan::new(1), Chan::new(0));
+                    let (from, end) = (c.clone(), ended.clone());
+                    go("takes it", move || {
+                        drop(from.recv());
+                        println!("the other one goes on");
+                        end.send(());
+                    });
+                    c.send(catch_unwind(ends).map_err(Payload));
+                    ended.recv();
+                    println!("for a while");
+                }
+            }
+        });
+        done.wait();
+        gosched();
+        println!("main goes on");
+    });
+}
+
+struct Payload(#[allow(dead_code)] Box<dyn std::any::Any + Send>);
+
+/// Main has called `goexit`, keeps what was thrown, and returns.
+fn main_goexits_and_returns(_: &[String]) {
+    run(2, || {
+        go("heir", || {
+            std::thread::sleep(Duration::from_millis(50));
+            println!("the heir goes on");
+            exit(7);
+        });
+        std::mem::forget(catch_unwind(ends));
+        println!("main returns");
+    });
+}
+
+fn goexit_in_a_destructor(_: &[String]) {
+    struct Exits;
+    impl Drop for Exits {
+        fn drop(&mut self) {
+            goexit();
+        }
+    }
+    culprit(|| {
+        let _exits = Exits;
+        thrower("str");
+    });
+}
+
+fn ends() {
+    goexit();
 }
