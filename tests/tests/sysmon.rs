@@ -540,9 +540,11 @@ fn in_a_call_a_goroutine_is_not_the_scheduler_s() {
             "is syscall (0x3), expected running to become syscall\n",
         ),
     ] {
-        let ended = scenario!([], name);
-        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
-        assert!(ended.stderr.contains(words), "{name}: {ended:#?}");
+        for form in ["older", "wired"] {
+            let ended = scenario!([], name, form);
+            assert_eq!(ended.code, Some(2), "{name} {form}: {ended:#?}");
+            assert!(ended.stderr.contains(words), "{name} {form}: {ended:#?}");
+        }
     }
 }
 

@@ -86,24 +86,30 @@ fn asleep_beside_a_third_party(_: &[String]) {
 #[gofunc]
 fn checked() {}
 
-fn check_in_a_call(_: &[String]) {
-    run(1, || syscall(checked));
+/// Calls `f` on a goroutine as a system call of the form that the first word names.
+fn in_a_call(form: &[String], f: impl FnOnce() + Send + 'static) {
+    let wired = form.first().is_some_and(|form| form == "wired");
+    run(1, move || if wired { syscall_wired(f) } else { syscall(f) });
 }
 
-fn go_in_a_call(_: &[String]) {
-    run(1, || syscall(|| go("too_early", || {})));
+fn check_in_a_call(form: &[String]) {
+    in_a_call(form, checked);
 }
 
-fn wait_in_a_call(_: &[String]) {
-    run(1, || syscall(forever));
+fn go_in_a_call(form: &[String]) {
+    in_a_call(form, || go("too_early", || {}));
 }
 
-fn call_in_a_call(_: &[String]) {
-    run(1, || syscall(|| syscall(|| ())));
+fn wait_in_a_call(form: &[String]) {
+    in_a_call(form, forever);
 }
 
-fn yield_in_a_call(_: &[String]) {
-    run(1, || syscall(gosched));
+fn call_in_a_call(form: &[String]) {
+    in_a_call(form, || syscall(|| ()));
+}
+
+fn yield_in_a_call(form: &[String]) {
+    in_a_call(form, gosched);
 }
 
 /// How often the threads of this process have gone to sleep by themselves, summed.
