@@ -18,7 +18,7 @@
 //! | the flag | `preempt.rs` | `preempt.go` |
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs` | `proc.go` |
-//! | blocking | `chan.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
+//! | blocking | `chan.rs`, `receiver.rs`, `select.rs`, `sync.rs` | `chan.go`, `select.go`, `sync` |
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs` | `proc.go`, `panic.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/` | `trace.go` |
@@ -48,6 +48,7 @@ mod panics;
 mod park;
 mod preempt;
 mod proc;
+mod receiver;
 pub mod rt;
 mod ruler;
 mod runq;
@@ -68,6 +69,7 @@ pub use lockosthread::{lock_os_thread, unlock_os_thread};
 pub use newproc::go;
 pub use park::{goexit, gosched};
 pub use preempt::{Acquired, acquirem};
+pub use receiver::Receiver;
 pub use ruler::with_frame;
 pub use runtime::{Runtime, exit};
 pub use safepoint_lockstep::spin;

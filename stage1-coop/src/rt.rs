@@ -17,6 +17,7 @@ pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
 pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 pub use crate::lockosthread::stoplockedm;
+pub use crate::newproc::go_on_g0;
 pub use crate::newstack::newstack;
 pub use crate::os::{
     Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, nanotime, osyield,
@@ -33,6 +34,7 @@ pub use crate::preempt::{
 pub use crate::proc::{
     acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wakep, wirep,
 };
+pub use crate::receiver::{Receive, Source};
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
 pub use crate::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
