@@ -149,11 +149,16 @@ fn registers() -> String {
 /// The run is over, and the old handler is back. Who asked too late for sysmon to hear it
 /// gets what he would have got now.
 fn at_end() {
+    // A handler may be running on any thread of the process, one that is no M too, and be about
+    // to write `OLD_ALARM`. No second one begins: the old SIGQUIT is back.
+    while STATE.load(Acquire) == NOTING {
+        std::hint::spin_loop();
+    }
     if STATE.swap(QUIET, AcqRel) == QUIET {
         return;
     }
-    // SAFETY: `OLD_ALARM` was written by the handler that left QUIET, which has returned:
-    // its thread was an M that has left the run, or will see the old SIGQUIT again.
+    // SAFETY: `OLD_ALARM` was written by the handler that left QUIET, before it left NOTING;
+    // the look above acquires that.
     unsafe {
         libc::alarm(0);
         if ALARM_IS_SET.swap(false, AcqRel) {
