@@ -18,7 +18,7 @@
 //! | the flag | `preempt.rs` | `preempt.go` |
 //! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
 //! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs`, `template.rs` | `proc.go` |
-//! | blocking | `chan.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
+//! | blocking | `chan.rs`, `receiver.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
 //! | goroutines that borrow | `scope.rs` | |
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
 //! | deaths from outside, and their limit | `os/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
@@ -54,6 +54,7 @@ mod panics;
 mod park;
 mod preempt;
 mod proc;
+mod receiver;
 pub mod rt;
 mod ruler;
 mod runq;
@@ -79,6 +80,7 @@ pub use lockosthread::{lock_os_thread, unlock_os_thread};
 pub use newproc::{go, goid, num_goroutine};
 pub use park::{goexit, gosched};
 pub use preempt::{Acquired, acquirem};
+pub use receiver::Receiver;
 pub use ruler::with_frame;
 pub use runtime::{Runtime, exit};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

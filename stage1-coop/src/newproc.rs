@@ -104,6 +104,14 @@ pub fn num_goroutine() -> usize {
     all.saturating_sub(dead)
 }
 
+/// As [`go`], for the runtime itself: on `g0`, by an M that has a P. Go's timers use the `go`
+/// statement there.
+pub fn go_on_g0<F: FnOnce() + Send + 'static>(name: &'static str, f: F) {
+    let gp = newproc1(name);
+    store_entry(gp, f);
+    newproc(gp);
+}
+
 /// The closure's body is the goroutine's own code, so the function that calls it stands in
 /// `gotext`; usually the body is inlined into it.
 #[inline(never)]

@@ -7,6 +7,7 @@
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
 
 use crate::arch::{getg, getm, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::casgstatus::readgstatus;
 use crate::runtime2::*;
 use crate::trace;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -56,6 +57,10 @@ pub fn preemptone(pp: &'static P) -> bool {
         return false;
     };
     if crate::arch::getm_opt().is_some_and(|me| std::ptr::eq(me, mp)) {
+        return false;
+    }
+    // In a system call there is no check; the way back asks by itself whether it may go on.
+    if readgstatus(gp) & !GSCAN == GSYSCALL {
         return false;
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;

@@ -22,6 +22,7 @@ pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 pub use crate::guards::{split_for_first, unguarded_stacks};
 pub use crate::lockosthread::stoplockedm;
+pub use crate::newproc::go_on_g0;
 pub use crate::newstack::newstack;
 pub use crate::os::{
     Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
@@ -37,6 +38,7 @@ pub use crate::proc::{
     acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wake_for_queued_work,
     wakep, wirep,
 };
+pub use crate::receiver::{Receive, Source};
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
 pub use crate::scavenge::give_back_after;

@@ -10,6 +10,7 @@ use crate::arch::{getg, getm};
 use crate::chan::{Chan, Hchan, Outcome, SelectDone, Sudog};
 use crate::park::{gopark, ready};
 use crate::prologue;
+use crate::receiver::Receive;
 use crate::runtime2::G;
 use crate::steal::fastrand;
 use crate::sync::need_goroutine;
@@ -45,10 +46,10 @@ pub struct RecvCase<'a, T> {
 }
 
 impl<'a, T: Send> RecvCase<'a, T> {
-    /// A case that receives from `chan`.
-    pub fn new(chan: &'a Chan<T>) -> Self {
+    /// A case that receives from `from`.
+    pub fn new(from: &'a impl Receive<Item = T>) -> Self {
         RecvCase {
-            chan,
+            chan: from.end(),
             slot: MaybeUninit::uninit(),
         }
     }

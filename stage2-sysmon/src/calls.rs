@@ -3,7 +3,7 @@
 //! file; its package `syscall` does.
 
 use crate::syscall::syscall;
-use stage1_coop::rt::{READ, WRITE, wait_fd};
+use stage1_coop::rt::{READ, WRITE, in_lockstep, wait_fd};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -97,9 +97,14 @@ impl Read for &File {
 impl Write for &File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let fd = self.0.as_raw_fd();
-        // As much as always fits when there is room at all: in lockstep nothing else waits
-        // for more room than `wait_fd`.
-        let len = bytes.len().min(libc::PIPE_BUF);
+        // In lockstep, as much as always fits when there is room at all: there only `wait_fd`
+        // may wait for more room, and not the call itself.
+        let most = if in_lockstep() {
+            libc::PIPE_BUF
+        } else {
+            usize::MAX
+        };
+        let len = bytes.len().min(most);
         let n = libc_call(|| {
             wait_fd(fd, WRITE, None);
             // SAFETY: the buffer is borrowed for the call.

@@ -18,7 +18,7 @@ use crate::syscall::syscall;
 use stage1_coop::rt::*;
 use stage1_coop::{Mutex, prologue};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::time::Duration;
 
@@ -126,6 +126,14 @@ impl Fd {
         prologue!();
         let _user = self.enter()?;
         f(self.fd)
+    }
+
+    /// Does `f` with the descriptor, borrowed: it stays open as long as `f` takes, even if it is
+    /// closed meanwhile. (A borrow that outlives this call could not promise that, because
+    /// `close` needs no more than a reference.)
+    pub(crate) fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+        // SAFETY: open while we are a user of it, and the borrow cannot leave `f`.
+        self.with(|fd| Ok(f(unsafe { BorrowedFd::borrow_raw(fd) })))
     }
 
     // ANCHOR: attempt
@@ -252,20 +260,6 @@ impl Drop for Fd {
 impl AsRawFd for Fd {
     fn as_raw_fd(&self) -> RawFd {
         self.fd
-    }
-}
-
-impl AsFd for Fd {
-    /// # Panics
-    /// If it is closed.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        assert!(
-            self.users.load(Acquire) & CLOSED == 0,
-            "use of a closed descriptor"
-        );
-        // SAFETY: it is open, and stays so as long as nobody calls `close` meanwhile; as with
-        // `File` of the standard library, who closes what another one uses gets an error.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
 //! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
+//! | timers that a program holds | `tick.rs` | `time.Timer`, `time.Ticker` |
 //! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
 //! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
 //! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
@@ -98,6 +99,7 @@ mod slices;
 mod sockaddr;
 mod syscall;
 mod sysmon;
+mod tick;
 mod timers;
 mod wired;
 mod words;
@@ -105,9 +107,10 @@ mod words;
 pub use calls::{Answer, File, libc_call, nanosleep};
 pub use net::{TcpListener, TcpStream, UnixStream};
 pub use pipe::{PipeReader, PipeWriter, pipe};
-pub use sleep::{Ticker, after, sleep};
+pub use sleep::sleep;
 pub use stage1_coop::*;
 pub use syscall::{syscall, syscall_block};
+pub use tick::{Ticker, Timer, after, after_func};
 pub use wired::syscall_wired;
 
 /// Stage 2 is stage 1 plus these rows.

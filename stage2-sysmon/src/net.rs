@@ -15,7 +15,7 @@ use stage1_coop::rt::outside_world;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// A socket at which connections arrive. Go's `TCPListener`.
@@ -34,6 +34,11 @@ impl TcpListener {
         outside_world();
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
+        // As many connections may wait as the system allows, as in Go. The standard library says
+        // 128; what comes beyond that is dropped, and tried again after a second.
+        let number = listener.as_raw_fd();
+        // SAFETY: plain numbers; the kernel cuts the second one down to its own limit.
+        answer(|| unsafe { libc::listen(number, i32::MAX) } as isize)?;
         let fd = Fd::new(OwnedFd::from(listener));
         Ok(TcpListener { fd })
     }
@@ -83,6 +88,9 @@ impl TcpListener {
     }
 }
 
+/// How often in a row the kernel may connect a socket to itself. Go's is 3, too.
+const SELF_CONNECTS: u32 = 3;
+
 /// A TCP connection. Go's `TCPConn`.
 pub struct TcpStream {
     fd: Fd,
@@ -114,7 +122,20 @@ impl TcpStream {
         TcpStream::dial(addr, Some(time))
     }
 
+    /// A port at which nobody listens may be the very one that the kernel chooses for our end:
+    /// then the connection is one to itself, which stands and answers. Go's `selfConnect`.
     fn dial(addr: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
+        for _ in 0..SELF_CONNECTS {
+            let stream = TcpStream::dial_once(addr, time)?;
+            match (stream.local_addr(), stream.peer_addr()) {
+                (Ok(local), Ok(peer)) if local == peer => {}
+                _ => return Ok(stream),
+            }
+        }
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    fn dial_once(addr: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
         outside_world();
         let raw = RawAddr::of(addr);
         let family = i32::from(raw.storage.ss_family);
@@ -163,6 +184,16 @@ impl TcpStream {
     /// The kernel's; or if it is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.with(|fd| as_std(fd).local_addr())
+    }
+
+    /// Another handle to the same connection: each is closed by itself, and the connection ends
+    /// with the last one. Deadlines are the handle's own. Go's `File`, without the file.
+    ///
+    /// # Errors
+    /// The kernel's; or if it is closed.
+    pub fn try_clone(&self) -> io::Result<TcpStream> {
+        let fd = self.fd.with_fd(|fd| fd.try_clone_to_owned())??;
+        Ok(TcpStream { fd: Fd::new(fd) })
     }
 
     /// Whether small writes leave at once (true from the beginning, as in Go) or wait for
@@ -224,6 +255,15 @@ macro_rules! streams {
             /// If it is closed.
             pub fn set_write_deadline(&self, time: Option<Duration>) -> io::Result<()> {
                 self.fd.set_deadline(Mode::Write, time)
+            }
+
+            /// The same for both. Go's `SetDeadline`.
+            ///
+            /// # Errors
+            /// If it is closed.
+            pub fn set_deadline(&self, time: Option<Duration>) -> io::Result<()> {
+                self.set_read_deadline(time)?;
+                self.set_write_deadline(time)
             }
         }
 
@@ -300,9 +340,14 @@ macro_rules! handles {
             }
         }
 
-        impl AsFd for $name {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.fd.as_fd()
+        impl $name {
+            /// Does `f` with the descriptor, which stays open meanwhile. There is no `as_fd`:
+            /// `close` takes a reference, so a borrow could outlive the descriptor.
+            ///
+            /// # Errors
+            /// If it is closed.
+            pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+                self.fd.with_fd(f)
             }
         }
     };

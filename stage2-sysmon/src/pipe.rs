@@ -5,7 +5,7 @@ use crate::fd::{Fd, answer};
 use crate::net::{handles, reads, writes};
 use crate::polldesc::Mode;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// The end of a pipe that is read. It is at its end when no writer is left.

@@ -8,11 +8,13 @@
 //!
 //! Deadlines cost nothing until somebody sleeps: whoever tries looks at the clock if there is
 //! a deadline, and whoever goes to sleep makes sure that a timer wakes it in time. A timer
-//! that comes too early, because the deadline was moved, is set again then.
+//! that comes too early, because the deadline was moved, is set again then. One that has no
+//! deadline any more is taken away at once.
 
 use crate::netpoll;
+use crate::poller::one_reason_less;
 use crate::pollword::PollWord;
-use crate::timers::{Fire, NEVER, addtimer, my_p};
+use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put};
 use stage1_coop::rt::*;
 use std::cell::UnsafeCell;
 use std::io;
@@ -49,7 +51,6 @@ pub struct PollDesc {
     link: Link<PollDesc>,
 }
 
-#[derive(Default)]
 struct Deadline {
     /// Until when one may wait; 0 for ever. *anybody*, see [`PollWord::stop_waiting`].
     at: AtomicU64,
@@ -57,6 +58,34 @@ struct Deadline {
     timer: AtomicU64,
     /// Number of that timer; those with other numbers are out of date. Under the lock.
     timer_seq: AtomicU32,
+    /// The P whose timer it is (under the lock), and where it is in that one's heap (under the
+    /// heap's lock, which comes after ours).
+    pp: Link<P>,
+    place: Word,
+}
+
+impl Default for Deadline {
+    fn default() -> Deadline {
+        Deadline {
+            at: AtomicU64::new(0),
+            timer: AtomicU64::new(NEVER),
+            timer_seq: AtomicU32::new(0),
+            pp: Link::none(),
+            place: Word::new(0),
+        }
+    }
+}
+
+impl Deadline {
+    /// There is no timer any more, and one that is on its way is out of date. The lock is held.
+    fn forget_timer(&self) {
+        self.timer_seq.fetch_add(1, Relaxed);
+        if self.timer.swap(NEVER, Relaxed) != NEVER
+            && let Some(pp) = self.pp.get()
+        {
+            deltimer(pp, &self.place);
+        }
+    }
 }
 
 /// Descriptions that nobody uses.
@@ -125,21 +154,14 @@ impl PollDesc {
         {
             let _held = self.lock.lock();
             self.seq.fetch_add(1, Relaxed);
-            self.forget_timers();
+            self.deadlines.iter().for_each(Deadline::forget_timer);
         }
+        one_reason_less();
         let _held = CACHE_LOCK.lock();
         // SAFETY: the lock is held.
         let free = unsafe { &mut *CACHE.0.get() };
         self.link.set(*free);
         *free = Some(self);
-    }
-
-    /// Timers that are on their way are out of date. The lock is held.
-    fn forget_timers(&self) {
-        for deadline in &self.deadlines {
-            deadline.timer.store(NEVER, Relaxed);
-            deadline.timer_seq.fetch_add(1, Relaxed);
-        }
     }
 
     fn data(&self) -> u64 {
@@ -163,6 +185,11 @@ impl PollDesc {
 
     fn deadline(&self, mode: Mode) -> &Deadline {
         &self.deadlines[mode as usize]
+    }
+
+    /// Where the timer of a deadline keeps its place in the heap.
+    pub(crate) fn place(&self, mode: Mode) -> &Word {
+        &self.deadline(mode).place
     }
 
     /// Before a try: is there anything to try? Go's `prepare`, `pollReset`.
@@ -200,17 +227,18 @@ impl PollDesc {
     /// Closed, or too late; or the kernel's, if it does not want to tell about this one.
     #[inline(never)]
     pub(crate) fn wait(&'static self, mode: Mode) -> io::Result<()> {
-        if self.known_in.load(Acquire) != netpoll::run() {
-            self.make_known()?;
-        }
         loop {
+            if !self.is_known() {
+                self.make_known()?;
+            }
             self.check(mode)?;
             let word = self.word(mode);
             if !word.prepare() {
                 return Ok(());
             }
-            // Once more, now that whoever closes or moves the deadline sees us.
-            if self.check(mode).is_ok() {
+            // Once more, now that whoever closes or moves the deadline sees us; and so does one
+            // of the other mode who could not make the descriptor known.
+            if self.check(mode).is_ok() && self.is_known() {
                 self.mind_deadline(mode);
                 let lock = std::ptr::from_ref(word).cast_mut().cast();
                 // SAFETY: on a goroutine (`fd.rs` asks); the word lives for ever, and whoever
@@ -225,24 +253,39 @@ impl PollDesc {
     }
     // ANCHOR_END: pollwait
 
+    /// Whether the kernel was told of it, or is being told.
+    fn is_known(&self) -> bool {
+        self.known_in.load(Acquire) == netpoll::run()
+    }
+
     /// Tells the kernel that we want to hear of the descriptor. If it has news, we hear of
     /// them although they are old.
     #[cold]
     fn make_known(&'static self) -> io::Result<()> {
-        let _held = self.lock.lock();
-        if self.known_in.load(Relaxed) == netpoll::run() {
-            return Ok(());
-        }
-        // From an earlier run: its goroutines do not wait any more, nor do its timers.
-        for word in &self.words {
-            word.reset();
-        }
-        self.forget_timers();
-        // Before the kernel knows: it may tell somebody at once.
-        self.known_in.store(netpoll::run(), Release);
-        let told = netpoll::open(self.fd.load(Relaxed), self.data());
+        let told = {
+            let _held = self.lock.lock();
+            if self.is_known() {
+                return Ok(());
+            }
+            if self.known_in.load(Relaxed) != 0 {
+                // From an earlier run: its goroutines do not wait any more, nor do its timers.
+                self.words.iter().for_each(PollWord::reset);
+                self.deadlines.iter().for_each(Deadline::forget_timer);
+            }
+            // Before the kernel knows: it may tell somebody at once.
+            self.known_in.store(netpoll::run(), Release);
+            let told = netpoll::open(self.fd.load(Relaxed), self.data());
+            if told.is_err() {
+                self.known_in.store(0, Release);
+            }
+            told
+        };
         if told.is_err() {
-            self.known_in.store(0, Release);
+            // One of the other mode may have gone to sleep, because the descriptor counted as
+            // known for a moment. It shall try itself, and get its own error.
+            for mode in [Mode::Read, Mode::Write] {
+                self.wake_up(mode);
+            }
         }
         told
     }
@@ -250,20 +293,27 @@ impl PollDesc {
     /// The goroutine is about to sleep: a timer must wake it in time.
     fn mind_deadline(&'static self, mode: Mode) {
         let deadline = self.deadline(mode);
-        let at = deadline.at.load(Acquire);
-        if at == 0 {
+        if deadline.at.load(Acquire) == 0 {
             return;
         }
-        let seq = {
+        let at = {
             let _held = self.lock.lock();
-            if deadline.timer.load(Relaxed) <= at {
-                // It comes early, and is set again then.
+            // Again, under the lock: who takes the deadline away takes the timer away after
+            // that, and must find it.
+            let at = deadline.at.load(Acquire);
+            if at == 0 || deadline.timer.load(Relaxed) <= at {
+                // There is none, or it comes early, and is set again then.
                 return;
             }
+            deadline.forget_timer();
+            let pp = my_p();
             deadline.timer.store(at, Relaxed);
-            deadline.timer_seq.fetch_add(1, Relaxed) + 1
+            deadline.pp.set(Some(pp));
+            let seq = deadline.timer_seq.load(Relaxed);
+            put(pp, at, Fire::Deadline(self, mode, seq));
+            at
         };
-        addtimer(my_p(), at, Fire::Deadline(self, mode, seq));
+        announce(at);
     }
 
     /// A timer that [`mind_deadline`](Self::mind_deadline) has set is due. Go's
@@ -297,9 +347,14 @@ impl PollDesc {
         fence(SeqCst);
         let timer = {
             let _held = self.lock.lock();
+            if at == 0 {
+                deadline.forget_timer();
+            }
             deadline.timer.load(Relaxed)
         };
-        if at != 0 && at < timer {
+        if at == 0 {
+            one_reason_less();
+        } else if at < timer {
             // It sleeps for too long, if it sleeps: it shall set an earlier timer.
             self.stop_waiting(mode);
         }
@@ -312,17 +367,24 @@ impl PollDesc {
         self.stop_waiting(Mode::Write);
     }
 
+    /// Whoever waits for this shall look again whether it should.
     fn stop_waiting(&'static self, mode: Mode) {
-        if self.known_in.load(Acquire) != netpoll::run() {
-            // Nobody of this run waits.
-            return;
+        // The caller has written down why. Either we see that the descriptor is known, or who
+        // makes it known, and looks for a reason afterwards, sees the caller's.
+        fence(SeqCst);
+        if self.is_known() {
+            self.wake_up(mode);
         }
+    }
+
+    fn wake_up(&'static self, mode: Mode) {
         if let Some(gp) = self.word(mode).stop_waiting() {
             // In this order: until it can run, it counts as waiting.
             // SAFETY: it stood in the word, where `commit` puts it, and the exchange that took
             // it out is ours.
             unsafe { goready(gp) };
             netpoll::one_less_waits();
+            one_reason_less();
         }
     }
 }

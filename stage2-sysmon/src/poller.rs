@@ -2,8 +2,9 @@
 //! until a descriptor is ready or the next timer is due. Mirrors the end of `findrunnable`,
 //! and `wakeNetPoller`, of `proc.go`.
 //!
-//! One M does this for all. Who sets an earlier timer than the one for which it sleeps wakes
-//! it, and so does the end of the run.
+//! One M does this for all. Whoever sets an earlier timer than the one for which it sleeps
+//! wakes it, and so does the end of the run, and whoever takes the last reason to sleep there
+//! away.
 
 use crate::netpoll::{LASTPOLL, any_waiters, net_poll_break, netpoll, polling};
 use crate::sysmon::wake_sysmon;
@@ -34,6 +35,11 @@ pub fn before_stopm(mp: &'static M) -> Slow {
     // somebody sleeps. Both with a full barrier in between: one of them sees the other.
     fence(SeqCst);
     let until = time_sleep_until();
+    if until == NEVER && !any_waiters() {
+        // What there was to wait for is gone: see `one_reason_less`.
+        LASTPOLL.store(nanotime().max(1), SeqCst);
+        return Slow::Continue;
+    }
     POLL_UNTIL.store(until, SeqCst);
     let now = nanotime();
     let wait = (until != NEVER).then(|| until.saturating_sub(now));
@@ -73,6 +79,17 @@ pub fn wake_net_poller(when: u64) {
     fence(SeqCst);
     let until = POLL_UNTIL.load(SeqCst);
     if polling() && (until == 0 || until > when) {
+        net_poll_break();
+    }
+}
+
+/// A timer was taken away, or a goroutine does not wait for its descriptor any more. If that was
+/// the last one, the M in the poller would sleep for nothing, and nobody could tell that all
+/// are asleep: it counts as awake, since what it waits for may come. So it gets up and looks
+/// for itself. Go lets it sleep.
+pub(crate) fn one_reason_less() {
+    fence(SeqCst);
+    if polling() && !any_waiters() && time_sleep_until() == NEVER {
         net_poll_break();
     }
 }

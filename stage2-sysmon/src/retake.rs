@@ -63,10 +63,9 @@ pub fn retake(now: u64) -> u32 {
                 seen.schedtick.set(tick);
                 seen.schedwhen.store(now, Relaxed);
             } else if seen.schedwhen.load(Relaxed) + FORCE_PREEMPT_NS <= now {
-                // Nobody hears it in a system call: the P has no M to ask then.
-                if !wired {
-                    preemptone(pp);
-                }
+                // A goroutine in a system call is not asked: of the older form the P has no M
+                // then, and of the newer one `preemptone` sees the state.
+                preemptone(pp);
                 slice_is_over = true;
             }
         }

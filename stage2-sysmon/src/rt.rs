@@ -4,7 +4,7 @@
 pub use crate::checkdead::{checkdead, m_idle};
 pub use crate::exitsyscall::{exitsyscall, exitsyscall0};
 pub use crate::handoff::{handoffp, injectglist, injectglist_split};
-pub use crate::heap::Heap;
+pub use crate::heap::{Heap, Placed};
 pub use crate::kinds::{
     GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, NET_POLL, PROC_STEAL,
 };
@@ -22,6 +22,7 @@ pub use crate::sysmon::{
     ATTENTION_SYSMON, DEEP_SLEEP, DELAY_MAX, DELAY_MIN, IDLE_ROUNDS, main_start, schedule_slow,
     sysmon_delay,
 };
+pub use crate::tick::ASYNCTIMERCHAN;
 pub use crate::timers::{
     NEVER, P_ATTENTION_TIMERS, Timers, checktimers, first_of, p_slow, stealwork, time_sleep_until,
 };

@@ -7,6 +7,7 @@
 
 use crate::syscall::OVER;
 use crate::sysmon::ATTENTION_SYSMON;
+use crate::tick::ASYNCTIMERCHAN;
 use crate::timers::timers_of;
 use crate::words::syscalltick;
 use stage1_coop::rt::*;
@@ -28,7 +29,7 @@ pub static SCHEDDETAIL: GodebugKey = GodebugKey {
 };
 
 /// The keys of this stage, and those of the stage before.
-static KEYS: &[&GodebugKey] = &[&ASYNCPREEMPTOFF, &SCHEDTRACE, &SCHEDDETAIL];
+static KEYS: &[&GodebugKey] = &[&ASYNCPREEMPTOFF, &SCHEDTRACE, &SCHEDDETAIL, &ASYNCTIMERCHAN];
 
 /// What the stage's table holds.
 pub fn godebug() -> &'static [&'static GodebugKey] {

@@ -1,11 +1,8 @@
-//! What goroutines do with timers: sleep, wait for a channel that fires once or again and
-//! again. Mirrors `timeSleep` of the runtime's `time.go`, and `sleep.go` and `tick.go` of
-//! the package `time`.
+//! The simplest use of a timer: a goroutine sleeps. Mirrors `timeSleep` of `time.go`.
 
-use crate::timers::{Fire, NEVER, Tick, addtimer, deltimer, my_p};
+use crate::timers::{Fire, NEVER, addtimer, my_p};
+use stage1_coop::prologue;
 use stage1_coop::rt::*;
-use stage1_coop::{Chan, prologue};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a goroutine waits that sleeps.
@@ -13,12 +10,12 @@ pub const SLEEP: WaitReason = WaitReason::Later0;
 /// The names of this stage's reasons to wait, for the stage's table.
 pub const WAIT_REASONS: &[&str] = &["sleep", "IO wait"];
 
-fn nanoseconds(time: Duration) -> u64 {
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The time that comes `time` after now.
-fn from_now(time: Duration) -> u64 {
+pub(crate) fn from_now(time: Duration) -> u64 {
     nanotime().saturating_add(nanoseconds(time)).min(NEVER - 1)
 }
 
@@ -49,52 +46,3 @@ fn set(gp: &'static G, when: *mut ()) -> bool {
     true
 }
 // ANCHOR_END: sleep
-
-/// A channel that gets one value when this time has passed. Go's `time.After`.
-///
-/// # Panics
-/// On a thread that the runtime did not make.
-pub fn after(time: Duration) -> Chan<()> {
-    start(time, 0).c.clone()
-}
-
-fn start(time: Duration, period: u64) -> Arc<Tick> {
-    prologue!();
-    let tick = Arc::new(Tick {
-        c: Chan::new(1),
-        period,
-        pp: my_p(),
-    });
-    addtimer(tick.pp, from_now(time), Fire::Tick(tick.clone()));
-    tick
-}
-
-/// A channel that gets a value again and again. Ticks that nobody takes in time are left
-/// out. Go's `time.Ticker`; dropping it stops it.
-pub struct Ticker(Arc<Tick>);
-
-impl Ticker {
-    /// Ticks every `period`, for the first time one period from now. Go's `time.NewTicker`.
-    ///
-    /// # Panics
-    /// If the period is zero; and on a thread that the runtime did not make.
-    pub fn new(period: Duration) -> Ticker {
-        assert!(!period.is_zero(), "non-positive interval for Ticker::new");
-        Ticker(start(period, nanoseconds(period)))
-    }
-
-    /// Where the ticks come. The channel stays open when the ticker stops.
-    pub fn c(&self) -> &Chan<()> {
-        &self.0.c
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        // Not there: it fires at this moment. A periodic one is set again before it sends,
-        // so it is there, or will be at once.
-        while !deltimer(&self.0) {
-            osyield();
-        }
-    }
-}

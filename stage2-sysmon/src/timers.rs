@@ -6,11 +6,11 @@
 //! switches. Here a P that is busy asks between two goroutines if something is due: one load
 //! while it has no timers, and a look at the clock while it has.
 
-use crate::heap::Heap;
+use crate::heap::{Heap, Placed};
 use crate::polldesc::{Mode, PollDesc};
 use crate::poller;
+use crate::tick::Tick;
 use crate::words::others;
-use stage1_coop::Chan;
 use stage1_coop::rt::*;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -26,19 +26,23 @@ pub const P_ATTENTION_TIMERS: u32 = 1;
 pub(crate) enum Fire {
     /// This goroutine can go on.
     Ready(&'static G),
-    /// This channel gets a value.
-    Tick(Arc<Tick>),
+    /// A channel gets a value, or a function is called; the number says whether that is still
+    /// meant.
+    Tick(Arc<Tick>, usize),
     /// A deadline may be over; the number says whether it is still meant.
     Deadline(&'static PollDesc, Mode, u32),
 }
 
-/// A timer that sends.
-pub(crate) struct Tick {
-    pub(crate) c: Chan<()>,
-    /// Nanoseconds until it fires again, or 0.
-    pub(crate) period: u64,
-    /// The P whose timer it is.
-    pub(crate) pp: &'static P,
+impl Placed for Fire {
+    #[inline]
+    fn placed(&self, place: usize) {
+        match self {
+            // A sleep cannot be taken back.
+            Fire::Ready(_) => {}
+            Fire::Tick(tick, _) => tick.place.set(place),
+            Fire::Deadline(pd, mode, _) => pd.place(*mode).set(place),
+        }
+    }
 }
 
 /// The timers of one P.
@@ -112,7 +116,17 @@ pub(crate) fn my_p() -> &'static P {
 
 /// Sets a timer of `pp`. Go's `addtimer`.
 pub(crate) fn addtimer(pp: &'static P, when: u64, fire: Fire) {
+    put(pp, when, fire);
+    announce(when);
+}
+
+/// The first half of [`addtimer`], which may be done with a lock in hand.
+pub(crate) fn put(pp: &'static P, when: u64, fire: Fire) {
     with(pp, |heap| heap.push(when, fire));
+}
+
+/// The second half: somebody must look at it in time.
+pub(crate) fn announce(when: u64) {
     poller::wake_net_poller(when);
     if getm().p.get().is_none() {
         // Whose timer it is may be idle, and everybody asleep.
@@ -120,10 +134,20 @@ pub(crate) fn addtimer(pp: &'static P, when: u64, fire: Fire) {
     }
 }
 
-/// Takes a timer away; returns whether it was there. Go's `deltimer`.
-pub(crate) fn deltimer(tick: &Arc<Tick>) -> bool {
-    let is = |fire: &Fire| matches!(fire, Fire::Tick(t) if Arc::ptr_eq(t, tick));
-    with(tick.pp, |heap| heap.remove(is)).is_some()
+/// Takes the timer that keeps its place in `place` away from `pp`, unless it has fired or is
+/// about to. In Go's `deltimer` it is only marked, and stays in the heap until a P finds it at
+/// the top. Here whatever is in a heap is wanted, so who asks if anybody is left to wake
+/// (`checkdead`, the poller) may count on it.
+pub(crate) fn deltimer(pp: &'static P, place: &Word) {
+    with(pp, |heap| heap.remove(place.get()));
+}
+
+/// As [`deltimer`], if it is due; returns it and its time.
+pub(crate) fn take_due(pp: &'static P, place: &Word, now: u64) -> Option<(u64, Fire)> {
+    with(pp, |heap| {
+        let due = heap.when(place.get())? <= now;
+        due.then(|| heap.remove(place.get()))?
+    })
 }
 
 // ANCHOR: checktimers
@@ -172,7 +196,7 @@ fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
                 *ready += 1;
             }
             Fire::Deadline(pd, mode, seq) => pd.timer_fired(mode, seq, now),
-            Fire::Tick(tick) => run_tick(pp, now, when, tick),
+            Fire::Tick(tick, seq) => tick.fire(seq, when, now),
         }
     }
     n == BATCH
@@ -200,18 +224,6 @@ fn wake_for_the_rest() {
     if queued > 0 || SCHED.runqsize.load(Relaxed) > 0 {
         wakep();
     }
-}
-
-/// A tick is due. Go's `sendTime`, and the part of `runOneTimer` for timers that repeat.
-fn run_tick(pp: &'static P, now: u64, when: u64, tick: Arc<Tick>) {
-    // The next multiple that is not over yet: whoever was late does not catch up.
-    if let Some(missed) = (now - when).checked_div(tick.period) {
-        let further = tick.period.saturating_mul(missed + 1);
-        let next = when.saturating_add(further).min(NEVER - 1);
-        with(pp, |heap| heap.push(next, Fire::Tick(tick.clone())));
-    }
-    // A full channel has a tick that nobody has taken yet; one is enough.
-    let _ = tick.c.try_send(());
 }
 
 /// The row `p_slow` of this stage: a P that has timers asks for those that are due, before

@@ -4,16 +4,22 @@
 //!
 //! # The race for the goroutine's state
 //!
-//! In the older form the P lies there without an owner during the call, and each way takes
-//! one exchange to get it back. Here nothing lies about: `p.m`, `m.p` and `PRUNNING` stay as
-//! they are, so a call that nobody disturbs costs two exchanges, in and out, which the
-//! goroutine's state needs anyway. The price is paid by who wants the P:
+//! In the older form the P has no owner during the call, and each way takes one exchange to
+//! get it back. Here `p.m` and `PRUNNING` stay as they are, so an undisturbed call costs two
+//! exchanges, in and out, which the goroutine's state needs anyway. The price is paid by a
+//! thief:
 //!
 //! * A thief sets the bit `GSCAN` on the state `GSYSCALL`. While it stands there, the
 //!   goroutine cannot leave its call: the way back waits for the bit to go. So the M stands
 //!   still, and the thief may take its P away as if it were the M itself.
 //! * The way back exchanges `GSYSCALL` for `GRUNNING`, which fails while the bit is up. Who
 //!   gets through looks whether the P is still there.
+//!
+//! `m.p` is empty during the call, as in the older form; the P is in `m.oldp`. All of the
+//! runtime reads `m.p` as "this P is mine": to wake a goroutine is to put it into the queue of
+//! `m.p`. A thief may take the P at any moment, so a call that wakes a goroutine must not find
+//! it there, or two threads would move one ring's `tail`. Go leaves `m.p` as it is because
+//! nothing of Go runs between enter and exit. Here a closure does.
 //!
 //! What the orderings carry: the exchange that enters is a release and the thief's an
 //! acquire, so the thief sees what the M did as the P's owner. Taking the bit down is a
@@ -65,7 +71,9 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
     set_oldp(mp, Some(pp));
     wired(mp).set(1);
     event(&GO_SYS_CALL);
-    // From here on a thief may come.
+    // Not ours while a thief may take it.
+    mp.p.set(None);
+    // From here on one may.
     // SAFETY: gp is the caller, which comes to no check until it is back.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     true
@@ -85,10 +93,13 @@ pub fn exitsyscall_wired() {
         wait_for_the_bit(gp, GSYSCALL, GRUNNING);
     }
     wired(mp).set(0);
-    let Some(pp) = mp.p.get() else {
-        return without_p(gp, mp);
+    // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
+    // may stay: outside a call its tick is never the P's.
+    let pp = match oldp(mp) {
+        Some(pp) if pp.m.is(mp) => pp,
+        _ => return without_p(gp, mp),
     };
-    set_oldp(mp, None);
+    mp.p.set(Some(pp));
     syscalltick(pp).bump();
     the_call_is_over(gp);
     if SCHED.attention.load(Relaxed) & OVER != 0 {
@@ -172,9 +183,8 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     // The goroutine stands still. But is it still on that M, and the P with it? And is it
     // not on its way out of a call of the older form, with a P that it has just got? All may
     // have changed before the bit went up; now nothing does.
-    let ours = mp.curg.is(gp) && mp.p.is(pp) && pp.m.is(mp) && wired(mp).get() != 0;
+    let ours = mp.curg.is(gp) && pp.m.is(mp) && wired(mp).get() != 0;
     if ours {
-        mp.p.set(None);
         pp.m.set(None);
         pp.status.store(PIDLE, Relaxed);
     }

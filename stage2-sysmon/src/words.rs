@@ -64,8 +64,8 @@ pub fn syscalltick(pp: &P) -> &Word {
     &pp.ext[P_SYSCALLTICK]
 }
 
-/// The P that an M had when it entered the system call that it is in. *owner*, its own
-/// thread; others read it for a trace. Go's `m.oldp`.
+/// The P that an M had when it entered the system call that it is in, or (newer form) was in
+/// last. *owner*, its own thread; others read it for a trace. Go's `m.oldp`.
 #[inline]
 pub fn oldp(mp: &M) -> Option<&'static P> {
     let address = mp.ext[M_OLDP].get() as *const P;

@@ -157,7 +157,7 @@ fn sysmon_s_poll_is_in_the_trace() {
         gosched();
         writer.write_all(&[1]).expect("room for a byte");
         // Yields to nobody, as far as it can.
-        for _ in 0..40_000 {
+        for _ in 0..25_000 {
             step();
         }
         done.wait();
@@ -795,4 +795,80 @@ fn who_waits_in_vain_is_told_so() {
         stderr.contains("lockstep: nobody can go on but those who wait for a descriptor"),
         "{stderr}"
     );
+}
+
+/// Many clients at once: all of them may wait for an accept, as many as the system allows. With
+/// the standard library's 128 the others' packets are dropped, and come again after a second.
+#[test]
+fn more_than_128_connections_wait_to_be_accepted() {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    if most.trim().parse().unwrap_or(0) < 400 {
+        return;
+    }
+    on(1, || {
+        let (_listener, addr) = listen();
+        let connect = |_| TcpStream::connect_timeout(addr, 5 * LIMIT / 10);
+        let all: Vec<_> = (0..300).map(connect).collect();
+        assert!(all.iter().all(Result::is_ok));
+    });
+}
+
+/// Where nobody listens, nobody answers: not even we ourselves, when the kernel chooses the very
+/// port for our end.
+#[test]
+fn a_connection_to_itself_is_refused() {
+    on(1, || {
+        let (listener, addr) = listen();
+        drop(listener);
+        // The kernel chooses even ports for clients.
+        let addr = SocketAddr::new(addr.ip(), addr.port() & !1);
+        for _ in 0..25_000 {
+            if let Ok(stream) = TcpStream::connect(addr) {
+                assert_ne!(stream.local_addr().ok(), stream.peer_addr().ok());
+            }
+        }
+    });
+}
+
+/// The descriptor that is lent stays open and is the same one, although it is closed meanwhile.
+#[test]
+fn a_borrowed_descriptor_outlives_a_close() {
+    on(1, || {
+        let (a, mut b) = UnixStream::pair().expect("two sockets");
+        let copy = a.with_fd(|fd| {
+            a.close().expect("open");
+            let _other = std::fs::File::open("/dev/null").expect("a file");
+            fd.try_clone_to_owned().expect("still open")
+        });
+        assert_eq!(
+            a.with_fd(|_| ()).unwrap_err().kind(),
+            ErrorKind::NotConnected
+        );
+        b.write_all(b"x").expect("a reader");
+        let mut byte = [0];
+        let mut copy = std::fs::File::from(copy.expect("open"));
+        copy.read_exact(&mut byte).expect("what was written");
+        assert_eq!(&byte, b"x");
+    });
+}
+
+#[test]
+fn a_clone_is_the_same_connection_and_closed_by_itself() {
+    on(2, || {
+        let (mut client, mut server) = connection();
+        let mut other = client.try_clone().expect("open");
+        client.set_deadline(Some(Duration::ZERO)).expect("open");
+        assert_eq!(
+            client.read(&mut [0]).unwrap_err().kind(),
+            ErrorKind::TimedOut
+        );
+        assert_eq!(client.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+        client.close().expect("open");
+        other
+            .write_all(b"x")
+            .expect("the handle's deadlines are its own");
+        server.read_exact(&mut [0]).expect("still connected");
+        drop(other);
+        assert_eq!(server.read(&mut [0]).expect("the end"), 0);
+    });
 }

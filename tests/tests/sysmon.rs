@@ -567,9 +567,11 @@ fn in_a_call_a_goroutine_is_not_the_scheduler_s() {
             "is syscall (0x3), expected running to become syscall\n",
         ),
     ] {
-        let ended = scenario!([], name);
-        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
-        assert!(ended.stderr.contains(words), "{name}: {ended:#?}");
+        for form in ["older", "wired"] {
+            let ended = scenario!([], name, form);
+            assert_eq!(ended.code, Some(2), "{name} {form}: {ended:#?}");
+            assert!(ended.stderr.contains(words), "{name} {form}: {ended:#?}");
+        }
     }
 }
 
@@ -802,6 +804,27 @@ fn schedtrace_prints_go_s_line_again_and_again() {
 }
 
 // ---- Nobody is left.
+
+/// A timer that was called off, a deadline that was taken away, a goroutine that does not wait
+/// any more: none of them is a reason to go on, even if a thread sleeps for it already.
+#[test]
+fn nothing_that_was_called_off_hides_a_deadlock() {
+    for what in ["after", "ticker", "timer", "deadline", "closed", "reader"] {
+        for (procs, env) in [
+            ("1", vec![]),
+            ("2", vec![]),
+            ("2", vec![("SAFEPOINT_SEED", "1")]),
+        ] {
+            let ended = scenario!(env, "asleep_with_leftovers", what, procs);
+            assert_eq!(ended.code, Some(2), "{what} {procs} {env:?}: {ended:#?}");
+            let words = "fatal error: all goroutines are asleep - deadlock!\n";
+            assert!(
+                ended.stderr.contains(words),
+                "{what} {procs} {env:?}: {ended:#?}"
+            );
+        }
+    }
+}
 
 #[test]
 fn a_deadlock_is_told_and_ends_the_process() {

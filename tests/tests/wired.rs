@@ -155,6 +155,92 @@ fn both_protocols_stand_beside_each_other() {
     }
 }
 
+/// Writes down where the waker finds the goroutine, when it counts as waiting.
+fn found_at(gp: &'static rt::G, slot: *mut ()) -> bool {
+    // SAFETY: the caller of `gopark` below passes the address of a slot that outlives the wait.
+    unsafe { &*slot.cast::<rt::Link<rt::G>>() }.store(Some(gp), SeqCst);
+    true
+}
+
+/// A call may wake goroutines. The P stays with the M meanwhile, and a thief may take it at
+/// any moment, so they must not go into that P's queue: two threads would write one ring.
+/// (`goready`, because whatever of this crate begins with a guard check is refused in a call.)
+#[test]
+fn a_call_that_wakes_goroutines_leaves_the_p_alone() {
+    const N: usize = 50;
+    on(2, || {
+        let begin = Instant::now();
+        let mut rounds = 0;
+        while rounds < 50 || begin.elapsed() < 20 * MS {
+            let done = WaitGroup::new();
+            let slots: &[rt::Link<rt::G>; N] = Box::leak(Box::new([const { rt::Link::none() }; N]));
+            for slot in slots {
+                done.add(1);
+                let done = done.clone();
+                go("waits", move || {
+                    let slot = std::ptr::from_ref(slot).cast_mut().cast();
+                    // SAFETY: on a goroutine; the slot lives for ever, and main looks there.
+                    unsafe { rt::gopark(Some(found_at), slot, rt::WaitReason::ChanReceive) };
+                    done.done();
+                });
+            }
+            sleep(MS / 4);
+            syscall_wired(|| {
+                assert!(rt::getm().p.get().is_none(), "a thief may take it");
+                for slot in slots {
+                    while slot.load(SeqCst).is_none() {
+                        std::thread::yield_now();
+                    }
+                    if let Some(gp) = slot.get() {
+                        // SAFETY: it has parked, and this caller alone wakes it.
+                        unsafe { rt::goready(gp) };
+                    }
+                }
+            });
+            assert!(rt::getm().p.get().is_some());
+            done.wait();
+            rounds += 1;
+        }
+    });
+}
+
+/// A goroutine in a call has no check at which it could hear a request, and its thread must not
+/// be interrupted there.
+#[test]
+fn in_a_call_nobody_is_asked() {
+    on(2, || {
+        let (inside, asked) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (i, a) = (inside.clone(), asked.clone());
+        go("caller", move || {
+            let pp = rt::getm().p.get().expect("on a goroutine");
+            let why = syscall_wired(|| {
+                i.store(std::ptr::from_ref(pp) as usize, SeqCst);
+                while !a.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+                rt::why_not_preempt_m(rt::getm())
+            });
+            assert_eq!(why, Some("p-not-running"));
+            i.store(0, SeqCst);
+        });
+        while inside.load(SeqCst) == 0 {
+            std::hint::spin_loop();
+        }
+        let its = inside.load(SeqCst);
+        let pp = rt::allp()
+            .iter()
+            .find(|pp| std::ptr::from_ref(*pp) as usize == its);
+        assert!(!rt::preemptone(pp.expect("one of ours")));
+        asked.store(true, SeqCst);
+        while inside.load(SeqCst) != 0 {
+            gosched();
+        }
+    });
+}
+
 /// Calls without end by one goroutine: its slice ends like everybody's, and the P that it
 /// loses in a call comes back.
 #[test]

@@ -3,6 +3,8 @@
 use crate::start;
 use stage2_sysmon::rt::{self, M, P, SCHED};
 use stage2_sysmon::*;
+use std::io::{Read, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ crate::scenarios!(
     found_by_incidlelocked,
     panic_in_a_call,
     end_of_runs_under_load,
+    asleep_with_leftovers,
+    due_timers,
 );
 
 /// Runs `main` on `procs` Ps, or as many as the environment says.
@@ -96,24 +100,30 @@ fn asleep_beside_a_third_party(_: &[String]) {
 #[gofunc]
 fn checked() {}
 
-fn check_in_a_call(_: &[String]) {
-    run(1, || syscall(checked));
+/// Calls `f` on a goroutine as a system call of the form that the first word names.
+fn in_a_call(form: &[String], f: impl FnOnce() + Send + 'static) {
+    let wired = form.first().is_some_and(|form| form == "wired");
+    run(1, move || if wired { syscall_wired(f) } else { syscall(f) });
 }
 
-fn go_in_a_call(_: &[String]) {
-    run(1, || syscall(|| go("too_early", || {})));
+fn check_in_a_call(form: &[String]) {
+    in_a_call(form, checked);
 }
 
-fn wait_in_a_call(_: &[String]) {
-    run(1, || syscall(forever));
+fn go_in_a_call(form: &[String]) {
+    in_a_call(form, || go("too_early", || {}));
 }
 
-fn call_in_a_call(_: &[String]) {
-    run(1, || syscall(|| syscall(|| ())));
+fn wait_in_a_call(form: &[String]) {
+    in_a_call(form, forever);
 }
 
-fn yield_in_a_call(_: &[String]) {
-    run(1, || syscall(gosched));
+fn call_in_a_call(form: &[String]) {
+    in_a_call(form, || syscall(|| ()));
+}
+
+fn yield_in_a_call(form: &[String]) {
+    in_a_call(form, gosched);
 }
 
 /// How often the threads of this process have gone to sleep by themselves, summed.
@@ -340,4 +350,76 @@ fn end_of_runs_under_load(args: &[String]) {
         });
     }
     println!("{n} runs");
+}
+
+/// What `asleep_with_leftovers` leaves behind must not keep anybody awake: far in the future.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Long enough for the other processor's thread to fall asleep in the poller. Never yields.
+fn meanwhile() {
+    spin(30_000_000);
+}
+
+/// `asleep_with_leftovers WHAT PROCS`: something that could have woken somebody is taken away,
+/// and then all are asleep.
+fn asleep_with_leftovers(args: &[String]) {
+    let procs = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(1);
+    let what = args.first().cloned().unwrap_or_default();
+    run(procs, move || {
+        // Kept to the end, so that only what is said here is taken away.
+        let (a, b) = UnixStream::pair().expect("two sockets");
+        let a = Arc::new(a);
+        match what.as_str() {
+            "after" => {
+                let (lost, won) = (after(HOUR), Chan::new(1));
+                won.send(());
+                select! { recv(won) -> _ => {} recv(lost) -> _ => {} }
+                meanwhile();
+                drop(lost);
+            }
+            "ticker" => {
+                let ticker = Ticker::new(HOUR);
+                meanwhile();
+                drop(ticker);
+            }
+            "timer" => {
+                let timer = Timer::new(HOUR);
+                meanwhile();
+                assert!(timer.stop());
+            }
+            "deadline" | "closed" => {
+                a.set_read_deadline(Some(HOUR)).expect("open");
+                go("writer", move || (&b).write_all(b"x").expect("open"));
+                (&*a).read_exact(&mut [0]).expect("a byte");
+                meanwhile();
+                match what.as_str() {
+                    "closed" => a.close(),
+                    _ => a.set_read_deadline(None),
+                }
+                .expect("open");
+            }
+            "reader" => {
+                let reader = a.clone();
+                go("reader", move || {
+                    assert!((&*reader).read(&mut [0]).is_err(), "closed");
+                });
+                gosched();
+                meanwhile();
+                a.close().expect("open");
+            }
+            _ => panic!("{what}?"),
+        }
+        forever();
+    });
+}
+
+/// Timers that are due, and nobody has looked after them. Prints what the channel says.
+fn due_timers(_: &[String]) {
+    run(1, || {
+        let (timer, asked) = (after(Duration::from_millis(1)), after(Duration::ZERO));
+        println!("{:?} {:?}", asked.len(), asked.try_recv());
+        spin(20_000_000);
+        let got = select! { recv(timer) -> v => v, default => None };
+        println!("{got:?}");
+    });
 }

@@ -7,7 +7,7 @@
 //! ever, and loom finds that nothing can go on.
 
 use crate::pollword::PollWord;
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 
@@ -21,14 +21,20 @@ struct G {
 struct Pd {
     word: PollWord<G>,
     closing: AtomicBool,
+    /// Whether the kernel was told of the descriptor in this run.
+    known_in: AtomicUsize,
     /// Bytes in the kernel.
     bytes: Mutex<usize>,
 }
+
+/// The number of this run.
+const RUN: usize = 1;
 
 fn pd() -> Arc<Pd> {
     Arc::new(Pd {
         word: PollWord::new(),
         closing: AtomicBool::new(false),
+        known_in: AtomicUsize::new(RUN),
         bytes: Mutex::new(0),
     })
 }
@@ -58,7 +64,17 @@ impl Pd {
     /// `evict`: whoever waits shall not.
     fn close(&self) {
         self.closing.store(true, Release);
-        wake(self.word.stop_waiting());
+        wake(self.stop_waiting(true));
+    }
+
+    fn stop_waiting(&self, barrier: bool) -> Option<&'static G> {
+        if barrier {
+            fence(SeqCst);
+        }
+        if self.known_in.load(Acquire) != RUN {
+            return None;
+        }
+        self.word.stop_waiting()
     }
 
     fn try_read(&self) -> bool {
@@ -234,4 +250,78 @@ fn without_the_barrier_each_misses_the_other() {
         };
         must_be_woken(&pd, true, closer);
     });
+}
+
+/// The first one who waits in a run makes the descriptor known, and somebody closes it at that
+/// moment: who closes looks whether it is known, who waits whether it is closed.
+fn closed_while_it_becomes_known(barrier: bool) {
+    loom::model(move || {
+        let pd = pd();
+        pd.known_in.store(0, Relaxed);
+        let closer = {
+            let pd = pd.clone();
+            thread::spawn(move || {
+                pd.closing.store(true, Release);
+                pd.stop_waiting(barrier).is_some()
+            })
+        };
+        // `make_known`: before the kernel is told.
+        pd.known_in.store(RUN, Release);
+        must_be_woken(&pd, true, closer);
+    });
+}
+
+#[test]
+fn who_closes_finds_the_first_one_who_waits() {
+    closed_while_it_becomes_known(true);
+}
+
+/// The model notices when whoever closes has no barrier before the look whether anybody of this
+/// run can wait.
+#[test]
+#[should_panic = "it sleeps for ever"]
+fn without_the_barrier_the_first_one_who_waits_is_missed() {
+    closed_while_it_becomes_known(false);
+}
+
+/// `make_known` of one mode fails. Meanwhile the descriptor counts as known, and a goroutine of
+/// the other mode goes to sleep: it must wake and try itself.
+fn the_kernel_refuses(wakes: bool, look_again: bool) {
+    loom::model(move || {
+        let pd = pd();
+        let refused = {
+            let pd = pd.clone();
+            thread::spawn(move || {
+                pd.known_in.store(0, Release);
+                wakes && pd.word.stop_waiting().is_some()
+            })
+        };
+        let known = || pd.known_in.load(Acquire) == RUN;
+        let mut asleep = false;
+        if known() && pd.word.prepare() && (!look_again || known()) {
+            asleep = pd.word.commit(goroutine());
+        }
+        let woke = refused.join().unwrap();
+        assert!(woke || !asleep, "it sleeps for ever");
+    });
+}
+
+#[test]
+fn a_refusal_is_told_to_the_other_side() {
+    the_kernel_refuses(true, true);
+}
+
+/// The model notices when the one that is refused wakes nobody, and when the other one does not
+/// look again after it has said that it waits.
+#[test]
+#[should_panic = "it sleeps for ever"]
+fn a_refusal_that_wakes_nobody_leaves_the_other_side_asleep() {
+    the_kernel_refuses(false, true);
+}
+
+/// See above.
+#[test]
+#[should_panic = "it sleeps for ever"]
+fn without_a_second_look_the_other_side_is_missed() {
+    the_kernel_refuses(true, false);
 }

@@ -2,12 +2,13 @@
 //! thief. Models `reentersyscall_wired`, `exitsyscall_wired`, `without_p` and `take_out` of
 //! `wired.rs`, with their orderings; and the older form's way out, which meets the same thief.
 //!
-//! What the P's owner alone may touch is a plain cell. `m.p` is an atomic, relaxed as in the
-//! runtime: here the thief writes another thread's word, and the bit orders that.
+//! What the P's owner alone may touch, its queue above all, is a plain cell. `p.m` is an atomic,
+//! relaxed as in the runtime: here the thief writes another thread's word, and the bit orders
+//! that. `m.p` is the M's own.
 
 use loom::cell::UnsafeCell;
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 const GRUNNING: u32 = 2;
@@ -17,21 +18,28 @@ const GSCAN: u32 = 0x1000;
 /// One G on one M with one P.
 struct World {
     atomicstatus: AtomicU32,
-    /// `m.p` and `p.m`: whether the two belong together.
-    wired: AtomicBool,
+    /// `p.m`: whether the P belongs to the M.
+    p_m: AtomicBool,
+    /// `m.p`: whether the M may use it.
+    m_p: AtomicBool,
     /// Whether the call is one of the newer form.
     mark: AtomicU32,
-    /// Owners of the P so far: stands for all that the owner alone may change.
+    /// What the P's owner has put into its queue: stands for all that the owner alone may
+    /// change.
     owned: UnsafeCell<u32>,
+    /// The global queue.
+    global: Mutex<u32>,
 }
 
 impl World {
     fn new() -> Arc<World> {
         Arc::new(World {
             atomicstatus: AtomicU32::new(GRUNNING),
-            wired: AtomicBool::new(true),
+            p_m: AtomicBool::new(true),
+            m_p: AtomicBool::new(true),
             mark: AtomicU32::new(0),
             owned: UnsafeCell::new(0),
+            global: Mutex::new(0),
         })
     }
 
@@ -42,6 +50,15 @@ impl World {
             *n += 1;
             *n - 1
         })
+    }
+
+    /// `ready` on the M: into its P's queue, if it has one.
+    fn ready(&self) {
+        if self.m_p.load(Relaxed) {
+            self.work();
+        } else {
+            *self.global.lock().unwrap() += 1;
+        }
     }
 
     /// `casgstatus`, whose row waits for the bit.
@@ -59,6 +76,12 @@ impl World {
 
     /// `reentersyscall_wired`.
     fn enter(&self) {
+        self.m_p.store(false, Relaxed);
+        self.enter_with_p();
+    }
+
+    /// As Go has it, and this runtime had it: `m.p` stays.
+    fn enter_with_p(&self) {
         self.mark.store(1, Relaxed);
         self.cas(GRUNNING, GSYSCALL);
     }
@@ -73,7 +96,9 @@ impl World {
             thread::yield_now();
         }
         self.mark.store(0, Relaxed);
-        self.wired.load(Relaxed)
+        let kept = self.p_m.load(Relaxed);
+        self.m_p.store(kept, Relaxed);
+        kept
     }
 
     /// `take_out`.
@@ -85,9 +110,9 @@ impl World {
         {
             return false;
         }
-        let ours = self.wired.load(Relaxed) && self.mark.load(Relaxed) != 0;
+        let ours = self.p_m.load(Relaxed) && self.mark.load(Relaxed) != 0;
         if ours {
-            self.wired.store(false, Relaxed);
+            self.p_m.store(false, Relaxed);
         }
         self.atomicstatus.store(GSYSCALL, Release);
         ours
@@ -141,6 +166,46 @@ fn nothing_is_taken_between_two_calls() {
         }
         thief.join().unwrap();
     });
+}
+
+/// The call wakes a goroutine. Afterwards the M, or the thief that took the P, wakes another.
+fn wakes_in_the_call(enter: fn(&World)) {
+    loom::model(move || {
+        let world = World::new();
+        let thief = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let won = world.take_out();
+                if won {
+                    world.work();
+                }
+                u32::from(won)
+            })
+        };
+        enter(&world);
+        world.ready();
+        let kept = u32::from(world.exit());
+        if kept != 0 {
+            world.ready();
+        }
+        assert_eq!(thief.join().unwrap(), 1 - kept);
+        // SAFETY: everybody is done; loom checks it.
+        let local = world.owned.with(|n| unsafe { *n });
+        assert_eq!(local + *world.global.lock().unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_call_that_wakes_a_goroutine_leaves_the_p_s_queue_alone() {
+    wakes_in_the_call(World::enter);
+}
+
+/// The model notices when the M has its P in hand during the call: two threads change one
+/// queue.
+#[test]
+#[should_panic = "Causality violation"]
+fn with_the_p_in_hand_two_threads_change_its_queue() {
+    wakes_in_the_call(World::enter_with_p);
 }
 
 /// In the older form the goroutine is in its call for a moment longer than its P is without
