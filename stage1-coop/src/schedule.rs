@@ -41,8 +41,10 @@ pub fn schedule_slow(_mp: &'static M) -> Slow {
     Slow::Continue
 }
 
-/// Every 61st turn looks at the global queue first, so that two goroutines that wake each
-/// other for ever cannot keep everybody else from running.
+/// Every 61st turn looks at the global queue first, so that goroutines which keep a P's ring
+/// filled for ever cannot keep those in the global queue from running. It does not help beside
+/// two that wake each other through `runnext`: they share one slice, and a turn is a fresh one.
+/// What ends their slice is a request.
 pub const GLOBAL_EVERY: u32 = 61;
 
 // ANCHOR: scheduler

@@ -653,6 +653,55 @@ fn a_pair_cannot_keep_the_p_from_others() {
     assert!((a / 20..=a * 20).contains(&pair), "{counts:?}");
 }
 
+/// A pair that wakes each other goes through `runnext`, so `schedtick` stands still and the
+/// 61st turn never comes: a goroutine in the global queue waits until the pair is done. A
+/// request ends their slice.
+#[test]
+fn the_61st_turn_does_not_help_beside_a_pair_and_a_request_does() {
+    fn balls_before_polite(turns: u64, third_party: fn(&mut ThirdParty)) -> u64 {
+        let runtime = Runtime::new(&STAGE).procs(1).third_party(third_party);
+        with(runtime, move || {
+            let (there, back) = (Chan::new(0), Chan::new(0));
+            let (to, from) = (there.clone(), back.clone());
+            let (played, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let (count, look, store) = (played.clone(), played.clone(), seen.clone());
+            let done = WaitGroup::new();
+            done.add(3);
+            let (a, b, c) = (done.clone(), done.clone(), done.clone());
+            go("ping", move || {
+                for n in 0..turns {
+                    to.send(n);
+                    from.recv();
+                    count.fetch_add(1, SeqCst);
+                }
+                to.close();
+                a.done();
+            });
+            go("pong", move || {
+                for n in there.iter() {
+                    back.send(n);
+                }
+                b.done();
+            });
+            go("polite", move || {
+                gosched();
+                store.store(look.load(SeqCst), SeqCst);
+                c.done();
+            });
+            done.wait();
+            seen.load(SeqCst)
+        })
+    }
+    // Far more than 61 turns, if these were turns.
+    assert_eq!(balls_before_polite(1_000, |_| {}), 1_000);
+    let asked = balls_before_polite(1_000_000, |me| {
+        while me.sleep(Duration::from_millis(1)) {
+            me.raise_the_flag();
+        }
+    });
+    assert!(asked < 1_000_000, "{asked}");
+}
+
 // ---- Rows 20 and 21: what comes from the global queue.
 
 #[test]

@@ -910,3 +910,24 @@ fn nobody_is_declared_dead_too_early() {
         });
     }
 }
+
+/// A timer that wakes a goroutine on a P that lay idle starts it from `runnext`, so it inherits
+/// a slice that began before the pause. Sysmon asks it at its next look.
+#[test]
+fn a_slice_may_be_older_than_its_goroutine() {
+    #[gofunc]
+    fn work() {
+        spin(100_000);
+    }
+    let trace = traced(|| {
+        for _ in 0..10 {
+            sleep(Duration::from_millis(15));
+            for _ in 0..10 {
+                work();
+            }
+        }
+    })
+    .trace();
+    // It works for a millisecond at a time, a tenth of what a slice may last.
+    assert_eq!(trace.count("GoPreempt"), 9, "{}", trace.only(&[]));
+}
