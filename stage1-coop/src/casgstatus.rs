@@ -1,5 +1,5 @@
-//! Changing the state of a goroutine. Mirrors `casgstatus`; the chapter *Blocking, and the
-//! one unsafe word* draws the life of a G as these edges.
+//! Changing the state of a goroutine. Mirrors `casgstatus`; the chapter *Many G on one M*
+//! draws the life of a G as these edges.
 //!
 //! Which changes are legal is decided when the program is compiled: `OLD` and `NEW` are
 //! const parameters, and an edge that Go does not have does not build. Whether the

@@ -5,8 +5,8 @@
 //! the queue of those that wait for it. Exactly GOMAXPROCS Ps exist; an M must hold one to
 //! run a G. Mirrors `runtime2.go`; the chapter *P, queues, stealing* draws them.
 //!
-//! All three live for ever once made, as in Go, so the rest of the runtime passes
-//! `&'static` references around. Every field is an atomic; its comment says who writes it:
+//! All three live for ever once made, so the rest of the runtime passes `&'static` references
+//! around. (Go frees the M of a thread that has ended; here its record stays.) Every field is an atomic; its comment says who writes it:
 //!
 //! * *owner*: for a G the M that runs it, or who took it off its queue; for a P the M that
 //!   holds it; for an M its own thread.

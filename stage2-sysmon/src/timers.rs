@@ -2,8 +2,8 @@
 //! looks at them whenever it looks for work. Mirrors `addtimer`, `checkTimers`, `runtimer`
 //! and `timeSleepUntil` of `time.go` and `proc.go`.
 //!
-//! Before Go 1.14 one thread had all timers, and each one that was due meant two thread
-//! switches. Here a P that is busy asks between two goroutines if something is due: one load
+//! Before Go 1.14 timers were kept apart from the Ps, in up to 64 buckets with a goroutine
+//! each, and each one that was due meant a switch to that goroutine, often on another thread. Here a P that is busy asks between two goroutines if something is due: one load
 //! while it has no timers, and a look at the clock while it has.
 
 use crate::heap::{Heap, Placed};
