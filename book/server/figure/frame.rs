@@ -5,11 +5,14 @@
 
 use std::fmt::Write;
 
-use super::layout::Layout;
+use super::layout::{Layout, MARGIN};
 use super::marks::r;
 use super::svg::{COLOURS, MOST_LANES, Picture};
 use super::timeline::{Span, State};
 use crate::trace::millis;
+
+/// About as wide as a digit of the axis is.
+const DIGIT: f64 = 7.0;
 
 impl Picture<'_> {
     /// The time axis.
@@ -23,13 +26,17 @@ impl Picture<'_> {
             r(self.scale.right())
         );
         for us in self.scale.ticks(self.timeline.start, self.timeline.end) {
-            let x = r(self.scale.x(us));
+            let (x, text) = (self.scale.x(us), short_millis(us));
+            // A long number at the end of the axis would be cut at the picture's edge.
+            let half = text.chars().count() as f64 * DIGIT / 2.0;
+            let middle = x.min(self.scale.right() + MARGIN - half);
             let _ = writeln!(
                 self.body,
-                r#"<path class="sp-axis" d="M{x} {}v5"/><text class="sp-small" x="{x}" y="{}" text-anchor="middle">{}</text>"#,
+                r#"<path class="sp-axis" d="M{} {}v5"/><text class="sp-small" x="{}" y="{}" text-anchor="middle">{text}</text>"#,
+                r(x),
                 r(y),
+                r(middle),
                 r(y + 17.0),
-                short_millis(us)
             );
         }
         let _ = writeln!(
