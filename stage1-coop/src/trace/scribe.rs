@@ -50,8 +50,12 @@ static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
 /// Nanoseconds between two looks while the run goes on.
 const LOOK_NS: u64 = 50_000_000;
-/// A thread that dies waits for the trace as long as something moves, and then this long.
-const PATIENCE_NS: u64 = 10_000_000_000;
+/// Nanoseconds between two looks of a thread that dies: hardly ever, because processor time
+/// that it uses is a sign of life for the alarm clock that limits its death.
+const DYING_LOOK_NS: u64 = 1_000_000_000;
+/// A thread that dies waits for the trace as long as something moves, and then this long, if
+/// the alarm clock cannot be heard.
+const PATIENCE_NS: u64 = 30_000_000_000;
 
 /// Makes the thread, and starts the run's clock.
 ///
@@ -146,14 +150,19 @@ pub(crate) fn finish() {
     }
     let (mut seen, mut since) = (PROGRESS.load(Relaxed), os::monotonic());
     while STATE.load(SeqCst) == ASKED {
-        futex_wait(&STATE, ASKED, Some(LOOK_NS));
+        let dying = crate::panics::dying();
+        futex_wait(
+            &STATE,
+            ASKED,
+            Some(if dying { DYING_LOOK_NS } else { LOOK_NS }),
+        );
         if lab::enabled() && lab::me().is_some() {
             lab::not_stuck();
         }
         let now = PROGRESS.load(Relaxed);
         if now != seen {
             (seen, since) = (now, os::monotonic());
-        } else if crate::panics::dying() && os::monotonic() - since > PATIENCE_NS {
+        } else if dying && os::monotonic() - since > PATIENCE_NS {
             return;
         }
     }
