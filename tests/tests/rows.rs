@@ -1276,10 +1276,7 @@ fn ctrl_c_raises_the_flag_until_the_run_is_over() {
         "the bystander has its turn\nthe run is over\n"
     );
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
-    assert!(
-        ended.stderr.contains("the flag is up on 1 P "),
-        "{ended:#?}"
-    );
+    assert!(ended.stderr.contains("the flag is up on 1 P"), "{ended:#?}");
     assert_eq!(ended.signal, Some(libc::SIGINT), "{ended:#?}");
 }
 

@@ -242,10 +242,14 @@ fn a_timer_that_is_due_is_there_when_its_channel_is_asked() {
     for seed in [vec![], vec![("SAFEPOINT_SEED", "1")]] {
         let ended = scenario!(seed, "due_timers");
         assert_eq!(ended.stdout, "1 Ok(Some(()))\nSome(())\n", "{ended:#?}");
+        let in_lockstep = !seed.is_empty();
         let mut env = seed;
         env.push(("GODEBUG", "asynctimerchan=1"));
         let ended = scenario!(env, "due_timers");
-        assert_eq!(ended.stdout, "0 Err(WouldBlock)\nNone\n", "{ended:#?}");
+        let shown = ended.stdout.as_str();
+        // Free-running, the P may have been asked to yield meanwhile, and then it has looked.
+        let late = !in_lockstep && shown == "0 Err(WouldBlock)\nSome(())\n";
+        assert!(late || shown == "0 Err(WouldBlock)\nNone\n", "{ended:#?}");
     }
 }
 
