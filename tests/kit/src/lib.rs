@@ -50,8 +50,8 @@
 //! }
 //! ```
 //!
-//! A goroutine dump has frames only in a build with frame pointers: put
-//! `[build] rustflags = ["-C", "force-frame-pointers=yes"]` into `.cargo/config.toml`.
+//! A goroutine dump finds its frames whatever flags the program was built with; the names in
+//! it come from the debug information.
 //!
 //! [`trace_of`](trace_of::trace_of) takes a closure, [`trace_of_program`] a program,
 //! [`trace_of_example`] an example of your own package. What may be asked of a scenario stands
