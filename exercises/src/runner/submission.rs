@@ -4,7 +4,7 @@
 //! An attempt runs in one process with its scenario, so a file that does not play by the
 //! rules could change what its run shows. What could do that is reached by some name, and a
 //! list of names refuses those that we know. The list is only worth something if we read the
-//! same words as the compiler: so the words are read by [`super::words`], which refuses each
+//! same words as the compiler: so the words are read by `words.rs`, which refuses each
 //! text that the two could read in different ways.
 //!
 //! This keeps an honest course honest. It is no sandbox: the list may lack a name, and a bug

@@ -6,7 +6,7 @@
 //! A pipe that nobody reads is full at some point, and then a write waits. A program that
 //! runs may wait for its reader, as it would anywhere else. One that dies may not: from
 //! [`last_words`] on each write asks for room first, and the first one that gets none within
-//! [`PATIENCE_MS`] is the last.
+//! `PATIENCE_MS` is the last.
 
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
@@ -32,13 +32,13 @@ pub const PATIENCE_MS: i32 = 2_000;
 /// Bytes that a pipe takes without waiting if it has any room: `PIPE_BUF`, a page.
 const AT_ONCE: usize = 4_096;
 
-/// How many lines [`say!`](crate::say) has written: whoever watches over a dump sees that it
+/// How many lines `say!` has written: whoever watches over a dump sees that it
 /// goes on. Async-signal-safe.
 pub fn said() -> u32 {
     SAID.load(Relaxed)
 }
 
-/// The process dies. From here on no word waits for longer than [`PATIENCE_MS`], and after
+/// The process dies. From here on no word waits for longer than `PATIENCE_MS`, and after
 /// the first that found no room there are no more. Async-signal-safe.
 pub fn last_words() {
     LAST.store(true, SeqCst);

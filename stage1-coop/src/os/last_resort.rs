@@ -1,6 +1,6 @@
 //! A death has a limit. Who dies may need something that is never free again: a lock whose
 //! owner stands still, the allocator, a reader for its words, a disk. So from the first word
-//! on an alarm clock runs. When it has rung [`RINGS`] times in a row, and in between no line
+//! on an alarm clock runs. When it has rung `RINGS` times in a row, and in between no line
 //! was said, no part of the trace written and no processor time used by those who are at it,
 //! it ends the process with what is there: by status 2, or by the signal that is about to end
 //! it.
