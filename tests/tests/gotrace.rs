@@ -145,7 +145,9 @@ fn logs(trace: &Trace, i: usize) -> bool {
 }
 
 /// Requests of a free run that came in the same microsecond as the goroutine's last event, or
-/// were written down on the other side of it: nobody can say from our text who was first.
+/// were written down on the other side of it: nobody can say from our text who was first. And
+/// the last one, if main has ended: sysmon goes on while the trace is written, and the mapping
+/// still takes what the trace leaves out.
 fn unsure(trace: &Trace) -> usize {
     let near = |&i: &usize| {
         let (g, us) = (trace.events[i].target(), trace.events[i].us);
@@ -159,9 +161,16 @@ fn unsure(trace: &Trace) -> usize {
         let last = trace.events.iter().rposition(of_g);
         last.is_some_and(|last| (last > i) != (trace.events[last].us > us))
     };
+    let last = trace.find("Preempt").last();
+    let late = |&i: &usize| {
+        last == Some(i)
+            && trace
+                .find("GoEnd")
+                .any(|end| end < i && trace.events[end].g == Some(1))
+    };
     trace
         .find("Preempt")
-        .filter(|i| near(i) || crossed(i))
+        .filter(|i| near(i) || crossed(i) || late(i))
         .count()
 }
 
