@@ -8,7 +8,7 @@
 
 use crate::netpoll::{LASTPOLL, any_waiters, net_poll_break, netpoll, polling};
 use crate::sysmon::wake_sysmon;
-use crate::timers::{NEVER, first_of, time_sleep_until};
+use crate::timers::{NEVER, checktimers, first_of, time_sleep_until};
 use stage1_coop::rt::*;
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
@@ -66,7 +66,16 @@ pub fn before_stopm(mp: &'static M) -> Slow {
             unsafe { acquirep(mp, pp) };
             match found.first_and_inject() {
                 Some(gp) => Slow::Run(gp),
-                None => Slow::Again,
+                None => {
+                    // What we slept for. Whose timers they are may have an M that was woken and
+                    // has no CPU yet; then nobody else runs them, and if that M counts as
+                    // searching, we do not search. Without this we would come back here at
+                    // once, again and again, and keep it off the CPU.
+                    allp().iter().for_each(|pp| {
+                        checktimers(pp);
+                    });
+                    Slow::Again
+                }
             }
         }
     }

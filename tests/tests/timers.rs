@@ -470,3 +470,61 @@ fn many_sleeps_on_many_ps_all_end() {
         assert_eq!(sum, 5_000);
     }
 }
+
+/// One more M counts as searching than there are: as if it had been woken and had no CPU yet.
+struct Searcher;
+
+impl Searcher {
+    fn new() -> Searcher {
+        rt::SCHED.nmspinning.fetch_add(1, SeqCst);
+        Searcher
+    }
+}
+
+impl Drop for Searcher {
+    fn drop(&mut self) {
+        rt::SCHED.nmspinning.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Main computes and holds its P; the other M sleeps in the poller, and does not get the right
+/// to steal. Whether it does what main leaves undone: runs a timer of main's P and, with
+/// `queued`, a goroutine of its queue.
+fn beside_a_searcher_without_a_cpu(queued: bool) -> bool {
+    on(2, move || {
+        go("long", || sleep(LIMIT));
+        let until = Instant::now() + LATE;
+        let wait = |done: &dyn Fn() -> bool| {
+            while !done() && Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            done()
+        };
+        // The other M has run it, and is idle again.
+        let idle = || rt::time_sleep_until() != rt::NEVER && rt::SCHED.npidle.load(SeqCst) == 1;
+        assert!(wait(&idle), "the other M does not come");
+        let _searcher = Searcher::new();
+        let left = Arc::new(AtomicUsize::new(1 + usize::from(queued)));
+        let one_less = || {
+            let left = left.clone();
+            move || {
+                left.fetch_sub(1, SeqCst);
+            }
+        };
+        if queued {
+            go("queued", one_less());
+        }
+        let _timer = after_func(5 * MS, one_less());
+        wait(&|| left.load(SeqCst) == 0)
+    })
+}
+
+#[test]
+fn an_m_that_was_woken_and_has_no_cpu_holds_up_no_timer() {
+    assert!(beside_a_searcher_without_a_cpu(false));
+}
+
+#[test]
+fn an_m_that_was_woken_and_has_no_cpu_holds_up_no_queue() {
+    assert!(beside_a_searcher_without_a_cpu(true));
+}
