@@ -239,10 +239,12 @@ fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
                 drop(sched);
                 // SAFETY: mp is the calling thread's; the P came from the idle list.
                 unsafe { acquirep(mp, pp) };
-                if was_spinning {
-                    mp.spinning.store(true, Relaxed);
-                    SCHED.nmspinning.fetch_add(1, SeqCst);
-                }
+                // It knows that there is work, so it searches, however many others do: they
+                // may have been woken and have no CPU yet. An M that came back here without
+                // the right to steal would see the same queue again and again, and keep them
+                // off the CPU.
+                mp.spinning.store(true, Relaxed);
+                SCHED.nmspinning.fetch_add(1, SeqCst);
                 continue;
             }
         }
