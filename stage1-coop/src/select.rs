@@ -331,8 +331,9 @@ impl<'a, T: Send> Select<'a, T> {
         Select { arms: Vec::new() }
     }
 
-    /// Adds a case that receives, and returns its number: they count from 0.
-    pub fn recv(&mut self, from: &'a Chan<T>) -> usize {
+    /// Adds a case that receives from a channel or a [`Receiver`](crate::Receiver), and returns
+    /// its number: they count from 0.
+    pub fn recv(&mut self, from: &'a impl Receive<Item = T>) -> usize {
         self.arms.push(Arm::Recv(RecvCase::new(from)));
         self.arms.len() - 1
     }

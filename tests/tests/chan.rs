@@ -920,11 +920,12 @@ const WITHOUT_A_CHECK: &[(&str, &[&str])] = &[
             "Select::new",
             "Select::recv",
             "Select::send",
+            "Receiver::with_source",
         ],
     ),
     (
         "the answer never changes",
-        &["Chan::cap", "Ticker::c", "goid"],
+        &["Chan::cap", "Ticker::c", "Timer::c", "goid"],
     ),
     (
         "a line in the trace, also from within a system call or a lock of std's",

@@ -106,6 +106,17 @@ const STAGE1: &[Row] = &[
         list.recv(&c);
         list.try_wait()
     }),
+    row!("Select::wait over a Receiver", { let c = Receiver::from(closed()); } {
+        let mut list = Select::new();
+        list.recv(&c);
+        list.wait()
+    }),
+    row!("Receiver::recv", { let c = Receiver::from(closed()); } c.recv()),
+    row!("Receiver::try_recv", { let c = Receiver::from(Chan::<u8>::new(0)); } c.try_recv()),
+    row!("Receiver::is_closed", { let c = Receiver::from(Chan::<u8>::new(0)); } c.is_closed()),
+    row!("Receiver::len", { let c = Receiver::from(Chan::<u8>::new(1)); } c.len()),
+    row!("Receiver::is_empty", { let c = Receiver::from(Chan::<u8>::new(1)); } c.is_empty()),
+    row!("Receiver::iter", { let c = Receiver::from(closed()); } c.iter().count()),
     row!("Mutex::lock", { let m = Mutex::new(()); } drop(m.lock())),
     row!("Mutex::try_lock", { let m = Mutex::new(()); let _held = m.lock(); } m.try_lock()),
     ("Mutex::lock, handed over", |turn| {
@@ -192,6 +203,12 @@ const STAGE2: &[Row] = &[
     row!("sleep, a moment", {} two::sleep(Duration::from_nanos(1))),
     row!("after", {} two::after(HOUR)),
     row!("Ticker::new", {} two::Ticker::new(HOUR)),
+    row!("after's Receiver::try_recv", { let c = two::after(HOUR); } c.try_recv()),
+    row!("Timer::new", {} two::Timer::new(HOUR)),
+    row!("Timer::stop", { let t = two::Timer::new(HOUR); } t.stop()),
+    row!("Timer::reset", { let t = two::Timer::new(HOUR); } t.reset(HOUR)),
+    row!("after_func", {} two::after_func(HOUR, || ()).stop()),
+    row!("after_func, left alone", {} two::after_func(HOUR, || ())),
     row!("syscall", {} two::syscall(|| ())),
     row!("syscall_block", {} two::syscall_block(|| ())),
     row!("syscall_wired", {} two::syscall_wired(|| ())),
@@ -223,6 +240,7 @@ const STAGE2: &[Row] = &[
         .read(&mut [0])
     ),
     row!("PipeReader::set_read_deadline", { let (r, _w) = pipe(); } r.set_read_deadline(LATER)),
+    row!("PipeReader::with_fd", { let (r, _w) = pipe(); } r.with_fd(|_| ())),
     row!("PipeReader::close", { let (r, _w) = pipe(); } r.close()),
     row!("PipeWriter::new", {} two::PipeWriter::new(other_end())),
     row!(
@@ -242,6 +260,7 @@ const STAGE2: &[Row] = &[
         .write_all(&[0])
     ),
     row!("PipeWriter::set_write_deadline", { let (_r, w) = pipe(); } w.set_write_deadline(LATER)),
+    row!("PipeWriter::with_fd", { let (_r, w) = pipe(); } w.with_fd(|_| ())),
     row!("PipeWriter::close", { let (_r, w) = pipe(); } w.close()),
     row!("UnixStream::pair", {} streams()),
     row!(
@@ -263,11 +282,14 @@ const STAGE2: &[Row] = &[
     row!("UnixStream::shutdown", { let (a, _b) = streams(); } a.shutdown(std::net::Shutdown::Read)),
     row!("UnixStream::set_read_deadline", { let (a, _b) = streams(); } a.set_read_deadline(LATER)),
     row!("UnixStream::set_write_deadline", { let (a, _b) = streams(); } a.set_write_deadline(LATER)),
+    row!("UnixStream::set_deadline", { let (a, _b) = streams(); } a.set_deadline(LATER)),
+    row!("UnixStream::with_fd", { let (a, _b) = streams(); } a.with_fd(|_| ())),
     row!("UnixStream::close", { let (a, _b) = streams(); } a.close()),
     row!("TcpListener::bind", {} socket()),
     row!("TcpListener::accept", { let l = socket(); let _ = l.close(); } l.accept()),
     row!("TcpListener::local_addr", { let l = socket(); } l.local_addr()),
     row!("TcpListener::set_deadline", { let l = socket(); } l.set_deadline(LATER)),
+    row!("TcpListener::with_fd", { let l = socket(); } l.with_fd(|_| ())),
     row!("TcpListener::close", { let l = socket(); } l.close()),
     row!("TcpStream::connect", { let l = socket(); let a = l.local_addr().expect("it is open"); }
         two::TcpStream::connect(a)),
@@ -295,6 +317,9 @@ const STAGE2: &[Row] = &[
     ),
     row!("TcpStream::set_read_deadline", { let (_l, s) = tcp(); } s.set_read_deadline(LATER)),
     row!("TcpStream::set_write_deadline", { let (_l, s) = tcp(); } s.set_write_deadline(LATER)),
+    row!("TcpStream::set_deadline", { let (_l, s) = tcp(); } s.set_deadline(LATER)),
+    row!("TcpStream::with_fd", { let (_l, s) = tcp(); } s.with_fd(|_| ())),
+    row!("TcpStream::try_clone", { let (_l, s) = tcp(); } s.try_clone()),
     row!("TcpStream::close", { let (_l, s) = tcp(); } s.close()),
 ];
 
