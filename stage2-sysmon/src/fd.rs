@@ -15,11 +15,11 @@
 
 use crate::polldesc::{Mode, PollDesc, closed};
 use crate::syscall::syscall;
+use crate::users::{Share, Users};
 use stage1_coop::rt::*;
 use stage1_coop::{Mutex, prologue};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::time::Duration;
 
 /// Bytes that a try may move without `entersyscall`.
@@ -27,28 +27,25 @@ const PLAIN_MAX: usize = 16 << 10;
 /// Milliseconds between two looks of a thread that waits off a goroutine: nobody can wake it.
 const THREAD_LOOKS_MS: u64 = 10;
 
-/// `users`: the descriptor is closed for new ones.
-const CLOSED: u32 = 1 << 31;
-
 /// See the module. Go's `poll.FD`.
 pub struct Fd {
     fd: RawFd,
     pd: &'static PollDesc,
-    /// How many are in an operation, and [`CLOSED`]. The last one out closes the descriptor:
-    /// its number must not get a new meaning while somebody is about to use it.
-    users: AtomicU32,
+    /// How many are in an operation. The last one out closes the descriptor: its number must
+    /// not get a new meaning while somebody is about to use it.
+    users: Users,
     /// One reads and one writes; others queue.
     reading: Mutex<()>,
     writing: Mutex<()>,
 }
 
 /// Somebody is in an operation.
-struct User<'a>(&'a Fd);
+struct User<'a>(&'a Fd, Share);
 
 impl Drop for User<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.users.fetch_sub(1, AcqRel) == CLOSED | 1 {
+        if self.0.users.leave(self.1) {
             self.0.destroy();
         }
     }
@@ -62,7 +59,7 @@ impl Fd {
         Fd {
             fd,
             pd: PollDesc::open(fd),
-            users: AtomicU32::new(0),
+            users: Users::new(),
             reading: Mutex::new(()),
             writing: Mutex::new(()),
         }
@@ -70,20 +67,8 @@ impl Fd {
 
     #[inline]
     fn enter(&self) -> io::Result<User<'_>> {
-        let mut users = self.users.load(Relaxed);
-        loop {
-            if users & CLOSED != 0 {
-                return Err(closed());
-            }
-            let one_more = users + 1;
-            match self
-                .users
-                .compare_exchange_weak(users, one_more, Acquire, Relaxed)
-            {
-                Ok(_) => return Ok(User(self)),
-                Err(now) => users = now,
-            }
-        }
+        let share = self.users.enter().ok_or_else(closed)?;
+        Ok(User(self, share))
     }
 
     /// Closes the descriptor: who waits for it wakes with an error. Go's `FD.Close`.
@@ -97,19 +82,27 @@ impl Fd {
 
     /// As [`close`](Self::close), without a check: dropping a descriptor is no place to yield.
     fn shut(&self) -> io::Result<()> {
-        let _user = self.enter()?;
-        if self.users.fetch_or(CLOSED, AcqRel) & CLOSED != 0 {
+        let _user = match self.enter() {
+            Ok(user) => user,
+            Err(closed) => {
+                if self.users.forget_lost() {
+                    self.destroy();
+                }
+                return Err(closed);
+            }
+        };
+        if !self.users.close() {
             return Err(closed());
         }
         self.pd.evict();
         Ok(())
     }
 
-    /// Nobody uses it any more.
+    /// Nobody uses it any more, or only goroutines of a run that is over.
     fn destroy(&self) {
         self.pd.free();
         // SAFETY: the descriptor is ours, and this is the only place that closes it: the
-        // last user of a closed one comes here, once.
+        // last user of a closed one comes here, once (`Users`).
         unsafe { libc::close(self.fd) };
     }
 

@@ -101,6 +101,7 @@ mod syscall;
 mod sysmon;
 mod tick;
 mod timers;
+mod users;
 mod wired;
 mod words;
 

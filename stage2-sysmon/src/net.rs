@@ -6,7 +6,7 @@
 //! `std::io::Read` and `Write`, for a stream and for a reference to it.
 //!
 //! A descriptor may outlive its run and be used in the next one. One at which goroutines still
-//! waited when their run was over may only be closed: they are lost, and keep their turn.
+//! waited when their run was over can only be closed: they are lost, and keep their turn.
 
 use crate::fd::{Fd, answer};
 use crate::polldesc::Mode;

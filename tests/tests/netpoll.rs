@@ -710,6 +710,13 @@ fn a_hundred_runs_leak_nothing() {
     assert_eq!(ended.stdout, "no more descriptors than after the first\n");
 }
 
+#[test]
+fn a_descriptor_can_be_closed_when_the_run_of_its_goroutines_is_over() {
+    let ended = scenario!([], "closed_without_its_goroutines");
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert_eq!(ended.stdout, "no more descriptors than before\n");
+}
+
 // ---- Off a goroutine.
 
 #[test]

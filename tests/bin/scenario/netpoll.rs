@@ -12,6 +12,7 @@ crate::scenarios!(
     no_descriptors,
     echo_in_a_storm,
     a_hundred_runs,
+    closed_without_its_goroutines,
     read_stdin,
     read_stdin_blocking
 );
@@ -152,6 +153,48 @@ fn a_hundred_runs(_: &[String]) {
         );
     }
     println!("no more descriptors than after the first");
+}
+
+/// Descriptors at which a goroutine waits when its run is over: whoever closes them, and
+/// whenever, they go back to the kernel.
+fn closed_without_its_goroutines(_: &[String]) {
+    // The goroutine never ends, so what it holds is not dropped: nothing happens by itself.
+    let waited_at = |main: fn(&PipeReader)| {
+        let (reader, writer) = pipe().expect("a pipe");
+        let reader = Arc::new(reader);
+        let (lost, ours) = (reader.clone(), reader.clone());
+        run(1, move || {
+            go("lost", move || drop((&*lost).read(&mut [0])));
+            gosched();
+            main(&ours);
+        });
+        drop(writer);
+        reader
+    };
+    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    // The poller's own, and whatever else a first run opens.
+    run(1, || ());
+    let before = open();
+    for i in 0..30 {
+        match i % 3 {
+            0 => {
+                let reader = waited_at(|_| ());
+                reader.close().expect("it was open");
+            }
+            1 => {
+                let reader = waited_at(|_| ());
+                run(1, move || reader.close().expect("it was open"));
+            }
+            _ => {
+                // The goroutine is woken and gets no turn any more. The second close, or a
+                // drop, ends what it has left.
+                let reader = waited_at(|reader| reader.close().expect("it was open"));
+                reader.close().expect_err("it was closed");
+            }
+        }
+        assert_eq!(open(), before, "after {} of them", i + 1);
+    }
+    println!("no more descriptors than before");
 }
 
 fn stdin() -> OwnedFd {
