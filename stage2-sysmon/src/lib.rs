@@ -15,10 +15,11 @@
 //! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
 //! | timers that a program holds | `tick.rs` | `time.Timer`, `time.Ticker` |
+//! | work that is no longer wanted | `context.rs` | `context` |
 //! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
 //! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
 //! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
-//! | a descriptor that many goroutines share | `fd.rs` | `internal/poll` |
+//! | a descriptor that many goroutines share | `fd.rs`, `users.rs` | `internal/poll` |
 //! | pipes, sockets, files | `pipe.rs`, `net.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
 //! | a glance at the scheduler | `schedtrace.rs` | `schedtrace` |
@@ -78,6 +79,7 @@
 
 mod calls;
 mod checkdead;
+mod context;
 mod exitsyscall;
 mod fd;
 mod handoff;
@@ -106,6 +108,7 @@ mod wired;
 mod words;
 
 pub use calls::{Answer, File, libc_call, nanosleep};
+pub use context::{Cancel, Context, ContextError};
 pub use net::{TcpListener, TcpStream, UnixStream};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use sleep::sleep;

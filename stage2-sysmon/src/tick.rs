@@ -248,6 +248,11 @@ impl Timer {
         self.tick.set(NEVER)
     }
 
+    /// As [`stop`](Self::stop), without a check: for what is dropped.
+    pub(crate) fn release(&self) {
+        self.tick.set(NEVER);
+    }
+
     /// Sets it to this long from now, whatever it was set to before. Returns what
     /// [`stop`](Self::stop) would. Go's `Reset`.
     ///

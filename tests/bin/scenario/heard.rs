@@ -209,6 +209,15 @@ const STAGE2: &[Row] = &[
     row!("Timer::reset", { let t = two::Timer::new(HOUR); } t.reset(HOUR)),
     row!("after_func", {} two::after_func(HOUR, || ()).stop()),
     row!("after_func, left alone", {} two::after_func(HOUR, || ())),
+    row!("Context::background", {} two::Context::background()),
+    row!("Context::with_cancel", { let c = two::Context::background(); } two::Context::with_cancel(&c)),
+    row!("Context::with_timeout", { let c = two::Context::background(); }
+        two::Context::with_timeout(&c, HOUR)),
+    row!("Context::done", { let c = two::Context::background(); } c.done()),
+    row!("Context::err", { let c = two::Context::background(); } c.err()),
+    row!("Context::time_left", { let c = two::Context::background(); } c.time_left()),
+    row!("Cancel::cancel", { let (_c, cancel) = two::Context::with_cancel(&two::Context::background()); }
+        cancel.cancel()),
     row!("syscall", {} two::syscall(|| ())),
     row!("syscall_block", {} two::syscall_block(|| ())),
     row!("syscall_wired", {} two::syscall_wired(|| ())),

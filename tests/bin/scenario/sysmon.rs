@@ -32,6 +32,7 @@ crate::scenarios!(
     end_of_runs_under_load,
     asleep_with_leftovers,
     due_timers,
+    contexts,
 );
 
 /// Runs `main` on `procs` Ps, or as many as the environment says.
@@ -418,9 +419,54 @@ fn due_timers(_: &[String]) {
     run(1, || {
         let (timer, asked) = (after(Duration::from_millis(1)), after(Duration::ZERO));
         println!("{:?} {:?}", asked.len(), asked.try_recv());
-        // Longer than the timer, and shorter than a slice: nobody asks to yield.
-        spin(5_000_000);
+        // Without a yield, however long a busy machine makes it: at one the P would look.
+        let pinned = acquirem();
+        spin(20_000_000);
         let got = select! { recv(timer) -> v => v, default => None };
+        drop(pinned);
         println!("{got:?}");
+    });
+}
+
+/// A context with two below it, one of which has a minute; and then one that gets its time.
+fn contexts(_: &[String]) {
+    run(1, || {
+        let root = Context::background();
+        let (top, cancel) = Context::with_cancel(&root);
+        let (timed, _timed) = Context::with_timeout(&top, Duration::from_secs(60));
+        let (deepest, _deepest) = Context::with_cancel(&timed);
+        assert!(timed.time_left() > Some(Duration::from_secs(1)));
+        assert_eq!((top.time_left(), deepest.err()), (None, None));
+        let (waits, woken) = (deepest.clone(), Chan::new(1));
+        let send = woken.clone();
+        go("waits", move || send.send(waits.done().recv()));
+        gosched();
+        assert_eq!(woken.try_recv(), Err(WouldBlock));
+        cancel.cancel();
+        cancel.cancel();
+        assert_eq!(woken.recv(), Some(None));
+        for c in [&top, &timed, &deepest] {
+            assert_eq!(c.err(), Some(ContextError::Canceled));
+            assert!(c.done().is_closed());
+        }
+        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        let (late, _late) = Context::with_timeout(&top, Duration::from_secs(60));
+        assert_eq!(late.err(), Some(ContextError::Canceled), "born canceled");
+        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(root.err(), None);
+
+        let (timed, _timed) = Context::with_timeout(&root, Duration::from_millis(5));
+        // The parent's time is the shorter one.
+        let (below, _below) = Context::with_timeout(&timed, Duration::from_secs(60));
+        assert_eq!(below.done().recv(), None);
+        assert_eq!(timed.err(), Some(ContextError::DeadlineExceeded));
+        assert_eq!(below.err(), Some(ContextError::DeadlineExceeded));
+        assert_eq!(below.time_left(), Some(Duration::ZERO));
+
+        let (dropped, cancel) = Context::with_timeout(&root, Duration::from_secs(60));
+        drop(cancel);
+        assert_eq!(dropped.err(), Some(ContextError::Canceled));
+        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        println!("canceled, then out of time");
     });
 }
