@@ -20,7 +20,7 @@
 //! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
 //! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
 //! | a descriptor that many goroutines share | `fd.rs`, `users.rs` | `internal/poll` |
-//! | pipes, sockets, files | `pipe.rs`, `net.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
+//! | pipes, sockets, files | `pipe.rs`, `net.rs`, `unix.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
 //! | a glance at the scheduler | `schedtrace.rs` | `schedtrace` |
 //! | Ctrl-\\: where is everybody? | `sigquit.rs` | `sighandler` |
@@ -103,18 +103,20 @@ mod syscall;
 mod sysmon;
 mod tick;
 mod timers;
+mod unix;
 mod users;
 mod wired;
 mod words;
 
 pub use calls::{Answer, File, libc_call, nanosleep};
 pub use context::{Cancel, Context, ContextError};
-pub use net::{TcpListener, TcpStream, UnixStream};
+pub use net::{TcpListener, TcpStream};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use sleep::sleep;
 pub use stage1_coop::*;
 pub use syscall::{syscall, syscall_block};
 pub use tick::{Ticker, Timer, after, after_func};
+pub use unix::{UnixListener, UnixStream};
 pub use wired::syscall_wired;
 
 /// Stage 2 is stage 1 plus these rows.

@@ -1,5 +1,6 @@
-//! Sockets whose operations park the goroutine and not the thread. Mirrors `TCPListener`,
-//! `TCPConn` and `UnixConn` of Go's package `net`; what is common to all of them is in `fd.rs`.
+//! Sockets whose operations park the goroutine and not the thread. Mirrors `TCPListener`
+//! and `TCPConn` of Go's package `net`. What is common to all descriptors is in `fd.rs`, and sockets
+//! that have a path are in `unix.rs`.
 //!
 //! All methods take `&self`, so a stream that is shared (in an `Arc`) can be read by one
 //! goroutine, written by another, and closed by a third. Reading and writing are those of
@@ -11,6 +12,7 @@
 use crate::fd::{Fd, answer};
 use crate::polldesc::Mode;
 use crate::sockaddr::RawAddr;
+use stage1_coop::prologue;
 use stage1_coop::rt::outside_world;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
@@ -30,6 +32,7 @@ impl TcpListener {
     /// # Errors
     /// The kernel's.
     pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+        prologue!();
         // The network has threads and clocks of its own.
         outside_world();
         let listener = std::net::TcpListener::bind(addr)?;
@@ -125,6 +128,7 @@ impl TcpStream {
     /// A port at which nobody listens may be the very one that the kernel chooses for our end:
     /// then the connection is one to itself, which stands and answers. Go's `selfConnect`.
     fn dial(addr: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
+        prologue!();
         for _ in 0..SELF_CONNECTS {
             let stream = TcpStream::dial_once(addr, time)?;
             match (stream.local_addr(), stream.peer_addr()) {
@@ -206,29 +210,9 @@ impl TcpStream {
     }
 }
 
-/// One end of a pair of connected sockets. Go's `UnixConn`.
-pub struct UnixStream {
-    fd: Fd,
-}
-
-impl UnixStream {
-    /// Two sockets that are connected to each other.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let ours = |s: std::os::unix::net::UnixStream| {
-            s.set_nonblocking(true)?;
-            let fd = Fd::new(OwnedFd::from(s));
-            Ok::<_, io::Error>(UnixStream { fd })
-        };
-        let (a, b) = std::os::unix::net::UnixStream::pair()?;
-        Ok((ours(a)?, ours(b)?))
-    }
-}
-
+/// What is common to connections.
 macro_rules! streams {
-    ($($name:ident),+) => { $(
+    ($name:ident) => {
         impl $name {
             /// Ends one direction or both, with the descriptor still open: the peer reads to
             /// the end of what was written. Go's `CloseRead` and `CloseWrite`.
@@ -236,7 +220,7 @@ macro_rules! streams {
             /// # Errors
             /// The kernel's; or if it is closed.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                self.fd.with(|fd| as_std(fd).shutdown(how))
+                self.fd.with(|fd| $crate::net::as_std(fd).shutdown(how))
             }
 
             /// Until when a read may take: this long from now; `None` for ever. One that takes
@@ -269,7 +253,7 @@ macro_rules! streams {
 
         reads!($name);
         writes!($name);
-    )+ };
+    };
 }
 
 /// What can be read.
@@ -353,20 +337,20 @@ macro_rules! handles {
     };
 }
 
-pub(crate) use {handles, reads, writes};
+pub(crate) use {handles, reads, streams, writes};
 
-streams!(TcpStream, UnixStream);
+streams!(TcpStream);
 handles!(TcpListener);
 
 /// The standard library's socket, borrowed for a question that does not block.
-fn as_std(fd: RawFd) -> ManuallyDrop<std::net::TcpStream> {
+pub(crate) fn as_std(fd: RawFd) -> ManuallyDrop<std::net::TcpStream> {
     // SAFETY: the descriptor is open (the callers are in `Fd::with` or the like), and the
     // stream is never dropped, so it closes nothing.
     ManuallyDrop::new(unsafe { std::net::TcpStream::from_raw_fd(fd) })
 }
 
 /// A call that makes a descriptor.
-fn owned(mut call: impl FnMut() -> i32) -> io::Result<OwnedFd> {
+pub(crate) fn owned(mut call: impl FnMut() -> i32) -> io::Result<OwnedFd> {
     let fd = answer(|| call() as isize)?;
     // SAFETY: the kernel has just made it, for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
@@ -374,7 +358,7 @@ fn owned(mut call: impl FnMut() -> i32) -> io::Result<OwnedFd> {
 
 /// A call that is not repeated. Never inlined, see [`answer`].
 #[inline(never)]
-fn once(call: impl FnOnce() -> isize) -> io::Result<()> {
+pub(crate) fn once(call: impl FnOnce() -> isize) -> io::Result<()> {
     if call() < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -4,6 +4,7 @@
 use crate::fd::{Fd, answer};
 use crate::net::{handles, reads, writes};
 use crate::polldesc::Mode;
+use stage1_coop::prologue;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub struct PipeWriter {
 /// # Errors
 /// The kernel's.
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    prologue!();
     let mut fds = [0; 2];
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
     // SAFETY: room for two descriptors.
@@ -85,6 +87,7 @@ impl PipeWriter {
 }
 
 fn non_blocking(fd: OwnedFd) -> io::Result<Fd> {
+    prologue!();
     let number = fd.as_raw_fd();
     // SAFETY: plain numbers.
     let flags = answer(|| unsafe { libc::fcntl(number, libc::F_GETFL) } as isize)?;

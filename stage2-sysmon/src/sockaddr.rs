@@ -4,6 +4,8 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// An address of any family, and its length.
 pub(crate) struct RawAddr {
@@ -50,6 +52,32 @@ impl RawAddr {
             }
         }
         raw
+    }
+
+    /// The kernel's form of a path.
+    ///
+    /// # Errors
+    /// If it is empty, has a zero in it, or is longer than the 107 bytes that there is room for.
+    pub(crate) fn unix(path: &Path) -> io::Result<RawAddr> {
+        let mut raw = RawAddr::room();
+        // SAFETY: all zeroes are a valid value of the type.
+        let mut a: libc::sockaddr_un = unsafe { zeroed() };
+        let bytes = path.as_os_str().as_bytes();
+        // The last byte stays zero.
+        if bytes.is_empty() || bytes.contains(&0) || bytes.len() >= a.sun_path.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("no path for a socket: {}", path.display()),
+            ));
+        }
+        a.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in a.sun_path.iter_mut().zip(bytes) {
+            *to = *from as libc::c_char;
+        }
+        raw.len = size_of_val(&a) as libc::socklen_t;
+        // SAFETY: the storage is large enough and aligned for every family.
+        unsafe { (&raw mut raw.storage).cast::<libc::sockaddr_un>().write(a) };
+        Ok(raw)
     }
 
     /// For a call that reads it.

@@ -187,6 +187,20 @@ fn streams() -> (two::UnixStream, two::UnixStream) {
     two::UnixStream::pair().expect("a process has room for two sockets")
 }
 
+/// An address at which nobody listens.
+fn nobody() -> std::net::SocketAddr {
+    socket().local_addr().expect("it is open")
+}
+
+/// Where this process may have a socket.
+fn path() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("safepoint-heard-{}", std::process::id()))
+}
+
+fn unix(path: &std::path::Path) -> two::UnixListener {
+    two::UnixListener::bind(path).expect("the last one has removed it")
+}
+
 /// A connection to ourselves.
 fn tcp() -> (two::TcpListener, two::TcpStream) {
     let listener = socket();
@@ -271,6 +285,15 @@ const STAGE2: &[Row] = &[
     row!("PipeWriter::set_write_deadline", { let (_r, w) = pipe(); } w.set_write_deadline(LATER)),
     row!("PipeWriter::with_fd", { let (_r, w) = pipe(); } w.with_fd(|_| ())),
     row!("PipeWriter::close", { let (_r, w) = pipe(); } w.close()),
+    row!("UnixListener::bind", { let p = path(); } unix(&p)),
+    row!("UnixListener::accept", { let l = unix(&path()); let _ = l.close(); } l.accept()),
+    row!("UnixListener::set_deadline", { let l = unix(&path()); } l.set_deadline(LATER)),
+    row!("UnixListener::set_unlink_on_close", { let l = unix(&path()); } l.set_unlink_on_close(true)),
+    row!("UnixListener::with_fd", { let l = unix(&path()); } l.with_fd(|_| ())),
+    row!("UnixListener::close", { let l = unix(&path()); } l.close()),
+    row!("UnixListener::bind, in vain", { let p = path(); let _l = unix(&p); } two::UnixListener::bind(&p)),
+    row!("UnixStream::connect, in vain", {} two::UnixStream::connect("/nowhere/at/all")),
+    row!("UnixStream::connect", { let p = path(); let _l = unix(&p); } two::UnixStream::connect(&p)),
     row!("UnixStream::pair", {} streams()),
     row!(
         "UnixStream::read",
@@ -295,6 +318,9 @@ const STAGE2: &[Row] = &[
     row!("UnixStream::with_fd", { let (a, _b) = streams(); } a.with_fd(|_| ())),
     row!("UnixStream::close", { let (a, _b) = streams(); } a.close()),
     row!("TcpListener::bind", {} socket()),
+    row!("TcpListener::bind, in vain", { let l = socket(); let a = l.local_addr().expect("it is open"); }
+        two::TcpListener::bind(a)),
+    row!("TcpStream::connect, in vain", { let a = nobody(); } two::TcpStream::connect(a)),
     row!("TcpListener::accept", { let l = socket(); let _ = l.close(); } l.accept()),
     row!("TcpListener::local_addr", { let l = socket(); } l.local_addr()),
     row!("TcpListener::set_deadline", { let l = socket(); } l.set_deadline(LATER)),
