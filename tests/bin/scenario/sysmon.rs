@@ -417,10 +417,10 @@ fn asleep_with_leftovers(args: &[String]) {
 /// Timers that are due, and nobody has looked after them. Prints what the channel says.
 fn due_timers(_: &[String]) {
     run(1, || {
-        let (timer, asked) = (after(Duration::from_millis(1)), after(Duration::ZERO));
-        println!("{:?} {:?}", asked.len(), asked.try_recv());
         // Without a yield, however long a busy machine makes it: at one the P would look.
         let pinned = acquirem();
+        let (timer, asked) = (after(Duration::from_millis(1)), after(Duration::ZERO));
+        println!("{:?} {:?}", asked.len(), asked.try_recv());
         spin(20_000_000);
         let got = select! { recv(timer) -> v => v, default => None };
         drop(pinned);
