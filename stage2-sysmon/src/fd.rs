@@ -15,7 +15,7 @@
 
 use crate::polldesc::{Mode, PollDesc, closed};
 use crate::syscall::syscall;
-use crate::users::{Share, Users};
+use crate::users::Users;
 use stage1_coop::rt::*;
 use stage1_coop::{Mutex, prologue};
 use std::io;
@@ -29,7 +29,7 @@ const THREAD_LOOKS_MS: u64 = 10;
 
 /// See the module. Go's `poll.FD`.
 pub struct Fd {
-    fd: RawFd,
+    /// It knows the descriptor's number, too: handles stay small, and so do frames with several.
     pd: &'static PollDesc,
     /// How many are in an operation. The last one out closes the descriptor: its number must
     /// not get a new meaning while somebody is about to use it.
@@ -40,12 +40,12 @@ pub struct Fd {
 }
 
 /// Somebody is in an operation.
-struct User<'a>(&'a Fd, Share);
+struct User<'a>(&'a Fd);
 
 impl Drop for User<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.users.leave(self.1) {
+        if self.0.users.leave() {
             self.0.destroy();
         }
     }
@@ -57,7 +57,6 @@ impl Fd {
         prologue!();
         let fd = fd.into_raw_fd();
         Fd {
-            fd,
             pd: PollDesc::open(fd),
             users: Users::new(),
             reading: Mutex::new(()),
@@ -65,10 +64,18 @@ impl Fd {
         }
     }
 
+    /// The descriptor's number, which means something while the caller is a user.
+    #[inline]
+    fn fd(&self) -> RawFd {
+        self.pd.fd()
+    }
+
     #[inline]
     fn enter(&self) -> io::Result<User<'_>> {
-        let share = self.users.enter().ok_or_else(closed)?;
-        Ok(User(self, share))
+        if self.users.enter() {
+            return Ok(User(self));
+        }
+        Err(closed())
     }
 
     /// Closes the descriptor: who waits for it wakes with an error. Go's `FD.Close`.
@@ -100,10 +107,12 @@ impl Fd {
 
     /// Nobody uses it any more, or only goroutines of a run that is over.
     fn destroy(&self) {
+        // First: once it is free, the description is another descriptor's.
+        let fd = self.fd();
         self.pd.free();
         // SAFETY: the descriptor is ours, and this is the only place that closes it: the
         // last user of a closed one comes here, once (`Users`).
-        unsafe { libc::close(self.fd) };
+        unsafe { libc::close(fd) };
     }
 
     /// Deadlines from now on; `None` takes one away.
@@ -118,7 +127,7 @@ impl Fd {
     pub(crate) fn with<R>(&self, f: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
         prologue!();
         let _user = self.enter()?;
-        f(self.fd)
+        f(self.fd())
     }
 
     /// Does `f` with the descriptor, borrowed: it stays open as long as `f` takes, even if it is
@@ -152,7 +161,7 @@ impl Fd {
         if bytes.is_empty() {
             return Ok(0);
         }
-        self.attempt(Mode::Read, || try_read(self.fd, bytes))
+        self.attempt(Mode::Read, || try_read(self.fd(), bytes))
     }
 
     /// Writes as much as there is room for, at least something. Go's `FD.Write`, one round.
@@ -160,7 +169,7 @@ impl Fd {
         prologue!();
         let _user = self.enter()?;
         let _turn = lock(&self.writing)?;
-        self.attempt(Mode::Write, || try_write(self.fd, bytes))
+        self.attempt(Mode::Write, || try_write(self.fd(), bytes))
     }
 
     /// Writes everything; what others write comes before or behind. Go's `FD.Write`.
@@ -169,7 +178,7 @@ impl Fd {
         let _user = self.enter()?;
         let _turn = lock(&self.writing)?;
         while !bytes.is_empty() {
-            let n = self.attempt(Mode::Write, || try_write(self.fd, bytes))?;
+            let n = self.attempt(Mode::Write, || try_write(self.fd(), bytes))?;
             bytes = &bytes[n..];
         }
         Ok(())
@@ -184,7 +193,7 @@ impl Fd {
         let _user = self.enter()?;
         let _turn = lock(&self.reading)?;
         loop {
-            match self.attempt(Mode::Read, || f(self.fd)) {
+            match self.attempt(Mode::Read, || f(self.fd())) {
                 // It was gone before we took it: the next one.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
                 result => return result,
@@ -202,7 +211,7 @@ impl Fd {
         self.pd.prepare(Mode::Write)?;
         loop {
             self.wait(Mode::Write)?;
-            match f(self.fd) {
+            match f(self.fd()) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
@@ -227,11 +236,11 @@ impl Fd {
         };
         loop {
             self.pd.check(mode)?;
-            if !wait_fd(self.fd, wanted, Some(THREAD_LOOKS_MS * 1_000_000)) {
+            if !wait_fd(self.fd(), wanted, Some(THREAD_LOOKS_MS * 1_000_000)) {
                 continue;
             }
             let mut one = libc::pollfd {
-                fd: self.fd,
+                fd: self.fd(),
                 events: wanted,
                 revents: 0,
             };
@@ -252,7 +261,7 @@ impl Drop for Fd {
 
 impl AsRawFd for Fd {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd
+        self.fd()
     }
 }
 

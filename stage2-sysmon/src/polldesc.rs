@@ -164,6 +164,12 @@ impl PollDesc {
         *free = Some(self);
     }
 
+    /// The descriptor that it is about.
+    #[inline]
+    pub(crate) fn fd(&self) -> i32 {
+        self.fd.load(Relaxed)
+    }
+
     fn data(&self) -> u64 {
         let seq = u64::from(self.seq.load(Relaxed) as u16);
         std::ptr::from_ref(self) as u64 | seq << SEQ_SHIFT

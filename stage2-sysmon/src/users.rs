@@ -43,27 +43,32 @@ fn now() -> Now {
 /// See the module.
 pub(crate) struct Users(AtomicU64);
 
-/// What a user counts for, to be taken back by [`Users::leave`].
-#[derive(Clone, Copy)]
-pub(crate) struct Share(u64);
+/// What the caller counts for. It is the same when it leaves: a goroutine does not become a
+/// thread in between.
+fn share() -> u64 {
+    if on_goroutine() { GOROUTINE } else { THREAD }
+}
 
 impl Users {
     pub(crate) const fn new() -> Users {
         Users(AtomicU64::new(0))
     }
 
-    /// Counts the caller, unless the descriptor is closed.
-    #[inline]
-    pub(crate) fn enter(&self) -> Option<Share> {
-        let one = if on_goroutine() { GOROUTINE } else { THREAD };
-        self.change(|word| (word & CLOSED == 0).then(|| counted(word, one, now())))?;
-        Some(Share(one))
+    /// Counts the caller; false if the descriptor is closed. Not inlined, nor is
+    /// [`leave`](Self::leave): goroutines park in the frames of the callers, and small ones keep
+    /// stacks small.
+    #[inline(never)]
+    pub(crate) fn enter(&self) -> bool {
+        let one = share();
+        let after = |word| (word & CLOSED == 0).then(|| counted(word, one, now()));
+        self.change(after).is_some()
     }
 
     /// Takes the caller out of the count. True: it was the last one at a closed descriptor.
-    #[inline]
-    pub(crate) fn leave(&self, share: Share) -> bool {
-        nobody_left(self.0.fetch_sub(share.0, AcqRel) - share.0)
+    #[inline(never)]
+    pub(crate) fn leave(&self) -> bool {
+        let one = share();
+        nobody_left(self.0.fetch_sub(one, AcqRel) - one)
     }
 
     /// Closes it for new users; false if it was closed before. The caller is a user.
@@ -164,12 +169,12 @@ mod tests {
     #[test]
     fn the_last_one_of_a_closed_descriptor_is_told_once() {
         let users = Users::new();
-        let [a, b] = [(); 2].map(|()| users.enter().expect("open"));
-        assert!(!users.leave(a));
+        assert!(users.enter() && users.enter());
+        assert!(!users.leave());
         assert!(users.close());
         assert!(!users.close(), "closed already");
-        assert!(users.enter().is_none());
-        assert!(users.leave(b));
+        assert!(!users.enter());
+        assert!(users.leave());
         assert!(!users.forget_lost(), "nobody was lost");
         // Another one, with a goroutine that never leaves.
         let users = Users(AtomicU64::new(GOROUTINE | CLOSED | 1 << RUN_SHIFT));
