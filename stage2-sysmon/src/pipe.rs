@@ -24,12 +24,15 @@ pub struct PipeWriter {
 /// # Errors
 /// The kernel's.
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
-    prologue!();
     let mut fds = [0; 2];
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
     // SAFETY: room for two descriptors.
     let made = || unsafe { libc::pipe2(fds.as_mut_ptr(), flags) } as isize;
-    answer(made)?;
+    if let Err(error) = answer(made) {
+        // `Fd::new` has the checks of a pipe that is made. A loop that retries has this one.
+        prologue!();
+        return Err(error);
+    }
     // SAFETY: the kernel has just made them, for us.
     let [r, w] = fds.map(|fd| Fd::new(unsafe { OwnedFd::from_raw_fd(fd) }));
     Ok((PipeReader { fd: r }, PipeWriter { fd: w }))
