@@ -14,7 +14,7 @@
 //! * *anybody*: with the ordering that the field's comment names.
 
 use crate::arch::Tls;
-use crate::os::{Lock, LockGuard, Note};
+use crate::os::{Lock, Note};
 use crate::runq::Runq;
 use crate::stage::Stage;
 use crate::steal::{Order, RandomOrder};
@@ -535,23 +535,32 @@ pub static SCHED: Sched = Sched {
     outside: AtomicU32::new(0),
 };
 
-/// The scheduler, locked.
+/// The scheduler, locked. Not under it: functions with a check (see `Lock::raw_unlock`).
 pub struct SchedGuard {
-    _lock: LockGuard,
+    /// Not Send: the count of locks that it raised is the thread's.
+    _not_send: std::marker::PhantomData<*mut ()>,
+}
+
+impl Drop for SchedGuard {
+    fn drop(&mut self) {
+        SCHED.lock.raw_unlock();
+    }
 }
 
 impl Sched {
     /// Takes `sched.lock`.
     pub fn lock(&'static self) -> SchedGuard {
+        self.lock.raw_lock();
         SchedGuard {
-            _lock: self.lock.lock(),
+            _not_send: std::marker::PhantomData,
         }
     }
 
     /// Takes `sched.lock`, unless it is held for longer than `ms` milliseconds.
     pub(crate) fn lock_within(&'static self, ms: u32) -> Option<SchedGuard> {
-        let _lock = self.lock.lock_within(ms)?;
-        Some(SchedGuard { _lock })
+        self.lock.raw_lock_within(ms).then(|| SchedGuard {
+            _not_send: std::marker::PhantomData,
+        })
     }
 }
 

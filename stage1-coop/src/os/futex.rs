@@ -50,7 +50,7 @@ impl Lock {
     /// Takes the lock, unless it is held for longer than `ms` milliseconds: for a dying
     /// process, where its owner may stand still.
     #[cold]
-    pub(crate) fn lock_within(&'static self, ms: u32) -> Option<LockGuard> {
+    pub(crate) fn raw_lock_within(&self, ms: u32) -> bool {
         for _ in 0..ms {
             if self
                 .key
@@ -61,15 +61,12 @@ impl Lock {
                 if lab::enabled() {
                     lab::hold_events();
                 }
-                return Some(LockGuard {
-                    lock: self,
-                    _not_send: std::marker::PhantomData,
-                });
+                return true;
             }
             // Of the machine's time, in lockstep too.
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        None
+        false
     }
 
     /// Takes the lock, for somebody who gives it back elsewhere. Go's `lock`.
@@ -133,10 +130,13 @@ impl Lock {
     #[inline]
     pub unsafe fn unlock(&self) {
         self.raw_unlock();
+        look_for_requests();
     }
 
-    /// As [`unlock`](Lock::unlock), for this crate's own locks. Each caller has taken it, or
-    /// is the `unlockf` of the one that has.
+    /// As [`unlock`](Lock::unlock), for this crate's own locks: no function with a check is
+    /// called under one, so no request can have been refused there, and the look for one would
+    /// cost a tenth of a yield. Each caller has taken the lock, or is the `unlockf` of the one
+    /// that has.
     #[inline]
     pub(crate) fn raw_unlock(&self) {
         if lab::enabled() {
@@ -146,9 +146,14 @@ impl Lock {
             futex_wake(&self.key, 1);
         }
         locks_dec();
-        if getg().preempt.load(Relaxed) {
-            crate::preempt::asked_meanwhile();
-        }
+    }
+}
+
+/// A lock is given back under which a check may have refused a request.
+#[inline]
+fn look_for_requests() {
+    if getg().preempt.load(Relaxed) {
+        crate::preempt::asked_meanwhile();
     }
 }
 
@@ -161,6 +166,7 @@ impl Default for Lock {
 impl Drop for LockGuard {
     fn drop(&mut self) {
         self.lock.raw_unlock();
+        look_for_requests();
     }
 }
 
