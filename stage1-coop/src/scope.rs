@@ -13,7 +13,8 @@
 //!   Nobody can forget it, because it never leaves this file. A goroutine counts down as the
 //!   very last thing, when its closure and its result are gone.
 //! * **A goroutine calls `goexit`:** its frames unwind first, and then it counts down. Its
-//!   handle gives `None`.
+//!   handle gives `None`. So it does if what it returned calls it, when that is dropped because
+//!   nobody wants it.
 //! * **A goroutine panics:** it never counts down. The panic ends the process, and until it has
 //!   done so the scope waits; it cannot return as if all were well.
 //! * **`main` returns while a scope is open on another goroutine:** the run is over. Every
@@ -25,6 +26,7 @@ use crate::arch::on_goroutine;
 use crate::newproc::go_borrowing;
 use crate::park::Goexit;
 use crate::sync::{Mutex, WaitGroup};
+use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -106,15 +108,14 @@ impl<'scope> Scope<'scope, '_> {
                     *outcome.value.lock() = Some(value);
                     None
                 }
-                Err(payload) if payload.is::<Goexit>() => Some(payload),
-                // It ends the process. Neither the scope nor a joiner goes on meanwhile.
-                Err(payload) => resume_unwind(payload),
+                Err(payload) => Some(only_goexit(payload)),
             };
             outcome.ended.done();
-            // If nobody wants the value, it is dropped here.
-            drop(outcome);
+            // If nobody wants the value, it is dropped here: code of the program's, again.
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(outcome)));
+            let late = dropped.err().map(only_goexit);
             running.done();
-            drop(goexit);
+            drop((goexit, late));
         };
         // SAFETY: we are on a goroutine. `scope` waits for the count that `body` takes down
         // when nothing of `'scope` is left in it: `f` was consumed, and `outcome` dropped. The
@@ -125,6 +126,15 @@ impl<'scope> Scope<'scope, '_> {
             _scope: PhantomData,
         }
     }
+}
+
+/// What a goroutine unwound with, if it is `goexit`. A panic goes on and ends the process:
+/// neither the scope nor a joiner goes on meanwhile.
+fn only_goexit(payload: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
+    if !payload.is::<Goexit>() {
+        resume_unwind(payload);
+    }
+    payload
 }
 
 /// The closure's body is the goroutine's own code.

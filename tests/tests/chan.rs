@@ -1335,6 +1335,7 @@ fn what_parks_and_what_borrows_does_so_in_both_worlds() {
             "scope_and_goexit_outside",
             &format!("{lent}the run goes on\n"),
         ),
+        ("scope_and_goexit_late", "lent: 2 have used it\n"),
         ("scope_and_panic", &format!("{lent}caught: true\n")),
         (
             "rwlock_story",

@@ -12,6 +12,7 @@ crate::scenarios!(
     scope_waits_for_all,
     scope_and_goexit,
     scope_and_goexit_outside,
+    scope_and_goexit_late,
     scope_and_panic,
     scope_and_panic_inside,
     scope_and_main,
@@ -102,6 +103,29 @@ fn scope_and_goexit_outside(_: &[String]) {
         });
         done.wait();
         println!("the run goes on");
+    });
+}
+
+/// Nobody wants what they return, and dropping it is `goexit`.
+fn scope_and_goexit_late(_: &[String]) {
+    struct Ends;
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            goexit();
+        }
+    }
+    run(2, || {
+        let lent = Lent::new();
+        scope(|s| {
+            drop(s.go("ends late", || {
+                lent.use_late();
+                Ends
+            }));
+            drop(s.go("keeps its end for later", || {
+                lent.use_late();
+                catch_unwind(|| goexit()).err()
+            }));
+        });
     });
 }
 
