@@ -92,6 +92,11 @@ pub trait Receive {
     type Item: Send;
     /// The channel to receive from. It is not for sending or closing.
     fn end(&self) -> &Chan<Self::Item>;
+    /// Who may have something for it that is due, if there is somebody: [`end`](Self::end) has
+    /// asked, and whoever keeps the channel for later asks again.
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
 }
 
 impl<T: Send> Receive for Chan<T> {
@@ -104,10 +109,13 @@ impl<T: Send> Receive for Chan<T> {
 impl<T: Send> Receive for Receiver<T> {
     type Item = T;
     fn end(&self) -> &Chan<T> {
-        if let Some(source) = &self.source {
+        if let Some(source) = self.source() {
             source.look();
         }
         &self.chan
+    }
+    fn source(&self) -> Option<&dyn Source> {
+        self.source.as_deref()
     }
 }
 
@@ -115,5 +123,8 @@ impl<D: Deref<Target: Receive>> Receive for D {
     type Item = <D::Target as Receive>::Item;
     fn end(&self) -> &Chan<Self::Item> {
         (**self).end()
+    }
+    fn source(&self) -> Option<&dyn Source> {
+        (**self).source()
     }
 }

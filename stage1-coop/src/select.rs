@@ -10,7 +10,7 @@ use crate::arch::{getg, getm};
 use crate::chan::{Chan, Hchan, Outcome, SelectDone, Sudog};
 use crate::park::{gopark, ready};
 use crate::prologue;
-use crate::receiver::Receive;
+use crate::receiver::{Receive, Source};
 use crate::runtime2::G;
 use crate::steal::fastrand;
 use crate::sync::need_goroutine;
@@ -321,7 +321,7 @@ pub struct Select<'a, T> {
 }
 
 enum Arm<'a, T> {
-    Recv(RecvCase<'a, T>),
+    Recv(RecvCase<'a, T>, Option<&'a dyn Source>),
     Send(SendCase<'a, T>),
 }
 
@@ -334,7 +334,8 @@ impl<'a, T: Send> Select<'a, T> {
     /// Adds a case that receives from a channel or a [`Receiver`](crate::Receiver), and returns
     /// its number: they count from 0.
     pub fn recv(&mut self, from: &'a impl Receive<Item = T>) -> usize {
-        self.arms.push(Arm::Recv(RecvCase::new(from)));
+        self.arms
+            .push(Arm::Recv(RecvCase::new(from), from.source()));
         self.arms.len() - 1
     }
 
@@ -367,7 +368,13 @@ impl<'a, T: Send> Select<'a, T> {
     #[track_caller]
     fn select(&mut self, block: bool) -> Option<(usize, Option<T>)> {
         let case = |arm| match arm {
-            &mut Arm::Recv(ref mut arm) => arm.case(),
+            &mut Arm::Recv(ref mut arm, source) => {
+                // The list may have been made long ago.
+                if let Some(source) = source {
+                    source.look();
+                }
+                arm.case()
+            }
             Arm::Send(arm) => arm.case(),
         };
         let mut cases: Vec<_> = self.arms.iter_mut().map(case).collect();
@@ -376,7 +383,7 @@ impl<'a, T: Send> Select<'a, T> {
         // SAFETY: `selectgo_list` chose this one, and it is asked once: the list is given up.
         let value = unsafe {
             match &mut self.arms[n] {
-                Arm::Recv(arm) => arm.end(picked, n).flatten(),
+                Arm::Recv(arm, _) => arm.end(picked, n).flatten(),
                 Arm::Send(arm) => {
                     arm.end(picked, n);
                     None

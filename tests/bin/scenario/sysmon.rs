@@ -423,8 +423,14 @@ fn due_timers(_: &[String]) {
         println!("{:?} {:?}", asked.len(), asked.try_recv());
         spin(20_000_000);
         let got = select! { recv(timer) -> v => v, default => None };
+        // A list that was made before.
+        let timer = after(Duration::from_millis(1));
+        let mut list = Select::new();
+        list.recv(&timer);
+        spin(20_000_000);
+        let early = list.try_wait();
         drop(pinned);
-        println!("{got:?}");
+        println!("{got:?} {early:?}");
     });
 }
 
