@@ -32,11 +32,15 @@ const AT_ONCE: usize = 256;
 struct State {
     thread: Option<JoinHandle<()>>,
     stop: bool,
+    /// Many are free again: set by who finds that, taken by the thread. Without it a call that
+    /// comes before the thread sleeps would wake nobody, and there is no second one.
+    many: bool,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     thread: None,
     stop: false,
+    many: false,
 });
 static WAKE: Condvar = Condvar::new();
 
@@ -53,6 +57,7 @@ pub(crate) fn begin() -> bool {
     }
     let mut state = state();
     if state.thread.is_some() {
+        state.many = true;
         WAKE.notify_one();
         return true;
     }
@@ -91,16 +96,19 @@ fn scavenger() {
     }
 }
 
-/// Sleeps; returns false when the run is over.
+/// Sleeps; returns false when the run is over. Without a time, until many are free again.
 fn sleep(time: Option<Duration>) -> bool {
-    let state = state();
+    let mut state = state();
     if state.stop {
         return false;
     }
-    // Without a time: for ever, or nearly.
-    let time = time.unwrap_or(Duration::MAX);
-    let woken = WAKE.wait_timeout(state, time);
-    !woken.unwrap_or_else(PoisonError::into_inner).0.stop
+    if time.is_some() || !state.many {
+        let time = time.unwrap_or(Duration::MAX);
+        let woken = WAKE.wait_timeout(state, time);
+        state = woken.unwrap_or_else(PoisonError::into_inner).0;
+    }
+    state.many = false;
+    !state.stop
 }
 
 /// The run is over: ends the thread, and gives back all that is too much at once. All Ms have
@@ -118,7 +126,8 @@ pub(crate) fn stop() {
     if stack::too_many_are_free() {
         give_back(stack::take_coldest(usize::MAX));
     }
-    state().stop = false;
+    let mut state = state();
+    (state.stop, state.many) = (false, false);
 }
 
 /// Gives the pages of these slots back. Neighbours go in one call.
