@@ -145,7 +145,7 @@ pub(crate) fn look_below(gp: &'static G) {
         throw_args(format_args!(
             "stack overflow: goroutine {} ({}) has used more than its {} KiB in code without a check, and has no guard page (before Linux 6.13 only some stacks have one)",
             gp.goid.get(),
-            gp.name.get(),
+            trace::Escaped(gp.name.get()),
             crate::stack::SLOT / 1024 - 4,
         ));
     }
