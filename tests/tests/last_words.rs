@@ -710,6 +710,8 @@ fn a_signal_that_ends_the_process_leaves_the_trace_behind() {
         libc::SIGUSR1,
         libc::SIGALRM,
         libc::SIGABRT,
+        libc::SIGTRAP,
+        libc::SIGRTMIN() + 1,
     ] {
         for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
             let (ended, trace) = traced(env, &["killed", &signal.to_string()]);

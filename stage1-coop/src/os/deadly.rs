@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// Those whose default is to end the process, without the faults of `signal.rs` and SIGKILL.
-const DEADLY: [i32; 19] = [
+const DEADLY: [i32; 20] = [
     libc::SIGABRT,
     libc::SIGHUP,
     libc::SIGINT,
@@ -35,6 +35,7 @@ const DEADLY: [i32; 19] = [
     libc::SIGPWR,
     libc::SIGSTKFLT,
     libc::SIGSYS,
+    libc::SIGTRAP,
     libc::SIGILL,
     libc::SIGFPE,
 ];
@@ -42,8 +43,10 @@ const DEADLY: [i32; 19] = [
 /// Installs the handler for every deadly signal that nobody else handles, as far as it is
 /// needed; returns what was there.
 pub(super) fn watch() -> Vec<(i32, libc::sigaction)> {
+    // SIGRTMIN and those behind it are the program's; the C library keeps two before it.
     DEADLY
         .into_iter()
+        .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
         .filter(|&signal| signal == libc::SIGABRT || trace::pending())
         .filter(|&signal| current(signal).sa_sigaction == libc::SIG_DFL)
         .filter_map(|signal| Some((signal, install(signal, on_deadly).ok()?)))
