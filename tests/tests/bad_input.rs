@@ -266,6 +266,22 @@ fn a_full_disk_costs_the_trace_and_shows_in_the_status() {
     }
 }
 
+/// Whoever writes may find the disk full before the run has begun. Nobody waits for room then.
+#[test]
+fn a_full_disk_does_not_stop_a_run_that_streams() {
+    let folder = Folder::new("full-stream");
+    let link = folder.file("full.txt");
+    std::os::unix::fs::symlink("/dev/full", &link).expect("a link can be made");
+    for _ in 0..10 {
+        let env = [("SAFEPOINT_TRACE", &*link), ("SAFEPOINT_TRACE_STREAM", "1")];
+        // More events than an M may be ahead.
+        let ended = scenario!(env, "yields", "40000");
+        assert_eq!(ended.code, Some(74), "{ended:#?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+        in_order(&ended.stderr, &["the trace is lost: No space left"]);
+    }
+}
+
 #[test]
 fn a_map_without_room_on_its_disk_is_refused() {
     // Twice the file: a hole that the disk cannot fill.

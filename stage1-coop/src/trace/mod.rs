@@ -79,12 +79,14 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
         | flag(maps, MAPS)
         | flag(lab::enabled(), TICKS)
         | flag(guards::unguarded_stacks() != 0, STACKS);
+    // Before there is a thread that writes: it may find at once that it cannot, and then nothing
+    // is to be kept.
+    FLAGS.store(flags, SeqCst);
     if let Some(output) = output {
         let (keep, last) = (output.keep, output.last);
         buffer::shape(keep, last);
         scribe::start(output, keep, last)?;
     }
-    FLAGS.store(flags, SeqCst);
     Ok(())
 }
 
