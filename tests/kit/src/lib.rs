@@ -16,6 +16,9 @@
 //!
 //! [dev-dependencies]
 //! safepoint-testkit = { path = "../safepoint/tests/kit" }
+//!
+//! [profile.dev]
+//! opt-level = 1   # without it, frames are large enough to make some traces depend on the compiler
 //! ```
 //!
 //! ```ignore

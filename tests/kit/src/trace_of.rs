@@ -249,7 +249,7 @@ impl TraceOf {
 fn refuse_what_depends_on_the_compiler(trace: &Trace) {
     assert!(
         trace.portable(),
-        "this trace depends on what the compiler made of the program, so it is no snapshot: {}\nways out: let time pass in spin(n) or with_frame; put a check into the loop (#[gofunc], prologue!()); or snapshot chosen events only, with .only(&[..])",
+        "this trace depends on what the compiler made of the program, so it is no snapshot: {}\nways out: let time pass in spin(n) or with_frame; put a check into the loop (#[gofunc], prologue!()); build with opt-level = 1 under [profile.dev], so that frames are smaller; or snapshot chosen events only, with .only(&[..])",
         trace.head.first().map_or("it has no head", String::as_str)
     );
 }
