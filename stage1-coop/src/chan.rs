@@ -485,7 +485,8 @@ impl<T: Send> Chan<T> {
     /// A channel with room for `cap` values; 0 for none. Go's `make(chan T, cap)`.
     ///
     /// # Panics
-    /// If that much memory cannot be.
+    /// If so many bytes cannot be counted. More than the machine has ends the process, as every
+    /// such request does in Rust.
     pub fn new(cap: usize) -> Chan<T> {
         prologue!();
         // Reserved, not written: the time does not depend on `cap`.

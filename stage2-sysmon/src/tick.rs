@@ -180,6 +180,7 @@ pub fn after(time: Duration) -> Receiver<()> {
 
 /// A channel that gets a value again and again. Ticks that nobody takes in time are left
 /// out. Go's `time.Ticker`; dropping it stops it.
+/// It belongs to its run.
 pub struct Ticker {
     tick: Arc<Tick>,
     c: Receiver<()>,
@@ -210,6 +211,8 @@ impl Drop for Ticker {
 }
 
 /// A time that has not come yet, and that can be called off. Go's `time.Timer`.
+///
+/// It belongs to the run in which it was made: set in a later one, it never fires.
 ///
 /// ```no_run
 /// # use std::time::Duration;
