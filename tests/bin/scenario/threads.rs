@@ -230,6 +230,8 @@ fn slacks(args: &[String]) {
 /// Threads until there is no more address space for them.
 fn no_room_for_threads(args: &[String]) {
     run(args, || {
+        // Sysmon's thread is still being set up by std, which needs room for that.
+        std::thread::sleep(Duration::from_millis(200));
         let limit = libc::rlimit {
             rlim_cur: (memory().1 as u64 + (40 << 10)) << 10,
             rlim_max: libc::RLIM_INFINITY,
