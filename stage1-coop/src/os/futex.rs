@@ -134,8 +134,8 @@ impl Lock {
     }
 
     /// As [`unlock`](Lock::unlock), for this crate's own locks: no function with a check is
-    /// called under one, so no request can have been refused there, and the look for one would
-    /// cost a tenth of a yield. Each caller has taken the lock, or is the `unlockf` of the one
+    /// called under one, so no request can have been refused there, and the release need not
+    /// look for one. Each caller has taken the lock, or is the `unlockf` of the one
     /// that has.
     #[inline]
     pub(crate) fn raw_unlock(&self) {
