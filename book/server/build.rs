@@ -63,7 +63,7 @@ fn replaceable(out: &Path) -> bool {
 pub fn stamp(ws: &Workspace) -> u64 {
     let mut roots = vec![
         ws.book(),
-        ws.root.join("MECHANISMS.md"),
+        ws.root.join(mechanisms::FILE),
         ws.root.join("BENCHMARKS.md"),
         // Listings come from these too.
         ws.root.join("tests"),

@@ -1,62 +1,19 @@
-//! `MECHANISMS.md` says where each of Go's mechanisms is: this test holds it to the truth.
-//! Every file, symbol, test and section that the table names must exist.
+//! `mechanisms.toml` says where each of Go's mechanisms is: these tests hold it to the truth.
+//! Every file, symbol, test and section that it names must exist.
 
-use std::collections::HashMap;
 use std::path::Path;
+
+use mechanisms::Mechanism;
 use tests::root;
 
-const HEADER: &str =
-    "| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file | test | section |";
-/// Rows that the table must have by now: those of stages 1 and 2.
-const ROWS: usize = 58;
-/// Rows that may have no file of ours yet.
+/// Mechanisms that the list must have by now: those of stages 1 and 2.
+const WRITTEN: usize = 58;
+/// Those that may have no file of ours yet.
 const NOT_YET: &[usize] = &[30, 56, 58];
 
-struct Mechanism {
-    number: usize,
-    name: String,
-    go: [String; 2],
-    file: String,
-    test: String,
-    section: String,
-}
-
-/// The table's rows, in order.
-fn table() -> Vec<Mechanism> {
-    let text = std::fs::read_to_string(root().join("MECHANISMS.md")).expect("MECHANISMS.md");
-    let mut lines = text.lines().skip_while(|l| *l != HEADER);
-    assert!(lines.next().is_some(), "no table with the header {HEADER}");
-    let rule = lines.next().unwrap_or_default();
-    assert!(rule.starts_with("|---"), "not a table: {rule}");
-    lines
-        .take_while(|l| l.starts_with('|'))
-        .map(|line| {
-            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            let [number, name, then, now, file, test, section] = cells[..] else {
-                panic!("not seven cells: {line}");
-            };
-            Mechanism {
-                number: number
-                    .parse()
-                    .unwrap_or_else(|_| panic!("no number: {line}")),
-                name: name.to_owned(),
-                go: [then.to_owned(), now.to_owned()],
-                file: file.to_owned(),
-                test: test.to_owned(),
-                section: section.to_owned(),
-            }
-        })
-        .collect()
-}
-
-/// What stands between backquotes.
-fn quoted(cell: &str) -> Vec<&str> {
-    cell.split('`').skip(1).step_by(2).collect()
-}
-
-/// A cell that is empty on purpose, perhaps with a reason behind the dash.
-fn not_yet(cell: &str) -> bool {
-    cell == "-" || cell.starts_with("- (")
+fn all() -> Vec<Mechanism> {
+    let text = read(&root().join(mechanisms::FILE));
+    mechanisms::parse(&text).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn read(path: &Path) -> String {
@@ -64,83 +21,67 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
-fn rows_are_numbered_and_complete() {
-    let table = table();
-    assert!(table.len() >= ROWS, "{} rows", table.len());
-    for (i, m) in table.iter().enumerate() {
-        assert_eq!(m.number, i + 1, "row {} has the number {}", i + 1, m.number);
-        assert!(!m.name.is_empty(), "row {}: no name", m.number);
-        for go in &m.go {
-            assert!(go.ends_with('.'), "row {}: not a sentence: {go}", m.number);
+fn the_list_is_complete_and_in_sentences() {
+    let all = all();
+    assert!(all.len() >= WRITTEN, "{} mechanisms", all.len());
+    for m in &all {
+        assert!(!m.name.is_empty(), "mechanism {}: no name", m.number);
+        for go in [&m.go_1_15, &m.go_1_27] {
+            assert!(go.ends_with('.'), "{}: not a sentence: {go}", m.number);
         }
-        for cell in [&m.file, &m.test, &m.section] {
-            assert!(
-                not_yet(cell) || !quoted(cell).is_empty(),
-                "row {}: neither a name in backquotes nor a dash: {cell}",
-                m.number
-            );
-        }
+        assert!(
+            m.not_yet.is_none() || NOT_YET.contains(&m.number),
+            "mechanism {}: no file",
+            m.number
+        );
     }
 }
 
 #[test]
 fn files_and_symbols_exist() {
-    for m in table() {
-        if not_yet(&m.file) {
-            assert!(NOT_YET.contains(&m.number), "row {}: no file", m.number);
-            continue;
-        }
-        let mut file: Option<(&str, String)> = None;
-        let mut symbols: HashMap<&str, usize> = HashMap::new();
-        for word in quoted(&m.file) {
-            if word.contains('/') {
-                file = Some((word, read(&root().join(word))));
-                symbols.insert(word, 0);
-                continue;
+    for m in all() {
+        for place in &m.here {
+            let text = read(&root().join(&place.file));
+            for symbol in &place.find {
+                assert!(
+                    text.contains(symbol.as_str()),
+                    "mechanism {}: no `{symbol}` in {}",
+                    m.number,
+                    place.file
+                );
             }
-            let (path, text) = file
-                .as_ref()
-                .unwrap_or_else(|| panic!("row {}: `{word}` before any file", m.number));
-            assert!(
-                text.contains(word),
-                "row {}: no `{word}` in {path}",
-                m.number
-            );
-            *symbols.entry(path).or_default() += 1;
-        }
-        for (path, n) in symbols {
-            assert!(n > 0, "row {}: nothing named in {path}", m.number);
         }
     }
 }
 
 #[test]
 fn tests_exist() {
-    for m in table().iter().filter(|m| !not_yet(&m.test)) {
-        for word in quoted(&m.test) {
-            let Some((file, name)) = word.split_once("::") else {
-                panic!(
-                    "row {}: `{word}` is not of the form file.rs::name",
-                    m.number
-                );
+    for m in all() {
+        for test in &m.tests {
+            let Some((file, name)) = test.split_once("::") else {
+                panic!("mechanism {}: `{test}` is not file.rs::name", m.number);
             };
             let text = read(&root().join("tests/tests").join(file));
             let place = text.find(&format!("fn {name}("));
             let is_test = place.is_some_and(|at| text[..at].trim_end().ends_with(']'));
-            assert!(is_test, "row {}: no test `{name}` in {file}", m.number);
+            assert!(
+                is_test,
+                "mechanism {}: no test `{name}` in {file}",
+                m.number
+            );
         }
     }
 }
 
 #[test]
 fn sections_exist() {
-    for m in table().iter().filter(|m| !not_yet(&m.section)) {
-        for word in quoted(&m.section) {
-            let (path, anchor) = word.split_once('#').unwrap_or((word, ""));
+    for m in all() {
+        for section in &m.sections {
+            let (path, anchor) = section.split_once('#').unwrap_or((section, ""));
             let text = read(&root().join(path));
             assert!(
                 path.starts_with("book/chapters/") && path.ends_with(".md"),
-                "row {}: {path} is no chapter",
+                "mechanism {}: {path} is no chapter",
                 m.number
             );
             let found = anchor.is_empty()
@@ -148,7 +89,11 @@ fn sections_exist() {
                     .lines()
                     .filter(|l| l.starts_with('#'))
                     .any(|l| slug(l) == anchor);
-            assert!(found, "row {}: no heading #{anchor} in {path}", m.number);
+            assert!(
+                found,
+                "mechanism {}: no heading #{anchor} in {path}",
+                m.number
+            );
         }
     }
 }

@@ -113,10 +113,10 @@ impl ChapterRun<'_> {
                 if self.nth("mechanisms") > 0 {
                     return Err("the index of Go's names stands once on a page".to_string());
                 }
-                let file = self.book.ws.root.join("MECHANISMS.md");
-                let table = crate::files::text(&file, crate::files::MOST)
-                    .map_err(|_| "there is no file MECHANISMS.md".to_string())?;
-                mechanisms::write(&table, &self.path, self.pages)
+                let file = self.book.ws.root.join(::mechanisms::FILE);
+                let data = crate::files::text(&file, crate::files::MOST)
+                    .map_err(|_| format!("there is no file {}", ::mechanisms::FILE))?;
+                mechanisms::write(&data, &self.path, self.pages)
             }
             Directive::Example { run, listing } => {
                 // Who was just asked to predict this run should not see it by accident.

@@ -1,6 +1,6 @@
-//! The index of Go's names, made from `MECHANISMS.md`.
+//! The index of Go's names, made from `mechanisms.toml`.
 //!
-//! First all names by the alphabet, each a link to its mechanism; then the mechanisms with
+//! First all names in alphabetical order, each a link to its mechanism; then the mechanisms with
 //! both versions of Go, our file and the test. The pages that tell a mechanism are found by
 //! where its names stand as code, so the index cannot fall behind the text.
 
@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use mechanisms::Mechanism;
 
 use super::panel::escape;
-
-const HEADER: &str = "| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file |";
 
 /// What the index must know of a page.
 #[derive(Debug, Clone, Default)]
@@ -25,13 +24,6 @@ pub struct Page {
     pub code: Vec<String>,
     /// Does it hold the index itself?
     pub index: bool,
-}
-
-struct Row<'a> {
-    number: &'a str,
-    name: &'a str,
-    cells: [(&'static str, &'a str); 4],
-    section: &'a str,
 }
 
 /// Reads what the index needs of a chapter.
@@ -59,35 +51,21 @@ pub fn page(path: &Path, source: &str) -> Page {
     page
 }
 
-/// The whole index, for a page of this path.
-pub fn write(table: &str, from: &Path, pages: &[Page]) -> Result<String, String> {
-    let rows = rows(table)?;
+/// The whole index, for a page of this path, from the text of `mechanisms.toml`.
+pub fn write(data: &str, from: &Path, pages: &[Page]) -> Result<String, String> {
+    let all = mechanisms::parse(data)?;
     let up = "../".repeat(from.components().count().saturating_sub(1));
-    let mut names: BTreeMap<(String, String), &str> = BTreeMap::new();
-    for row in &rows {
-        for name in quoted(row.name) {
-            let key = name.trim_start_matches(['_', '.']).to_lowercase();
-            names.insert((key, name.to_string()), row.number);
-        }
-    }
-    let mut out = String::from("<ul class=\"sp-names\">\n");
-    for ((_, name), number) in &names {
-        out.push_str(&format!(
-            "<li><a href=\"#mechanism-{number}\"><code>{}</code></a></li>\n",
-            escape(name)
-        ));
-    }
-    out.push_str("</ul>\n\n");
-    for row in &rows {
+    let mut out = names(&all);
+    for mechanism in &all {
         out.push_str(&format!(
             "<div class=\"sp-mechanism\" id=\"mechanism-{}\">\n<p class=\"sp-mechanism-name\">{}</p>\n",
-            row.number,
-            html(row.name)
+            mechanism.number,
+            html(&mechanism.name)
         ));
-        for (what, text) in row.cells {
-            out.push_str(&pair(what, &cell(text)));
+        for (what, text) in lines(mechanism) {
+            out.push_str(&pair(what, &html(&text)));
         }
-        let told = told(row, pages, &up);
+        let told = told(mechanism, pages, &up);
         let told = if told.is_empty() {
             "on no page yet".to_string()
         } else {
@@ -99,42 +77,44 @@ pub fn write(table: &str, from: &Path, pages: &[Page]) -> Result<String, String>
     Ok(out)
 }
 
-fn rows(table: &str) -> Result<Vec<Row<'_>>, String> {
-    let mut lines = table.lines().skip_while(|line| !line.starts_with(HEADER));
-    if lines.next().is_none() {
-        return Err(format!(
-            "MECHANISMS.md has no table that begins with `{HEADER}`"
+/// All names in alphabetical order, each a link to its mechanism.
+fn names(all: &[Mechanism]) -> String {
+    let mut names: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for mechanism in all {
+        for name in mechanism.names() {
+            let key = name.trim_start_matches(['_', '.']).to_lowercase();
+            names.insert((key, name.to_string()), mechanism.number);
+        }
+    }
+    let mut out = String::from("<ul class=\"sp-names\">\n");
+    for ((_, name), number) in &names {
+        out.push_str(&format!(
+            "<li><a href=\"#mechanism-{number}\"><code>{}</code></a></li>\n",
+            escape(name)
         ));
     }
-    let mut rows = Vec::new();
-    for line in lines.skip(1).take_while(|line| line.starts_with('|')) {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [number, name, then, now, file, test, section] = cells[..] else {
-            return Err(format!("MECHANISMS.md: not seven cells: {line}"));
-        };
-        rows.push(Row {
-            number,
-            name,
-            cells: [
-                ("Go 1.15", then),
-                ("Go 1.27", now),
-                ("here", file),
-                ("test", test),
-            ],
-            section,
-        });
-    }
-    if rows.is_empty() {
-        return Err("MECHANISMS.md: the table has no rows".to_string());
-    }
-    Ok(rows)
+    out.push_str("</ul>\n\n");
+    out
 }
 
-/// Links to the pages: the section that the table names first, then every other mention.
-fn told(row: &Row<'_>, pages: &[Page], up: &str) -> Vec<String> {
+/// What the index says of a mechanism, as text with backquotes.
+fn lines(mechanism: &Mechanism) -> [(&'static str, String); 4] {
+    let tests = mechanisms::list(&mechanism.tests);
+    let no_test = if tests.is_empty() { "not yet" } else { "" };
+    let here = mechanism.not_yet.clone();
+    [
+        ("Go 1.15", mechanism.go_1_15.clone()),
+        ("Go 1.27", mechanism.go_1_27.clone()),
+        ("here", here.unwrap_or_else(|| mechanism.places())),
+        ("test", tests + no_test),
+    ]
+}
+
+/// Links to the pages: the sections that the data names first, then every other mention.
+fn told(mechanism: &Mechanism, pages: &[Page], up: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut seen = Vec::new();
-    for section in quoted(row.section) {
+    for section in &mechanism.sections {
         let target = section.trim_start_matches("book/chapters/");
         let file = target.split('#').next().unwrap_or(target);
         if let Some(page) = pages.iter().find(|page| page.path == Path::new(file)) {
@@ -142,10 +122,9 @@ fn told(row: &Row<'_>, pages: &[Page], up: &str) -> Vec<String> {
             links.push(link(&format!("{up}{target}"), &page.title));
         }
     }
-    let names = quoted(row.name);
     for page in pages.iter().filter(|page| !page.index) {
-        let mentions = |name: &&str| page.code.iter().any(|code| mentions(code, name));
-        if !seen.contains(&&page.path) && names.iter().any(mentions) {
+        let mentions = |name: &str| page.code.iter().any(|code| mentions(code, name));
+        if !seen.contains(&&page.path) && mechanism.names().any(mentions) {
             let target = format!("{up}{}", page.path.display());
             links.push(link(&target, &page.title));
         }
@@ -175,14 +154,6 @@ fn pair(what: &str, text: &str) -> String {
     )
 }
 
-fn cell(text: &str) -> String {
-    match text.strip_prefix('-') {
-        Some("") => "not yet".to_string(),
-        Some(rest) if rest.starts_with(" (") => html(rest.trim_start().trim_matches(['(', ')'])),
-        _ => html(text),
-    }
-}
-
 /// Text with backquotes as HTML.
 fn html(text: &str) -> String {
     let mut out = String::new();
@@ -198,15 +169,27 @@ fn html(text: &str) -> String {
     out
 }
 
-fn quoted(cell: &str) -> Vec<&str> {
-    cell.split('`').skip(1).step_by(2).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TABLE: &str = "# M\n\n| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file | test | section |\n|---|---|---|---|---|---|---|\n| 1 | `runq`, `_Gidle` | A <ring>. | The same. | `a/b.rs` `x` | `t.rs::f` | `book/chapters/one.md#top` |\n| 2 | every 61st tick | Rare. | The same. | - (not yet: later) | - | - |\n";
+    const DATA: &str = "
+[[mechanism]]
+number = 1
+name = '`runq`, `_Gidle`'
+go_1_15 = 'A <ring>.'
+go_1_27 = 'The same.'
+here = [{ file = 'a/b.rs', find = ['x'] }]
+tests = ['t.rs::f']
+sections = ['book/chapters/one.md#top']
+
+[[mechanism]]
+number = 2
+name = 'every 61st tick'
+go_1_15 = 'Rare.'
+go_1_27 = 'The same.'
+not_yet = 'not yet: later'
+";
 
     fn pages() -> Vec<Page> {
         vec![
@@ -218,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_rows_and_pages() {
-        let html = write(TABLE, Path::new("sub/all.md"), &pages()).unwrap();
+        let html = write(DATA, Path::new("sub/all.md"), &pages()).unwrap();
         let (idle, runq) = (html.find(">_Gidle<"), html.find(">runq<"));
         assert!(idle < runq && idle.is_some(), "by the alphabet: {html}");
         assert!(html.contains("A &lt;ring&gt;."));

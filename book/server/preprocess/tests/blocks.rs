@@ -4,7 +4,7 @@ use super::{Case, fails, html};
 
 const CARD: &str = "[[exercise]]\nname = \"half\"\ntitle = \"Half & half\"\npoints = 10\nminutes = 25\npage = \"page.html\"\ngrade = \"No unsafe.\"\ntask = \"Take **half**.\"\nhelpers = [\"batch(n): oldest first.\"]\nwhy = \"w\"\nhints = [\"a\", \"b\", \"c\"]\n";
 const FIGURE: &str = "<svg viewBox=\"0 0 9 9\">\n<title>A ring</title>\n\n<desc>Four places.</desc>\n<path d=\"M0 0\"/>\n</svg>\n";
-const TABLE: &str = "| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file | test | section |\n|---|---|---|---|---|---|---|\n| 1 | `runq` | A ring. | The same. | `a/b.rs` `x` | `t.rs::f` | - |\n";
+const NAMES: &str = "[[mechanism]]\nnumber = 1\nname = '`runq`'\ngo_1_15 = 'A ring.'\ngo_1_27 = 'The same.'\nhere = [{ file = 'a/b.rs', find = ['x'] }]\ntests = ['t.rs::f']\n";
 
 /// A question about the sample, in which both hogs are preempted once.
 fn predict(query: &str, choices: &str) -> String {
@@ -21,7 +21,7 @@ fn page(text: &str) -> Case {
         "    1 \"half\" \"Half is enough.\" Row(\"x\");\n",
     );
     case.file("book/figures/ring.svg", FIGURE);
-    case.file("MECHANISMS.md", TABLE);
+    case.file(mechanisms::FILE, NAMES);
     case
 }
 
@@ -334,7 +334,10 @@ fn the_index_of_names() {
         "# T\n\n{{#mechanisms}}\n\n{{#mechanisms}}\n",
         "page.md:5: the index of Go's names stands once",
     );
-    fails("# T\n\n{{#mechanisms}}\n", "there is no file MECHANISMS.md");
+    fails(
+        "# T\n\n{{#mechanisms}}\n",
+        "there is no file mechanisms/mechanisms.toml",
+    );
 }
 
 #[test]
