@@ -1,6 +1,6 @@
-//! The switches: Go's environment variables by Go's names, and two of ours. A value that
-//! cannot be understood gets one line and status 2, never silence. Mirrors `runtime1.go`
-//! (`parsedebugvars`).
+//! Reads the switches: Go's environment variables by Go's names, and some of ours, which
+//! `switches.rs` lists. A value that cannot be understood gets one line and status 2, never
+//! silence. Mirrors `runtime1.go` (`parsedebugvars`).
 
 use crate::trace::{Form, Keep, Output, ShellWord, one_line};
 use safepoint_lockstep::say;
@@ -19,7 +19,7 @@ const LAST_MAX: usize = 1 << 24;
 pub struct GodebugKey {
     /// Go's name.
     pub name: &'static str,
-    /// What it does.
+    /// A value, a colon, and what that does: a row of README's table.
     pub doc: &'static str,
     /// Its value; 0 unless it is set.
     pub value: AtomicI64,
@@ -31,7 +31,7 @@ pub static GODEBUG: &[&GodebugKey] = &[&ASYNCPREEMPTOFF];
 /// Go's switch back to asking by the flag alone. In this stage there is nothing else.
 pub static ASYNCPREEMPTOFF: GodebugKey = GodebugKey {
     name: "asyncpreemptoff",
-    doc: "1: ask for preemption by the flag alone (this stage knows nothing else)",
+    doc: "1: request preemption by the flag alone; stage 1 has no other way, so there it changes nothing",
     value: AtomicI64::new(0),
 };
 

@@ -68,6 +68,7 @@ mod select;
 mod stack;
 mod stage;
 mod steal;
+mod switches;
 mod sync;
 mod template;
 mod third_party;

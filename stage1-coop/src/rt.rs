@@ -49,6 +49,7 @@ pub use crate::stage::{Next, Row, table};
 pub use crate::steal::{
     Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
 };
+pub use crate::switches::{SWITCHES, Switch};
 pub use crate::trace::{
     Escaped, Event, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, gov2, legend, on,
     slice_begins,

@@ -17,14 +17,14 @@ use std::sync::atomic::{AtomicI64, Ordering::*};
 /// Milliseconds between two lines; 0 for none.
 pub static SCHEDTRACE: GodebugKey = GodebugKey {
     name: "schedtrace",
-    doc: "X: print a line about the scheduler every X milliseconds",
+    doc: "X: a line about the scheduler every X milliseconds",
     value: AtomicI64::new(0),
 };
 
 /// Whether each P, M and G gets a line, too.
 pub static SCHEDDETAIL: GodebugKey = GodebugKey {
     name: "scheddetail",
-    doc: "1: schedtrace also prints a line for each P, M and goroutine",
+    doc: "1: with `schedtrace`, also a line for each P, M and goroutine",
     value: AtomicI64::new(0),
 };
 

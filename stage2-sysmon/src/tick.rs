@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Go's switch back to timers that fire only when a P looks at them.
 pub static ASYNCTIMERCHAN: GodebugKey = GodebugKey {
     name: "asynctimerchan",
-    doc: "1: a channel's timer fires when a P looks at its timers, as until Go 1.22",
+    doc: "1: a channel's timer fires when a P looks at its timers, as until Go 1.22, and not when the channel is asked",
     value: AtomicI64::new(0),
 };
 

@@ -3,12 +3,13 @@
 //! environment.
 
 pub mod bench;
+pub mod lexer;
+pub mod switches;
 
 pub use safepoint_testkit::{
     Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, trace_of_program,
 };
 
-use safepoint_testkit::SWITCHES;
 use stage1_coop::{Runtime, Stage, rt};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -276,7 +277,7 @@ pub unsafe fn within<R: Send + 'static>(
     runtime: Runtime,
     main: impl FnOnce() -> R + Send + 'static,
 ) -> R {
-    for name in SWITCHES {
+    for name in rt::SWITCHES.iter().map(|switch| switch.name) {
         assert!(std::env::var_os(name).is_none(), "unset {name} for tests");
     }
     REGISTERED.call_once(|| {

@@ -37,6 +37,20 @@ fn printed(file: &str, name: &str, text: &str) {
 }
 
 #[test]
+fn switches_are_printed_from_their_lists() {
+    printed("README.md", "switches", &tests::switches::markdown());
+}
+
+/// The snapshot is the table of the code: `traces.rs` holds it.
+#[test]
+fn the_stage_table_is_the_recorded_one() {
+    let snapshot = "tests/snapshots/stage_table__stage2-sysmon.snap";
+    let text = std::fs::read_to_string(root().join(snapshot)).expect(snapshot);
+    let table = text.splitn(3, "---\n").nth(2).expect("a snapshot's head");
+    printed("ARCHITECTURE.md", "stage table", table);
+}
+
+#[test]
 fn mechanisms_are_printed_from_their_data() {
     let data = std::fs::read_to_string(root().join(mechanisms::FILE)).expect(mechanisms::FILE);
     let all = mechanisms::parse(&data).unwrap_or_else(|e| panic!("{e}"));

@@ -6,6 +6,7 @@ use super::traces::Traces;
 use super::{Program, keeper};
 use crate::attempt::{Case, JUDGE_VARIABLE, LIMIT_VARIABLE, Limit, Run};
 use safepoint_testkit::trace::Trace;
+use stage1_coop::rt::SWITCHES;
 use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -60,14 +61,8 @@ pub fn run(
     let (stdin, clock) = std::io::pipe()?;
     let mut command = Command::new(program.path);
     command.args(program.arguments).arg(case.name).stdin(stdin);
-    for name in [
-        "GOMAXPROCS",
-        "GODEBUG",
-        "GOTRACEBACK",
-        "SAFEPOINT_SEED",
-        "RUST_BACKTRACE",
-        "RUST_LOG",
-    ] {
+    let switches = SWITCHES.iter().map(|switch| switch.name);
+    for name in switches.chain(["RUST_BACKTRACE", "RUST_LOG"]) {
         command.env_remove(name);
     }
     command.env("GOMAXPROCS", case.procs.to_string());

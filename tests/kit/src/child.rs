@@ -1,6 +1,7 @@
 //! Child processes with a time limit and without the runtime's switches, and folders for what
 //! they leave.
 
+use stage1_coop::rt::SWITCHES;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -10,19 +11,6 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The runtime's switches in the environment.
-pub const SWITCHES: [&str; 9] = [
-    "GOMAXPROCS",
-    "GODEBUG",
-    "GOTRACEBACK",
-    "SAFEPOINT_SEED",
-    "SAFEPOINT_TRACE",
-    "SAFEPOINT_TRACE_MAP",
-    "SAFEPOINT_TRACE_STREAM",
-    "SAFEPOINT_TRACE_LAST",
-    "SAFEPOINT_REPLAY",
-];
 
 /// How long a scenario may take unless it says otherwise. A quiet machine needs a tenth.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -54,8 +42,9 @@ pub fn try_run(
     env: &[(&str, &str)],
     limit: Duration,
 ) -> std::io::Result<Ended> {
-    for name in SWITCHES.iter().chain(&["RUST_BACKTRACE"]) {
-        command.env_remove(name);
+    command.env_remove("RUST_BACKTRACE");
+    for switch in SWITCHES {
+        command.env_remove(switch.name);
     }
     command
         .envs(env.iter().copied())

@@ -68,6 +68,6 @@ mod seeds;
 pub mod trace;
 pub mod trace_of;
 
-pub use child::{Ended, LIMIT, SWITCHES, fresh_folder, fresh_folder_in, run, try_run};
+pub use child::{Ended, LIMIT, fresh_folder, fresh_folder_in, run, try_run};
 pub use seeds::Seeds;
 pub use trace_of::{TraceOf, trace_of, trace_of_example, trace_of_program};
