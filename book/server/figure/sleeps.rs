@@ -14,7 +14,7 @@ use super::marks::r;
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sleep {
     us: f64,
-    /// Nobody chose its length: it ended when sysmon was needed.
+    /// Its length was not chosen: it ended when sysmon was needed.
     deep: bool,
 }
 
@@ -27,18 +27,20 @@ const DECADE: f64 = 46.0;
 /// A gap between two looks that is so much longer than what was chosen is a deep sleep.
 const DEEP_US: f64 = 1_000.0;
 
+/// Lines across the drawing, with what they mean.
+const RULES: [(f64, &str); 4] = [
+    (20.0, "20 µs"),
+    (100.0, "100 µs"),
+    (1_000.0, "1 ms"),
+    (10_000.0, "10 ms"),
+];
+
 /// The drawing as SVG, or what is wrong with the notes.
 pub fn draw(output: &str) -> Result<String, String> {
     let (sleeps, notes) = read(output)?;
     let width = (RIGHT - LEFT) / sleeps.len() as f64;
-    let x = |index: usize| LEFT + index as f64 * width;
     let mut body = String::new();
-    for (us, words) in [
-        (20.0, "20 µs"),
-        (100.0, "100 µs"),
-        (1_000.0, "1 ms"),
-        (10_000.0, "10 ms"),
-    ] {
+    for (us, words) in RULES {
         let y = FOOT - height(us);
         let _ = writeln!(
             body,
@@ -49,27 +51,45 @@ pub fn draw(output: &str) -> Result<String, String> {
         );
     }
     for (index, sleep) in sleeps.iter().enumerate() {
-        let (class, gap) = if sleep.deep {
-            ("d-bar d-deep", 0.0)
-        } else {
-            ("d-bar", 0.25)
-        };
-        let up = height(sleep.us);
-        let _ = writeln!(
-            body,
-            r#"<rect class="{class}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>"#,
-            r(x(index)),
-            r(FOOT - up),
-            r(width * (1.0 - gap)),
-            r(up),
-            length(sleep.us)
-        );
+        body.push_str(&bar(sleep, LEFT + index as f64 * width, width));
     }
     let _ = writeln!(body, r#"<path class="d-tick" d="M{LEFT} {FOOT}H{RIGHT}"/>"#);
-    // Things may begin close to each other: a label goes into the first row with room.
-    let mut rows: Vec<f64> = Vec::new();
-    for (at, ms, words) in &notes {
-        let x = x(*at);
+    let (labels, lines) = labels(&notes, width);
+    Ok(format!(
+        r#"<svg viewBox="0 0 400 {}" xmlns="http://www.w3.org/2000/svg">
+<title>Sysmon’s sleeps in a recorded run: each bar is one sleep, from left to right</title>
+<desc>{}</desc>
+{body}{labels}</svg>"#,
+        r(FOOT + 10.0 + 18.0 * lines.max(1) as f64),
+        description(&sleeps, &notes),
+    ))
+}
+
+/// The bar of one sleep.
+fn bar(sleep: &Sleep, x: f64, width: f64) -> String {
+    let (class, gap) = if sleep.deep {
+        ("d-bar d-deep", 0.0)
+    } else {
+        ("d-bar", 0.25)
+    };
+    let up = height(sleep.us);
+    format!(
+        "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>\n",
+        r(x),
+        r(FOOT - up),
+        r(width * (1.0 - gap)),
+        r(up),
+        length(sleep.us)
+    )
+}
+
+/// The notes below the bars, and the number of lines that they take. Things may begin close to
+/// each other: a label goes into the first line with room.
+fn labels(notes: &[Note], width: f64) -> (String, usize) {
+    let mut out = String::new();
+    let mut ends: Vec<f64> = Vec::new();
+    for (at, ms, words) in notes {
+        let x = LEFT + *at as f64 * width;
         let text = format!("{words}, {ms:.0} ms");
         let wide = text.chars().count() as f64 * 7.0;
         let (anchor, from, to, shift) = if x + wide > RIGHT {
@@ -77,15 +97,15 @@ pub fn draw(output: &str) -> Result<String, String> {
         } else {
             ("start", x, x + 4.0 + wide, 4.0)
         };
-        let row = rows.iter().position(|end| *end < from);
-        let row = row.unwrap_or_else(|| {
-            rows.push(0.0);
-            rows.len() - 1
+        let line = ends.iter().position(|end| *end < from);
+        let line = line.unwrap_or_else(|| {
+            ends.push(0.0);
+            ends.len() - 1
         });
-        rows[row] = to;
-        let y = FOOT + 20.0 + 18.0 * row as f64;
+        ends[line] = to;
+        let y = FOOT + 20.0 + 18.0 * line as f64;
         let _ = writeln!(
-            body,
+            out,
             r#"<path class="d-tick" d="M{} {FOOT}V{}"/><text class="d-t" x="{}" y="{}" text-anchor="{anchor}">{}</text>"#,
             r(x),
             r(y + 3.0),
@@ -94,28 +114,25 @@ pub fn draw(output: &str) -> Result<String, String> {
             escape(&text),
         );
     }
+    (out, ends.len())
+}
+
+/// The drawing in words.
+fn description(sleeps: &[Sleep], notes: &[Note]) -> String {
     let deepest = sleeps.iter().filter(|sleep| sleep.deep);
     let deepest = deepest.map(|sleep| sleep.us).fold(0.0, f64::max);
-    let desc = format!(
-        "A bar chart of {} sleeps in a row, with a logarithmic height. Most are 20 µs. After fifty rounds without anything to do each sleep is twice as long as the one before, up to 10 ms. {}{}",
+    let deep = match deepest > 0.0 {
+        true => format!(
+            "One is a deep sleep, {}, after which they are 20 µs again. ",
+            length(deepest)
+        ),
+        false => String::new(),
+    };
+    format!(
+        "A bar chart of {} sleeps in a row, with a logarithmic height. Most are 20 µs. After fifty rounds without anything to do each sleep is twice as long as the one before, up to 10 ms. {deep}{}",
         sleeps.len(),
-        if deepest > 0.0 {
-            format!(
-                "One is a deep sleep, {}, after which they are 20 µs again. ",
-                length(deepest)
-            )
-        } else {
-            String::new()
-        },
-        escape(&in_words(&notes)),
-    );
-    Ok(format!(
-        r#"<svg viewBox="0 0 400 {}" xmlns="http://www.w3.org/2000/svg">
-<title>Sysmon’s sleeps in a recorded run: each bar is one sleep, from left to right</title>
-<desc>{desc}</desc>
-{body}</svg>"#,
-        r(FOOT + 10.0 + 18.0 * rows.len().max(1) as f64),
-    ))
+        escape(&in_words(notes)),
+    )
 }
 
 /// A part of the day: the sleep with which it began, when that was, and its name.

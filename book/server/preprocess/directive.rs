@@ -1,7 +1,8 @@
 //! What stands between `{{#` and `}}`.
 //!
-//! A directive is a name and some words. This file only reads it; `expand` carries it out.
-//! Every word must be understood: a misspelt option is a problem, never ignored.
+//! A directive is a name and some words: `FORMS` has them all. This file only reads it;
+//! `expand` carries it out. Every word must be understood: a misspelt option is a problem,
+//! never ignored.
 
 use std::fmt;
 
@@ -85,144 +86,174 @@ pub enum Directive {
     Mechanisms,
 }
 
+/// The words of a directive.
+struct Words<'a> {
+    name: &'static str,
+    /// Everything behind the name, as it is written.
+    text: &'a str,
+    first: &'a str,
+    rest: Vec<&'a str>,
+}
+
+/// A directive's form.
+struct Form {
+    name: &'static str,
+    /// What it lacks if there is no word behind its name; `None` if it takes none.
+    needs: Option<&'static str>,
+    read: fn(&Words<'_>) -> Result<Directive, String>,
+}
+
+const fn form(
+    name: &'static str,
+    needs: Option<&'static str>,
+    read: fn(&Words<'_>) -> Result<Directive, String>,
+) -> Form {
+    Form { name, needs, read }
+}
+
+const A_NAME: Option<&str> = Some("a name after it");
+const A_WORD: Option<&str> = Some("a word: {{#page core}} or {{#page deeper}}");
+const A_TITLE: Option<&str> = Some("a title: {{#deeper How the ring is read}}");
+const A_QUESTION: Option<&str> = Some(
+    "a question: {{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}, or value, or order",
+);
+
+/// Every directive there is.
+const FORMS: [Form; 16] = [
+    form("include", A_NAME, |w| w.only().map(Directive::Include)),
+    form("example", A_NAME, example),
+    form("stages", A_NAME, |w| {
+        stages(w.first, &w.rest).map(Directive::Stages)
+    }),
+    form("trace", A_NAME, |w| {
+        let (run, left) = w.one_run()?;
+        let part = Excerpt::parse(&left)?;
+        Ok(Directive::Trace { run, part })
+    }),
+    form("strip", A_NAME, |w| w.only_run().map(Directive::Strip)),
+    form("output", A_NAME, |w| w.only_run().map(Directive::Output)),
+    form("player", A_NAME, |w| w.only_run().map(Directive::Player)),
+    form("sleeps", A_NAME, |w| w.only_run().map(Directive::Sleeps)),
+    form("count", A_NAME, count),
+    form("snapshot", A_NAME, |w| w.only().map(Directive::Snapshot)),
+    form("figure", A_NAME, |w| w.only().map(Directive::Figure)),
+    form("page", A_WORD, page),
+    form("deeper", A_TITLE, |w| {
+        Ok(Directive::Deeper(w.text.to_string()))
+    }),
+    form("predict", A_QUESTION, |w| {
+        Query::parse(w.first, &w.rest).map(Directive::Predict)
+    }),
+    form("exercise", A_NAME, |w| w.only().map(Directive::Exercise)),
+    form("mechanisms", None, |w| {
+        nothing_left(&w.rest)?;
+        Ok(Directive::Mechanisms)
+    }),
+];
+
 impl Directive {
     /// Reads the text between `{{#` and `}}`.
     pub fn parse(text: &str) -> Result<Directive, String> {
-        let mut words = text.split_whitespace();
-        let name = words.next().unwrap_or("");
-        if name == "mechanisms" {
-            nothing_left(&words.collect::<Vec<_>>())?;
-            return Ok(Directive::Mechanisms);
-        }
-        if let Some(what) = unknown(name) {
-            return Err(what);
-        }
-        let Some(first) = words.next() else {
-            return Err(format!("`{{{{#{name}}}}}` needs {}", needs(name)));
+        let text = text.trim();
+        let name = text.split_whitespace().next().unwrap_or("");
+        let form = FORMS.iter().find(|form| form.name == name);
+        let form = form.ok_or_else(|| unknown(name))?;
+        let text = text[name.len()..].trim();
+        let mut rest: Vec<&str> = text.split_whitespace().collect();
+        let first = match form.needs {
+            Some(needs) if rest.is_empty() => {
+                return Err(format!("`{{{{#{name}}}}}` needs {needs}"));
+            }
+            Some(_) => rest.remove(0),
+            None => "",
         };
-        let rest: Vec<&str> = words.collect();
-        let directive = match name {
-            "include" | "snapshot" | "figure" | "exercise" | "page" => {
-                nothing_left(&rest)?;
-                single(name, first)?
-            }
-            "deeper" => {
-                let title = text.trim().trim_start_matches("deeper").trim();
-                Directive::Deeper(title.to_string())
-            }
-            "predict" => Directive::Predict(Query::parse(first, &rest)?),
-            "example" => {
-                let (mut run, mut left) = run(first, &rest)?;
-                if left.contains(&"unrecorded") {
-                    run.procs.clear();
-                    left.retain(|word| *word != "unrecorded");
-                }
-                if run.pkg.is_empty() {
-                    return Err(format!("`{first}` is not of the form PACKAGE/EXAMPLE"));
-                }
-                let listing = !left.contains(&"nolisting");
-                left.retain(|word| *word != "nolisting");
-                nothing_left(&left)?;
-                Directive::Example { run, listing }
-            }
-            "stages" => Directive::Stages(stages(first, &rest)?),
-            "count" => {
-                let (run, left) = run(first, &rest)?;
-                let (event, argument) = match left.as_slice() {
-                    [event] => (event.to_string(), None),
-                    [event, argument] => (event.to_string(), Some(argument.to_string())),
-                    _ => {
-                        return Err(
-                            "`count` needs the event's name, and at most one of its arguments"
-                                .to_string(),
-                        );
-                    }
-                };
-                Directive::Count {
-                    run,
-                    event,
-                    argument,
-                }
-            }
-            // trace, strip, output, player, sleeps
-            _ => {
-                let (run, left) = run(first, &rest)?;
-                if run.procs.len() > 1 {
-                    return Err(format!("`{name}` shows one run: give one number in procs="));
-                }
-                if name == "trace" {
-                    let part = Excerpt::parse(&left)?;
-                    return Ok(Directive::Trace { run, part });
-                }
-                nothing_left(&left)?;
-                match name {
-                    "sleeps" => Directive::Sleeps(run),
-                    "strip" => Directive::Strip(run),
-                    "player" => Directive::Player(run),
-                    _ => Directive::Output(run),
-                }
-            }
-        };
-        Ok(directive)
+        (form.read)(&Words {
+            name: form.name,
+            text,
+            first,
+            rest,
+        })
     }
 }
 
-const NAMES: [&str; 16] = [
-    "include",
-    "example",
-    "stages",
-    "trace",
-    "strip",
-    "output",
-    "player",
-    "sleeps",
-    "count",
-    "snapshot",
-    "figure",
-    "page",
-    "deeper",
-    "predict",
-    "exercise",
-    "mechanisms",
-];
-
-fn unknown(name: &str) -> Option<String> {
-    (!NAMES.contains(&name)).then(|| {
-        format!(
-            "`{{{{#{name}` is no directive; there are {} (write \\{{{{# for the text itself)",
-            NAMES.join(", ")
-        )
-    })
+fn unknown(name: &str) -> String {
+    format!(
+        "`{{{{#{name}` is no directive; there are {} (write \\{{{{# for the text itself)",
+        FORMS.map(|form| form.name).join(", ")
+    )
 }
 
-/// What a directive without any word lacks.
-fn needs(name: &str) -> &'static str {
-    match name {
-        "page" => "a word: {{#page core}} or {{#page deeper}}",
-        "deeper" => "a title: {{#deeper How the ring is read}}",
-        "predict" => {
-            "a question: {{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}, or value, or order"
+impl<'a> Words<'a> {
+    /// The one word that there is.
+    fn only(&self) -> Result<String, String> {
+        nothing_left(&self.rest)?;
+        Ok(self.first.to_string())
+    }
+
+    /// A run with one number of Ps, and the words that are left.
+    fn one_run(&self) -> Result<(Run, Vec<&'a str>), String> {
+        let (run, left) = run(self.first, &self.rest)?;
+        if run.procs.len() > 1 {
+            return Err(format!(
+                "`{}` shows one run: give one number in procs=",
+                self.name
+            ));
         }
-        _ => "a name after it",
+        Ok((run, left))
+    }
+
+    /// A run with one number of Ps, and nothing else.
+    fn only_run(&self) -> Result<Run, String> {
+        let (run, left) = self.one_run()?;
+        nothing_left(&left)?;
+        Ok(run)
     }
 }
 
-fn single(name: &str, word: &str) -> Result<Directive, String> {
-    Ok(match name {
-        "include" => Directive::Include(word.to_string()),
-        "snapshot" => Directive::Snapshot(word.to_string()),
-        "figure" => Directive::Figure(word.to_string()),
-        "exercise" => Directive::Exercise(word.to_string()),
-        _ => Directive::Page(match word {
-            "core" => Kind::Core,
-            "deeper" => Kind::Deeper,
-            _ => {
-                return Err(format!(
-                    "a page is core or deeper, not `{word}`: write {{{{#page core}}}}"
-                ));
-            }
-        }),
+fn example(words: &Words<'_>) -> Result<Directive, String> {
+    let (mut run, mut left) = run(words.first, &words.rest)?;
+    if left.contains(&"unrecorded") {
+        run.procs.clear();
+        left.retain(|word| *word != "unrecorded");
+    }
+    if run.pkg.is_empty() {
+        return Err(format!(
+            "`{}` is not of the form PACKAGE/EXAMPLE",
+            words.first
+        ));
+    }
+    let listing = !left.contains(&"nolisting");
+    left.retain(|word| *word != "nolisting");
+    nothing_left(&left)?;
+    Ok(Directive::Example { run, listing })
+}
+
+fn count(words: &Words<'_>) -> Result<Directive, String> {
+    let (run, left) = run(words.first, &words.rest)?;
+    let (event, argument) = match left.as_slice() {
+        [event] => (event.to_string(), None),
+        [event, argument] => (event.to_string(), Some(argument.to_string())),
+        _ => {
+            return Err(
+                "`count` needs the event's name, and at most one of its arguments".to_string(),
+            );
+        }
+    };
+    Ok(Directive::Count {
+        run,
+        event,
+        argument,
     })
+}
+
+fn page(words: &Words<'_>) -> Result<Directive, String> {
+    match words.only()?.as_str() {
+        "core" => Ok(Directive::Page(Kind::Core)),
+        "deeper" => Ok(Directive::Page(Kind::Deeper)),
+        word => Err(format!(
+            "a page is core or deeper, not `{word}`: write {{{{#page core}}}}"
+        )),
+    }
 }
 
 impl fmt::Display for Run {

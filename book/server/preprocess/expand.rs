@@ -109,15 +109,7 @@ impl ChapterRun<'_> {
                 drawing::figure(&self.book.ws.book().join("figures"), name, nth)
             }
             Directive::Exercise(name) => self.card(name),
-            Directive::Mechanisms => {
-                if self.nth("mechanisms") > 0 {
-                    return Err("the index of Go's names stands once on a page".to_string());
-                }
-                let file = self.book.ws.root.join(::mechanisms::FILE);
-                let data = crate::files::text(&file, crate::files::MOST)
-                    .map_err(|_| format!("there is no file {}", ::mechanisms::FILE))?;
-                mechanisms::write(&data, &self.path, self.pages)
-            }
+            Directive::Mechanisms => self.mechanisms(),
             Directive::Example { run, listing } => {
                 // Who was just asked to predict this run should not see it by accident.
                 let open = !self.predicted.contains(&run.to_string());
@@ -156,18 +148,27 @@ impl ChapterRun<'_> {
                 run,
                 event,
                 argument,
-            } => {
-                let text = match self.recording(run, run.procs[0])? {
-                    Ok(recording) => {
-                        let trace = Trace::parse(&recording.trace);
-                        query::known(&trace, &self.legend(run), event)?;
-                        trace.count(event, argument.as_deref()).to_string()
-                    }
-                    Err(_) => r#"<span class="sp-missing">?</span>"#.to_string(),
-                };
-                Ok(text)
-            }
+            } => self.count(run, event, argument.as_deref()),
         }
+    }
+
+    fn mechanisms(&mut self) -> Result<String, String> {
+        if self.nth("mechanisms") > 0 {
+            return Err("the index of Go's names stands once on a page".to_string());
+        }
+        let file = self.book.ws.root.join(::mechanisms::FILE);
+        let data = crate::files::text(&file, crate::files::MOST)
+            .map_err(|_| format!("there is no file {}", ::mechanisms::FILE))?;
+        mechanisms::write(&data, &self.path, self.pages)
+    }
+
+    fn count(&self, run: &Run, event: &str, argument: Option<&str>) -> Result<String, String> {
+        let Ok(recording) = self.recording(run, run.procs[0])? else {
+            return Ok(r#"<span class="sp-missing">?</span>"#.to_string());
+        };
+        let trace = Trace::parse(&recording.trace);
+        query::known(&trace, &self.legend(run), event)?;
+        Ok(trace.count(event, argument).to_string())
     }
 
     fn shown_example(&mut self, run: &Run, listing: bool, open: bool) -> Result<String, String> {

@@ -63,25 +63,14 @@ pub async fn run(
         tokio::spawn(read(err, true, tx.clone()));
     }
     drop(tx);
-    let mut printed = 0;
-    let mut output = String::new();
-    let too_much = || {
-        Some(format!(
-            "It printed more than {} KiB: the rest is left out.",
-            limits.output / 1024
-        ))
-    };
+    let mut printed = Printed::new(limits.output, events);
     let deadline = tokio::time::sleep(limits.time);
     tokio::pin!(deadline);
     let ending = loop {
         tokio::select! {
-            Some(piece) = pieces.recv() => {
-                printed += piece.text.len() + 1;
-                if printed > limits.output {
-                    break Ending::Kill(too_much());
-                }
-                pass_on(piece, &mut output, events);
-            }
+            Some(piece) = pieces.recv() => if !printed.take(piece) {
+                break Ending::Kill(Some(printed.too_much()));
+            },
             status = group.wait() => break Ending::Own(status.ok()),
             command = inbox.recv() => match command {
                 Some(Command::Flag) => group.interrupt(),
@@ -107,12 +96,9 @@ pub async fn run(
     // now; it gets a second.
     let rest = async {
         while let Some(piece) = pieces.recv().await {
-            printed += piece.text.len() + 1;
-            if printed <= limits.output {
-                pass_on(piece, &mut output, events);
-            } else {
+            if !printed.take(piece) {
                 complete = false;
-                note = note.take().or_else(too_much);
+                note.get_or_insert_with(|| printed.too_much());
             }
         }
     };
@@ -122,10 +108,46 @@ pub async fn run(
     }
     Ok(Outcome {
         status,
-        output,
+        output: printed.output,
         time,
         complete,
     })
+}
+
+/// What a program has printed so far. The reader gets it at once, up to a limit.
+struct Printed<'a> {
+    /// Bytes of both outputs.
+    length: usize,
+    limit: usize,
+    /// Its standard output.
+    output: String,
+    events: &'a UnboundedSender<Event>,
+}
+
+impl<'a> Printed<'a> {
+    fn new(limit: usize, events: &'a UnboundedSender<Event>) -> Printed<'a> {
+        Printed {
+            length: 0,
+            limit,
+            output: String::new(),
+            events,
+        }
+    }
+
+    /// Passes a piece on; false if it is too much.
+    fn take(&mut self, piece: Piece) -> bool {
+        self.length += piece.text.len() + 1;
+        let fits = self.length <= self.limit;
+        if fits {
+            pass_on(piece, &mut self.output, self.events);
+        }
+        fits
+    }
+
+    fn too_much(&self) -> String {
+        let most = self.limit / 1024;
+        format!("It printed more than {most} KiB: the rest is left out.")
+    }
 }
 
 fn pass_on(piece: Piece, output: &mut String, events: &UnboundedSender<Event>) {

@@ -184,44 +184,13 @@ pub fn run(programs: &Programs, out: &Path) -> Result<ExitCode> {
             };
         }
         let [less, more] = count.scales.map(|s| &totals[&(count.program, s)]);
-        let per = |a: u64, b: u64| (b as f64 - a as f64) / count.operations as f64;
-        let sum = |t: &Totals, kind| {
-            t.sites
-                .iter()
-                .filter(|(s, _)| s.kind == kind)
-                .map(|(_, n)| n)
-                .sum()
-        };
-        let locked = per(sum(less, Kind::Locked), sum(more, Kind::Locked));
-        let fences = per(sum(less, Kind::Fence), sum(more, Kind::Fence));
-        let instructions = per(less.instructions, more.instructions);
-        println!(
-            "{} {}: {locked:.3} locked, {fences:.3} mfence, {instructions:.1} instructions each",
-            count.bench, count.metric
-        );
-        let mut sites: Vec<(f64, &Site)> = more
-            .sites
-            .iter()
-            .map(|(site, n)| (per(less.sites.get(site).copied().unwrap_or(0), *n), site))
-            .filter(|(n, _)| n.abs() >= 0.001)
-            .collect();
-        sites.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (n, site) in &sites {
-            println!("  {n:7.3}  {}  {}", site.place, site.text);
-        }
-        all.insert(
-            key(count.bench, count.metric),
-            json!({
-                "program": count.program,
-                "stamp": stamp(path),
-                "locked": locked,
-                "mfence": fences,
-                "instructions": instructions,
-            }),
-        );
+        let mut counted = report(count, less, more);
+        counted["program"] = json!(count.program);
+        counted["stamp"] = json!(stamp(path));
+        all.insert(key(count.bench, count.metric), counted);
     }
     if all.is_empty() {
-        bail!("none of these rows is counted; those are yield, spawn and chanping");
+        bail!("none of these benchmarks is counted; those are yield, spawn and chanping");
     }
     println!("Places are for addr2line -Cfie.");
     let file = out.join(FILE);
@@ -231,11 +200,42 @@ pub fn run(programs: &Programs, out: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints what one operation costs, by two runs, and returns it.
+fn report(count: &Count, less: &Totals, more: &Totals) -> Value {
+    let per = |a: u64, b: u64| (b as f64 - a as f64) / count.operations as f64;
+    let locked = per(less.of(Kind::Locked), more.of(Kind::Locked));
+    let fences = per(less.of(Kind::Fence), more.of(Kind::Fence));
+    let instructions = per(less.instructions, more.instructions);
+    println!(
+        "{} {}: {locked:.3} locked, {fences:.3} mfence, {instructions:.1} instructions each",
+        count.bench, count.metric
+    );
+    let mut sites: Vec<(f64, &Site)> = more
+        .sites
+        .iter()
+        .map(|(site, n)| (per(less.sites.get(site).copied().unwrap_or(0), *n), site))
+        .filter(|(n, _)| n.abs() >= 0.001)
+        .collect();
+    sites.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (n, site) in &sites {
+        println!("  {n:7.3}  {}  {}", site.place, site.text);
+    }
+    json!({ "locked": locked, "mfence": fences, "instructions": instructions })
+}
+
 /// What a run did.
 #[derive(Default)]
 struct Totals {
     instructions: u64,
     sites: BTreeMap<Site, u64>,
+}
+
+impl Totals {
+    /// How many instructions of this kind there were.
+    fn of(&self, kind: Kind) -> u64 {
+        let sites = self.sites.iter().filter(|(site, _)| site.kind == kind);
+        sites.map(|(_, n)| n).sum()
+    }
 }
 
 /// A locked instruction.
@@ -287,41 +287,7 @@ fn decode(bytes: &[u8], ip: u64) -> Instruction {
 
 /// Runs the program with this `BENCH_SCALE`, instruction by instruction, all its threads.
 fn step_through(program: &Path, scale: &str) -> Result<Totals, Refused> {
-    let mut command = Command::new(program);
-    clean(&mut command);
-    command
-        .env("BENCH_SCALE", scale)
-        .env("BENCH_PROCS", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    // SAFETY: between fork and exec, only a system call and a look at errno; no memory is
-    // allocated unless it fails, and then only this child suffers.
-    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
-    let child = match command.spawn() {
-        Ok(child) => child,
-        Err(e)
-            if matches!(
-                e.raw_os_error(),
-                Some(libc::EPERM | libc::ENOSYS | libc::EACCES)
-            ) =>
-        {
-            return Err(Refused::ByTheMachine(e.to_string()));
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let main = Pid::from_raw(child.id() as i32);
-    let _watch = Watch::kill_after(LIMIT, child.id());
-    // It stops behind exec.
-    waitpid(main, None)?;
-    ptrace::setoptions(
-        main,
-        Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL,
-    )?;
-    if let Err(e) = ptrace::step(main, None) {
-        let _ = ptrace::kill(main);
-        let _ = waitpid(main, None);
-        return Err(Refused::ByTheMachine(e.to_string()));
-    }
+    let (main, _watch) = start(program, scale)?;
     let mut tracer = Tracer::default();
     loop {
         let (tid, signal) = match waitpid(None, Some(WaitPidFlag::__WALL))? {
@@ -336,7 +302,7 @@ fn step_through(program: &Path, scale: &str) -> Result<Totals, Refused> {
                 tracer.look(main, tid);
                 (tid, None)
             }
-            // How a thread begins under ptrace. Nobody else sends it.
+            // How a thread begins under ptrace. Nothing else sends it.
             WaitStatus::Stopped(tid, Signal::SIGSTOP) => (tid, None),
             WaitStatus::Stopped(tid, signal) => (tid, Some(signal)),
             WaitStatus::PtraceEvent(tid, ..) => (tid, None),
@@ -348,17 +314,41 @@ fn step_through(program: &Path, scale: &str) -> Result<Totals, Refused> {
             Err(e) => return Err(e.into()),
         }
     }
-    let Tracer {
-        seen, instructions, ..
-    } = tracer;
-    let mut totals = Totals {
-        instructions,
-        ..Totals::default()
-    };
-    for (site, n) in seen.into_values().flatten() {
-        *totals.sites.entry(site).or_default() += n;
+    Ok(tracer.totals())
+}
+
+/// Starts the program under ptrace, and a watch that ends it after [`LIMIT`]. It is about to
+/// execute its first instruction.
+fn start(program: &Path, scale: &str) -> Result<(Pid, Watch), Refused> {
+    let mut command = Command::new(program);
+    clean(&mut command);
+    command
+        .env("BENCH_SCALE", scale)
+        .env("BENCH_PROCS", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    // SAFETY: between fork and exec, only a system call and a look at errno; no memory is
+    // allocated unless it fails, and then only this child suffers.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let refused = [libc::EPERM, libc::ENOSYS, libc::EACCES];
+    let child = command.spawn().map_err(|e| match e.raw_os_error() {
+        Some(code) if refused.contains(&code) => Refused::ByTheMachine(e.to_string()),
+        _ => e.into(),
+    })?;
+    let main = Pid::from_raw(child.id() as i32);
+    let watch = Watch::kill_after(LIMIT, child.id());
+    // It stops after exec.
+    waitpid(main, None)?;
+    ptrace::setoptions(
+        main,
+        Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL,
+    )?;
+    if let Err(e) = ptrace::step(main, None) {
+        let _ = ptrace::kill(main);
+        let _ = waitpid(main, None);
+        return Err(Refused::ByTheMachine(e.to_string()));
     }
-    Ok(totals)
+    Ok((main, watch))
 }
 
 /// What was seen so far, by address.
@@ -369,6 +359,18 @@ struct Tracer {
 }
 
 impl Tracer {
+    /// What was counted, by place.
+    fn totals(self) -> Totals {
+        let mut totals = Totals {
+            instructions: self.instructions,
+            ..Totals::default()
+        };
+        for (site, n) in self.seen.into_values().flatten() {
+            *totals.sites.entry(site).or_default() += n;
+        }
+        totals
+    }
+
     /// The thread is about to execute what its instruction pointer points to.
     fn look(&mut self, main: Pid, tid: Pid) {
         const RIP: usize = std::mem::offset_of!(libc::user_regs_struct, rip);
