@@ -103,7 +103,7 @@ pub enum Limit {
 pub struct Fault {
     /// A short name, the same whatever the details: tests and graders look at it.
     pub rule: &'static str,
-    /// Which behaviour or invariant broke.
+    /// Which behavior or invariant broke.
     pub what: String,
     /// One sentence on what that means.
     pub meaning: String,

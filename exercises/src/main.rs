@@ -1,6 +1,6 @@
 //! `cargo run -p exercises`: the exercises on the command line.
 //!
-//! Plain text and the plain keyboard: no colours, no terminal modes, so it works anywhere
+//! Plain text and the plain keyboard: no colors, no terminal modes, so it works anywhere
 //! and leaves nothing broken behind. Exit status: 0 done or passed, 1 not solved yet, 2
 //! wrong usage, 3 something was in the way (a full disk, no cargo).
 

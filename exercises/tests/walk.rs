@@ -136,7 +136,7 @@ fn from_the_first_start_to_finished() {
         text.contains("0 of 10 solved") && text.contains("> [ ] read-a-trace"),
         "{text}"
     );
-    assert!(!text.contains('\u{1b}'), "colours: {text:?}");
+    assert!(!text.contains('\u{1b}'), "colors: {text:?}");
     let (code, text) = walk.run(&["run", "no-such-thing"]);
     assert_eq!(code, 2, "{text}");
 

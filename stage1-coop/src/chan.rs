@@ -418,7 +418,7 @@ impl Waitq {
     }
 
     unsafe fn remove(&mut self, sg: *mut Sudog) {
-        // SAFETY: as above. A sudog that is not queued has no neighbours and is not first.
+        // SAFETY: as above. A sudog that is not queued has no neighbors and is not first.
         unsafe {
             let (prev, next) = ((*sg).prev, (*sg).next);
             if prev.is_null() && self.first != sg {

@@ -11,7 +11,7 @@
 //!   fails and it tries again. The swap is a release: the owner, which acquires `head`
 //!   before it writes a slot again, cannot overwrite a slot that is still being copied.
 //! * Slots are atomics, so a copy that loses the race is a stale value and not undefined
-//!   behaviour.
+//!   behavior.
 //! * `runnext` moves by swap and compare-and-swap from either side.
 
 use crate::word::{AtomicU32, Link};

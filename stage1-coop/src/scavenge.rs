@@ -130,7 +130,7 @@ pub(crate) fn stop() {
     (state.stop, state.many) = (false, false);
 }
 
-/// Gives the pages of these slots back. Neighbours go in one call.
+/// Gives the pages of these slots back. Neighbors go in one call.
 fn give_back(mut slots: Vec<u32>) {
     slots.sort_unstable();
     let mut rest = &slots[..];

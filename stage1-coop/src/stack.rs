@@ -43,13 +43,13 @@ pub const SLACK: usize = 32 << 10;
 /// What `with_frame` allows the compiler's frames between two marks: see there.
 const RULED: usize = 400;
 /// So many times larger may the compiler's frames be in another build. Measured at the deepest
-/// checks of the examples (a `select!` in a closure): 4,048 bytes without optimisation, 1,568
+/// checks of the examples (a `select!` in a closure): 4,048 bytes without optimization, 1,568
 /// with the least, 1,504 with the most. A stack of 8 KiB is then at its end for code that is
 /// 1,816 bytes deep here.
 const FRAMES_VARY: usize = 4;
 /// Largest distance of `hi` from the slot's end.
-const COLOURS: usize = 16;
-const COLOUR: usize = 128;
+const COLORS: usize = 16;
+const COLOR: usize = 128;
 /// Bytes that a goroutine's stack may have at most: Go's `maxstacksize`, which is 1 GB.
 pub const STACK_MAX: usize = SLOT - mem::PAGE - SLACK - mem::PAGE;
 
@@ -100,7 +100,7 @@ pub(crate) fn slot_base(slot: usize) -> usize {
 
 /// Where the stack in a slot begins: its `hi`.
 fn top(slot: usize) -> usize {
-    slot_base(slot) + SLOT - slot % COLOURS * COLOUR
+    slot_base(slot) + SLOT - slot % COLORS * COLOR
 }
 
 /// The ordinary guard of `gp`: what `stackguard0` holds while nobody asks for anything.

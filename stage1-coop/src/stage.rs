@@ -29,7 +29,7 @@ macro_rules! stage_table {
             pub name: &'static str,
             $( $(#[doc = $doc])+ pub $name: $ty, )+
             /// Reasons to wait that later stages add to Go's list, as dumps and traces print
-            /// them: the names of `WaitReason::Later0` and its neighbours. No row.
+            /// them: the names of `WaitReason::Later0` and its neighbors. No row.
             pub wait_reasons: &'static [&'static str],
             /// Those of them that Go's tracer calls otherwise, with its name. No row.
             pub wait_reasons_traced: &'static [(&'static str, &'static str)],

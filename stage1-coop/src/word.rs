@@ -3,7 +3,7 @@
 //! The runtime's structures live for ever and are reached from many threads, some of them
 //! without a lock, as in Go. Every field says in its comment who may write it. If that
 //! holds, relaxed loads and stores are enough for a field with one owner; if it does not,
-//! the result is a wrong value and not undefined behaviour. Fields that publish something
+//! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
 
 pub(crate) use std::sync::atomic::AtomicU32;
@@ -46,7 +46,7 @@ impl<T> Link<T> {
     pub const fn none() -> Link<T> {
         Link(AtomicPtr::new(std::ptr::null_mut()))
     }
-    /// Follows the link (relaxed: the caller owns the field, or synchronises otherwise).
+    /// Follows the link (relaxed: the caller owns the field, or synchronizes otherwise).
     #[inline]
     pub fn get(&self) -> Option<&'static T> {
         self.load(Relaxed)

@@ -1,4 +1,4 @@
-//! Stage 4 of Safepoint: stopping everybody, so that a collector can look at the stacks.
+//! Stage 4 of Safepoint: stopping every goroutine, so that a collector can look at the stacks.
 //! **Not written yet.**
 //!
 //! For now this crate is the stage before under another name: it passes everything on and
@@ -6,7 +6,7 @@
 //!
 //! What it will be: why a runtime must be able to stop goroutines at all. One goroutine is
 //! held still while its stack is scanned and the others run on; or the whole world stops,
-//! and the trace says who was late. A small collector makes both necessary. It will mirror
+//! and the trace says which goroutine was late. A small collector makes both necessary. It will mirror
 //! `suspendG` of `preempt.go`, `stopTheWorld` and `forEachP` of `proc.go`, and the parts of
 //! `mgc.go` that drive them. `ARCHITECTURE.md` has the rows that it will fill.
 // Words must not kill the speaker: the runtime speaks by `say!`.

@@ -1,4 +1,4 @@
-//! The network poller as behaviour: goroutines that wait for descriptors cost no threads, wake
+//! The network poller as behavior: goroutines that wait for descriptors cost no threads, wake
 //! when they should, and survive what the network does to them. Rows 37, 49 and 50 of the list
 //! of mechanisms, and faults.
 

@@ -1,4 +1,4 @@
-//! Go's scheduler, mechanism by mechanism, as our behaviour: who runs when, on what, and
+//! Go's scheduler, mechanism by mechanism, as our behavior: who runs when, on what, and
 //! what the queues hold. Rows 1 to 3, 10 to 14, 16 to 29 of the list of mechanisms; the
 //! check and the stacks have their own file, `check.rs`.
 //!

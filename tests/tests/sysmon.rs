@@ -1,4 +1,4 @@
-//! Stage 2's mechanisms as behaviour: who notices that a goroutine runs for too long, that a
+//! Stage 2's mechanisms as behavior: who notices that a goroutine runs for too long, that a
 //! thread sits in a system call, that nobody is left. Rows 32 to 53 of the list of
 //! mechanisms, as far as they are built.
 

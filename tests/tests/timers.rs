@@ -1,4 +1,4 @@
-//! Timers as behaviour: nobody wakes too early, nobody is forgotten, and who sleeps costs no
+//! Timers as behavior: nobody wakes too early, nobody is forgotten, and who sleeps costs no
 //! thread. Row 51 of the list of mechanisms, and the timers' part of 35, 39, 44 and 52.
 
 use stage2_sysmon::*;

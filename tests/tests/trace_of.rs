@@ -184,7 +184,7 @@ fn panic_of<R>(f: impl FnOnce() -> R) -> String {
 }
 
 #[test]
-fn a_misspelt_event_is_refused() {
+fn a_misspelled_event_is_refused() {
     let near = panic_of(|| trace_of_example(&STAGE, "hello").only(&["GoStrat"]));
     assert!(near.contains("is `GoStart` meant?"), "{near}");
     let far = panic_of(|| trace_of_example(&STAGE, "hello").only(&["Nonsense"]));

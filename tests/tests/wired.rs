@@ -1,4 +1,4 @@
-//! System calls as Go 1.26 makes them, and the second policy for time slices, as behaviour.
+//! System calls as Go 1.26 makes them, and the second policy for time slices, as behavior.
 
 use stage2_sysmon::*;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::layout::{Layout, MARGIN};
 use super::marks::r;
-use super::svg::{COLOURS, MOST_LANES, Picture};
+use super::svg::{COLORS, MOST_LANES, Picture};
 use super::timeline::{Span, State};
 use crate::trace::millis;
 
@@ -66,7 +66,7 @@ impl Picture<'_> {
         };
         let mut items = self.names_in_key();
         for (class, words, state) in states {
-            // Where the key has the goroutines' own colours, it need not say that they run.
+            // Where the key has the goroutines' own colors, it need not say that they run.
             let told = state == State::Running && !items.is_empty();
             if used(state) && !told {
                 let shape = match state {
@@ -116,7 +116,7 @@ impl Picture<'_> {
             .map(|g| {
                 let shape = format!(
                     r#"<rect class="sp-slice sp-c{}" x="-9" y="-5" width="18" height="10" rx="2"/>"#,
-                    g % COLOURS
+                    g % COLORS
                 );
                 (shape, escape(&self.name(*g)))
             })

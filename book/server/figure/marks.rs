@@ -1,7 +1,7 @@
 //! The signs of the picture: one shape per kind of event.
 //!
-//! Shape carries the meaning, colour only repeats it, so that the picture can be read in
-//! print and by readers who see colours differently. Events that the slices already show
+//! Shape carries the meaning, color only repeats it, so that the picture can be read in
+//! print and by readers who see colors differently. Events that the slices already show
 //! (a start, an end) get no sign; events this file does not know get a plain dot.
 
 use crate::trace::Event;
@@ -85,7 +85,7 @@ impl Sign {
         }
     }
 
-    /// The class that gives the sign its colour.
+    /// The class that gives the sign its color.
     pub fn class(self) -> &'static str {
         match self {
             Sign::Request => "sp-k sp-k-request",

@@ -2,7 +2,7 @@
 //!
 //! `sleeps` is apart: the curve of sysmon's sleeps. Of the others, `timeline` turns events into lanes and marks, `scale` turns times into positions,
 //! `marks` knows the signs, `svg` writes the lanes and `frame` what stands around them. It
-//! is plain inline SVG: it needs no script, prints, and takes its colours from the page's
+//! is plain inline SVG: it needs no script, prints, and takes its colors from the page's
 //! theme. Each trace is drawn twice, for a wide and for a narrow page (`layout`), and the
 //! style sheet shows the one that fits.
 

@@ -2,7 +2,7 @@
 //!
 //! From top to bottom: threads without a P (the third party that asks), the Ps with their
 //! slices and signs, the goroutines, the time axis, and the key. Every element that means
-//! something has a `<title>`; colours and fonts are classes, so that the page's theme rules
+//! something has a `<title>`; colors and fonts are classes, so that the page's theme rules
 //! them. One element stands on one line and no line is empty: Markdown would end the block.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +26,8 @@ pub(super) const MOST_LANES: usize = 24;
 const MOST_ARROWS: usize = 400;
 /// The most slices of one lane of a crowded picture.
 const MOST_SLICES: usize = 300;
-/// Colours in use; goroutines share them in turn.
-pub(super) const COLOURS: u32 = 8;
+/// Colors in use; goroutines share them in turn.
+pub(super) const COLORS: u32 = 8;
 
 /// The picture of a timeline, and where each event stands in it.
 pub fn write(trace: &Trace, timeline: &Timeline, layout: Layout) -> (String, Vec<Spot>) {
@@ -128,7 +128,7 @@ impl Picture<'_> {
         self.left_out(self.timeline.lanes.len(), "lanes");
     }
 
-    /// Slices that nobody could see become one grey slice. In a lane that is crowded all
+    /// Slices that nobody could see become one gray slice. In a lane that is crowded all
     /// the same, what counts as thin grows until `MOST_SLICES` are left.
     fn coalesce(&self, spans: &[Span]) -> Vec<Slice> {
         let mut thin = if self.dense { 1.5 } else { 0.0 };
@@ -170,7 +170,7 @@ impl Picture<'_> {
         out
     }
 
-    fn slice(&mut self, slice: &Slice, y: f64, height: f64, labelled: bool) {
+    fn slice(&mut self, slice: &Slice, y: f64, height: f64, labeled: bool) {
         let width = (slice.x1 - slice.x0).max(0.8);
         let times = format!("{} to {} ms", millis(slice.from), millis(slice.to));
         let in_call = slice.state == State::InCall && slice.many == 1;
@@ -187,7 +187,7 @@ impl Picture<'_> {
             )
         } else {
             (
-                format!("sp-c{}", slice.g % COLOURS),
+                format!("sp-c{}", slice.g % COLORS),
                 format!("{} runs, {times}", self.name(slice.g)),
             )
         };
@@ -200,7 +200,7 @@ impl Picture<'_> {
             r(height),
             escape(&title)
         );
-        if labelled && slice.many == 1 {
+        if labeled && slice.many == 1 {
             let full = self.name(slice.g);
             let short = format!("g{}", slice.g);
             let (texts, class) = if in_call {

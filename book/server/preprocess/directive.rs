@@ -1,7 +1,7 @@
 //! What stands between `{{#` and `}}`.
 //!
 //! A directive is a name and some words: `FORMS` has them all. This file only reads it;
-//! `expand` carries it out. Every word must be understood: a misspelt option is a problem,
+//! `expand` carries it out. Every word must be understood: a misspelled option is a problem,
 //! never ignored.
 
 use std::fmt;

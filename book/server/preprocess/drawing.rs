@@ -1,6 +1,6 @@
 //! The drawings of `book/figures`, put into the page itself.
 //!
-//! Inline, they take their colours from the page's theme, print, and need no second request.
+//! Inline, they take their colors from the page's theme, print, and need no second request.
 //! The caption is the drawing's own `<title>`, and its `<desc>` is what a reader hears who
 //! does not see it; a drawing without one of them is refused.
 

@@ -249,7 +249,7 @@ impl ChapterRun<'_> {
         self.or_missing(found, &file)
     }
 
-    /// The legends of the events of a run's stage and of those below it, to tell a misspelt
+    /// The legends of the events of a run's stage and of those below it, to tell a misspelled
     /// name.
     pub(super) fn legend(&self, run: &Run) -> String {
         let pkg = match run.pkg.as_str() {

@@ -116,7 +116,7 @@ impl Query {
         Ok(Query { run, what })
     }
 
-    /// The answer of this trace; the legend of the stage's events tells a misspelt name.
+    /// The answer of this trace; the legend of the stage's events tells a misspelled name.
     pub fn answer(&self, trace: &Trace, legend: &str) -> Result<String, String> {
         match &self.what {
             What::Count { g, event, argument } => {
@@ -160,7 +160,7 @@ impl Query {
     }
 }
 
-/// A misspelt event would be counted as never: the legend or the run must know the name.
+/// A misspelled event would be counted as never: the legend or the run must know the name.
 pub fn known(trace: &Trace, legend: &str, name: &str) -> Result<(), String> {
     if trace.count(name, None) > 0 || legend.contains(&format!("`{name}`")) {
         return Ok(());

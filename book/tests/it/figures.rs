@@ -24,7 +24,7 @@ fn drawings() -> Vec<(String, String)> {
     found
 }
 
-/// The part of the style sheet that colours the drawings.
+/// The part of the style sheet that colors the drawings.
 fn style() -> String {
     let css = fs::read_to_string(repository().join("book/assets/figure.css")).unwrap();
     let (_, drawings) = css.split_once("/* The drawings of book/figures.").unwrap();
@@ -85,7 +85,7 @@ fn each_drawing_fits_a_phone() {
 }
 
 #[test]
-fn no_drawing_has_a_colour_of_its_own() {
+fn no_drawing_has_a_color_of_its_own() {
     let css = style();
     for (name, svg) in drawings() {
         for attribute in [
@@ -114,7 +114,7 @@ fn no_drawing_has_a_colour_of_its_own() {
         }
     }
     for line in css.lines().filter(|line| line.contains('#')) {
-        assert!(line.trim().starts_with("--sp-d-"), "a fixed colour: {line}");
+        assert!(line.trim().starts_with("--sp-d-"), "a fixed color: {line}");
     }
     // Each variable that has a light value for text-like lines has a dark one too.
     let defined = |block: &str| -> BTreeSet<String> {

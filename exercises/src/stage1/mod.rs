@@ -1,7 +1,7 @@
 //! The exercises of stage 1: for each its scenarios, and a judge that looks at what a run
 //! of one showed.
 //!
-//! Behaviour decides, and the invariants of the trace; never equality with the reference
+//! Behavior decides, and the invariants of the trace; never equality with the reference
 //! trace, which is only shown beside the learner's.
 
 pub mod every_61st;

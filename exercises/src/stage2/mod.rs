@@ -1,7 +1,7 @@
 //! The exercises of stage 2: what sysmon does, what a system call costs, and who is left.
 //! For each its scenarios, and a judge that looks at what a run of one showed.
 //!
-//! As in stage 1 behaviour decides: who ran when, and for how long somebody had to wait. The
+//! As in stage 1 behavior decides: who ran when, and for how long somebody had to wait. The
 //! pieces are rows of the stage's own table, which travels in [`Stage::more`], or of stage
 //! 1's. What a row leans on beside its idea (sysmon's bit, the end of a run) stays with the
 //! helpers of its exercise.

@@ -7,7 +7,7 @@
 //!
 //! Who may touch what: every field of every actor belongs to the holder of the baton. They
 //! are relaxed atomics only so that a mistake is a wrong number and not undefined
-//! behaviour; the order comes from the hand-over, a release store of `turn` that the taker
+//! behavior; the order comes from the hand-over, a release store of `turn` that the taker
 //! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
 //! thread arrives at the instruction where that thread resumes.
 
@@ -228,7 +228,7 @@ pub fn register() -> ActorId {
     actor.turn.store(0, Relaxed);
     actor.fd.store(-1, Relaxed);
     actor.thread.store(0, Relaxed);
-    // Splitmix of seed and number: neighbouring seeds and actors get unrelated streams.
+    // Splitmix of seed and number: neighboring seeds and actors get unrelated streams.
     let number = REGISTERED.fetch_add(1, Relaxed) + 1;
     let mut z = config()
         .seed

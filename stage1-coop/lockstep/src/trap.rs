@@ -61,7 +61,7 @@ unsafe extern "C" {
 }
 
 // Which actor a thread is, plus one: a word of thread-local storage that a signal handler
-// may read with one instruction. Nothing that can be initialised lazily.
+// may read with one instruction. Nothing that can be initialized lazily.
 global_asm!(
     ".pushsection .tbss.safepoint_lab_me,\"awT\",@nobits",
     ".p2align 3",

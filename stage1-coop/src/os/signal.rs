@@ -205,7 +205,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     if crate::arch::on_goroutine() {
         crate::fault::goroutine_fault(signal, code, addr, sp, pc);
     }
-    // Not ours: do what would have been done without us. std's handler recognises the
+    // Not ours: do what would have been done without us. std's handler recognizes the
     // guard pages of std's own threads.
     let saved = SAVED.try_lock();
     let old = match saved.as_ref().ok().and_then(|s| s.as_ref()) {

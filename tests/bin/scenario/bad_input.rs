@@ -207,8 +207,8 @@ fn fall(n: u64) -> u64 {
 fn fall_into_lowest_page(n: u64) -> u64 {
     let here = black_box([n + 1; 64]);
     let gp = rt::getg();
-    let colour = (gp.slot.load(Relaxed) - 1) as usize % 16 * 128;
-    let bottom = gp.stack.hi.get() + colour - rt::SLOT;
+    let color = (gp.slot.load(Relaxed) - 1) as usize % 16 * 128;
+    let bottom = gp.stack.hi.get() + color - rt::SLOT;
     if (&raw const here as usize) < bottom + 3_000 {
         return 0;
     }
@@ -329,7 +329,7 @@ fn std_lock(arguments: &[String]) {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// A loop that calls nothing, until somebody stops it. It loads the flag in assembly: an
-/// atomic's `load` may be a call in an unoptimised build, and calls are not the goroutine's
+/// atomic's `load` may be a call in an unoptimized build, and calls are not the goroutine's
 /// own code.
 #[gofunc]
 fn turns() {

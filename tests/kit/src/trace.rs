@@ -126,7 +126,7 @@ impl Trace {
         (0..self.events.len()).filter(move |&i| self.events[i].name == name)
     }
 
-    /// How many events have this name. A misspelt name counts 0: it is not checked here.
+    /// How many events have this name. A misspelled name counts 0: it is not checked here.
     pub fn count(&self, name: &str) -> usize {
         self.find(name).count()
     }

@@ -254,7 +254,7 @@ fn refuse_what_depends_on_the_compiler(trace: &Trace) {
     );
 }
 
-/// A misspelt name would record nothing, for ever, and look right.
+/// A misspelled name would record nothing, for ever, and look right.
 #[track_caller]
 fn refuse_unknown(name: &str, stage: &Stage, trace: &Trace) {
     let known: Vec<&str> = stage

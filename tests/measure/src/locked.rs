@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn locked_instructions_are_recognised() {
+    fn locked_instructions_are_recognized() {
         // lock cmpxchg [rdi], rcx
         assert_eq!(kind_of(&[0xf0, 0x48, 0x0f, 0xb1, 0x0f]), Some(Kind::Locked));
         // lock inc dword ptr [rax]

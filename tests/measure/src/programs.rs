@@ -74,7 +74,7 @@ pub fn target_dir() -> Result<PathBuf> {
     }
 }
 
-/// Builds our programs with optimisation.
+/// Builds our programs with optimization.
 pub fn build_ours(names: &[&str]) -> Result<Programs> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
