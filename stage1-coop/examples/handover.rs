@@ -1,4 +1,4 @@
-//! A value goes from one goroutine to another: whoever comes first waits.
+//! A value goes from one goroutine to another: the one that comes first waits.
 //!
 //! The channel has no buffer, so each value passes straight from the sender's stack to the
 //! receiver's. Sometimes the sender is early and sometimes the receiver.

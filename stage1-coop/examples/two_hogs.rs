@@ -1,4 +1,4 @@
-//! Two loops that never yield of their own will, on one processor, and somebody who asks.
+//! Two loops that never yield of their own will, on one processor, and a thread that asks.
 //!
 //! Each turn of the loop calls a function, and every call passes the guard check. A thread
 //! without a processor raises the flag every 10 ms: the check finds it, and the other loop

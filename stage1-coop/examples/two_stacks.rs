@@ -39,7 +39,7 @@ fn on_g0(gp: &'static G) -> Option<&'static G> {
     Some(gp)
 }
 
-/// Says where a local variable of this very call lies, and who the thread thinks it is.
+/// Says where a local variable of this very call is, and which goroutine the thread runs.
 #[inline(never)]
 fn look(place: &'static str, home: &'static G) {
     let local = 0_u8;

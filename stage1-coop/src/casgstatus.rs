@@ -59,7 +59,7 @@ pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
 }
 // ANCHOR_END: casgstatus
 
-/// The row `castatus_contended` of this stage: nobody else may touch the state, so this is
+/// The row `castatus_contended` of this stage: no other thread may touch the state, so this is
 /// a bug of the runtime.
 pub fn castatus_contended(gp: &'static G, old: u32, new: u32) {
     let is = readgstatus(gp);

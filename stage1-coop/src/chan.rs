@@ -1,4 +1,4 @@
-//! Channels: a value goes from one goroutine to another, and whoever comes first waits.
+//! Channels: a value goes from one goroutine to another, and the one that comes first waits.
 //! Mirrors `chan.go` (`makechan`, `chansend`, `chanrecv`, `closechan`); the chapter is
 //! *Blocking, and the one unsafe word*.
 //!
@@ -31,7 +31,7 @@ pub(crate) struct Sudog {
     pub elem: *mut u8,
     next: *mut Sudog,
     prev: *mut Sudog,
-    /// For a select: the flag that decides who may fire a case, and which case this is.
+    /// For a select: the flag that decides which partner fires a case, and which case this is.
     pub select: *const SelectDone,
     pub case: u32,
     /// Set by the partner: it gave or took a value. Unset: the channel was closed.
@@ -55,7 +55,7 @@ impl Sudog {
     }
 
     /// The sudog of a goroutine that waits for one channel: it lies in the G, in the room
-    /// of the closure, which has moved to the stack by now. So whoever wakes a goroutine
+    /// of the closure, which has moved to the stack by now. So an M that wakes a goroutine
     /// touches its G, which it must touch anyway, and not its stack.
     fn in_g(elem: *mut u8) -> *mut Sudog {
         const { assert!(size_of::<Sudog>() <= ENTRY_WORDS * size_of::<usize>()) };
@@ -74,7 +74,7 @@ struct Waitq {
 }
 
 /// The part of a channel that does not know the type of its values: Go's `hchan`. It has its
-/// cache lines to itself: whoever clones a handle counts in the line before.
+/// cache lines to itself: cloning a handle counts in the line before.
 #[repr(align(64))]
 pub(crate) struct Hchan {
     pub lock: Lock,
@@ -218,7 +218,7 @@ impl Hchan {
         unsafe {
             (*self.inner()).sendq.enqueue(sg);
             gopark(Some(unlock), self.lock_ptr(), WaitReason::ChanSend);
-            // Written by the partner, who woke us afterwards.
+            // Written by the partner, which woke us afterwards.
             if (*sg).success {
                 Outcome::Done
             } else {
@@ -260,7 +260,7 @@ impl Hchan {
         }
     }
 
-    /// Closes; returns false if it was closed already. Everybody who waits is woken: the
+    /// Closes; returns false if it was closed already. All that wait are woken: the
     /// receivers find nothing, the senders panic. Go's `closechan`.
     #[inline(never)]
     fn close(&self) -> bool {
@@ -353,7 +353,7 @@ unsafe fn wake(sg: *mut Sudog) -> &'static G {
     // SAFETY: the owner sleeps, so the sudog is there.
     unsafe {
         let gp = (*sg).g;
-        // Which of several it was. Who waits for one channel knows.
+        // Which of several it was. A goroutine that waits for one channel knows.
         if !(*sg).select.is_null() {
             gp.param.set(sg as usize);
         }
@@ -411,7 +411,7 @@ impl Waitq {
             // SAFETY: as above.
             unsafe {
                 self.remove(sg);
-                // A select stands in several queues; whoever fires one case first wins,
+                // A select is in several queues; the partner that fires one case first wins,
                 // and the others find it decided and pass on.
                 if !(*sg).select.is_null() && (*(*sg).select).swap(1, AcqRel) != 0 {
                     continue;
@@ -463,7 +463,7 @@ impl<T> Drop for Buffer<T> {
 
 /// A channel of values of type `T`. Clones are the same channel. Go's `chan T`.
 ///
-/// Without a buffer, a send waits until somebody receives; with one, until there is room.
+/// Without a buffer, a send waits until there is a receiver; with one, until there is room.
 /// Receiving from a closed channel gives what is left in the buffer and then `None`.
 pub struct Chan<T> {
     shared: Arc<Shared<T>>,
@@ -471,7 +471,7 @@ pub struct Chan<T> {
 }
 
 // SAFETY: values move through the channel from thread to thread, which `T: Send` allows;
-// nobody ever gets a reference into it.
+// no reference into it is ever given out.
 unsafe impl<T: Send> Send for Chan<T> {}
 // SAFETY: as above: all access goes through the channel's lock.
 unsafe impl<T: Send> Sync for Chan<T> {}
@@ -639,7 +639,7 @@ pub struct WouldBlock;
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        // SAFETY: nobody else has the channel any more. What is in the buffer was sent and
+        // SAFETY: this was the last handle of the channel. What is in the buffer was sent and
         // never received.
         unsafe {
             let c = &mut *self.hchan.inner();

@@ -136,7 +136,7 @@ impl Once {
         }
     }
 
-    /// Calls `f` if nobody did before, and returns when the one call is over. If `f` panics or
+    /// Calls `f` the first time, and returns when the one call is over. If `f` panics or
     /// ends its goroutine, it counts as called. Go's `Do`.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Where goroutines are: stack traces in Go's form. Mirrors `traceback.go`.
 //!
 //! A parked goroutine's frames are found by the compiler's tables, from where the switch left
-//! it (`arch/unwind.rs`). Names come from the debug information, on the stack of whoever
+//! it (`arch/unwind.rs`). Names come from the debug information, on the stack of the thread that
 //! prints.
 
 use crate::arch::{callers, entry, switched_out};
@@ -84,7 +84,7 @@ pub(crate) fn panicked(gp: &'static G) {
     }
 }
 
-/// Milliseconds that the list of goroutines may be in somebody's hands.
+/// Milliseconds that the list of goroutines may be locked.
 const PATIENCE_MS: u32 = 1_000;
 
 /// Prints every goroutine that has not finished, but for `me`.

@@ -34,10 +34,10 @@ pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option
     let gp = pop(sched);
     for _ in 1..n {
         if let Some(gp) = pop(sched) {
-            // A goroutine that has waited for long is in nobody's cache, and neither is
+            // A goroutine that has waited for long is in no cache, and neither is
             // its stack: ask for it now, before its turn comes.
             crate::arch::prefetch_stack(gp);
-            // Whoever asks for more than one has an empty local queue, so half a ring fits.
+            // A P that asks for more than one has an empty local queue, so half a ring fits.
             pp.runq.put(gp, false, |_| {
                 crate::panics::throw("globrunqget: local queue overflows")
             });

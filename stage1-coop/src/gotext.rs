@@ -1,5 +1,5 @@
 //! The section `gotext`: goroutines' own code, all of it and nothing else. Whether a program
-//! counter lies in it decides what may be done to whoever is there.
+//! counter is in it decides what may be done to the thread that is there.
 
 unsafe extern "C" {
     static __start_gotext: u8;

@@ -55,12 +55,12 @@ fn may_split(slot: usize) -> bool {
         || (slot.is_multiple_of(UNIT_SLOTS) && SPLIT.load(Relaxed) < max_map_count() / 8 * 3)
 }
 
-/// Puts something below the stack of a slot that nobody has used yet. The pool's lock is held.
+/// Puts something below the stack of a slot that has not been used yet. The pool's lock is held.
 pub(crate) fn install(slot: usize) {
     let Some(page) = NonNull::new(slot_base(slot) as *mut u8) else {
         return;
     };
-    // SAFETY: the lowest page of a slot that nobody has used yet.
+    // SAFETY: the lowest page of a slot that has not been used yet.
     if unsafe { mem::guard_marker(page) } {
         return;
     }

@@ -4,7 +4,7 @@
 //! processor (P) to run them. A goroutine can be asked to yield by writing one number where
 //! its next function call will look: [`prologue!`] is that look, and `#[gofunc]` puts it in
 //! front of every function, as Go's compiler does. What this stage cannot do is the reason
-//! for the next ones: nobody raises the flag by himself, and a loop that calls nothing
+//! for the next ones: no part of the runtime raises the flag, and a loop that calls nothing
 //! never looks.
 //!
 //! The shape of the crate, in the order in which the book tells it:
@@ -125,7 +125,7 @@ pub const STAGE: Stage = Stage {
 
 /// The guard check that Go's compiler puts in front of every function: three instructions
 /// that compare the stack pointer with the current goroutine's `stackguard0`. If the stack
-/// pointer is not above it, there is too little stack, or somebody asked the goroutine to
+/// pointer is not above it, there is too little stack, or the goroutine was asked to
 /// yield; `morestack` finds out which.
 ///
 /// The slow path stands out of the way, behind all functions of the section. It does not
@@ -145,7 +145,7 @@ macro_rules! prologue {
         // SAFETY: `fs:go_tls_g` holds the address of a G on every thread, and its word at
         // offset 16 is `stackguard0`. `morestack` preserves every register but the one that
         // is declared lost, and needs no alignment. The word that is pushed for it lies in
-        // nobody's red zone: without `nostack` the compiler uses none.
+        // no red zone: without `nostack` the compiler uses none.
         unsafe {
             // ANCHOR: prologue
             ::core::arch::asm!(

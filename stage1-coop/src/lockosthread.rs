@@ -74,7 +74,7 @@ fn dounlock(mp: &'static M, gp: &'static G) {
 }
 
 /// The M's goroutine is not runnable: give the P away and sleep until it is, and until
-/// somebody lends us a P. Returns false when the run is over. Go's `stoplockedm`.
+/// we are lent a P. Returns false when the run is over. Go's `stoplockedm`.
 pub fn stoplockedm(mp: &'static M) -> bool {
     if mp.p.get().is_some() {
         // SAFETY: mp is the calling thread's.

@@ -35,7 +35,7 @@ pub(crate) fn unminit(mp: &'static M, before: Before) {
     (stage().unminit)(mp);
     os::unminit_signals(before.signal_stack);
     {
-        // Who reads them holds this lock, and afterwards the thread may end.
+        // A reader holds this lock, and afterwards the thread may end.
         let _sched = SCHED.lock();
         mp.tls.store(std::ptr::null_mut(), Release);
     }

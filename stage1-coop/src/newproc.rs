@@ -18,7 +18,7 @@ use std::mem::{MaybeUninit, align_of, size_of};
 use std::sync::atomic::Ordering::*;
 
 /// Starts a goroutine. `name` shows in traces and dumps. It runs some time later, perhaps
-/// on another thread, and ends when `f` returns; nobody waits for it, so use a
+/// on another thread, and ends when `f` returns; nothing waits for it, so use a
 /// [`WaitGroup`](crate::WaitGroup) or a channel. Go's `go` statement.
 ///
 /// A panic in `f` ends the process with Go's message and status 2.
@@ -180,7 +180,7 @@ fn newproc(gp: &'static G) {
         throw("newproc: no p");
     };
     trace::go_create(gp);
-    // SAFETY: it is new or from the free list, and nobody's but ours; no M is on its stack.
+    // SAFETY: it is new or from the free list, so it is ours alone; no M is on its stack.
     unsafe { casgstatus::<GDEAD, GRUNNABLE>(gp) };
     runqput(pp, gp, true);
     wakep();
@@ -189,7 +189,7 @@ fn newproc(gp: &'static G) {
 /// A brand-new G. Go's `malg`, without the stack.
 fn malg() -> &'static G {
     let gp: &'static G = Box::leak(Box::new(G::new()));
-    // SAFETY: nobody else knows it.
+    // SAFETY: no other thread knows it.
     unsafe { casgstatus::<GIDLE, GDEAD>(gp) };
     allgadd(gp);
     gp
@@ -221,12 +221,12 @@ fn allgadd(gp: &'static G) {
 const GFREE_MAX: usize = 64;
 const GFREE_KEEP: usize = 32;
 
-/// Dead Gs for any P. Its own lock, as Go's `sched.gFree`: walking a list that is in nobody's
-/// cache takes a while, and nobody should wait for that with work to do.
+/// Dead Gs for any P. Its own lock, as Go's `sched.gFree`: walking a list that is in no
+/// cache takes a while, and an M with work to do should not wait for that.
 struct Gfree {
     lock: Lock,
     head: Link<G>,
-    /// How many. Written under the lock; anybody reads.
+    /// How many. Written under the lock; any thread reads.
     n: Word,
 }
 static GFREE: Gfree = Gfree {
@@ -271,7 +271,7 @@ pub(crate) fn gfput(pp: &'static P, gp: &'static G) {
     }
 }
 
-/// Gives dead Gs of `pp` to everybody until `keep` are left. Go's `gfpurge`, for 0.
+/// Gives dead Gs of `pp` to the common list until `keep` are left. Go's `gfpurge`, for 0.
 #[cold]
 pub(crate) fn gfspill(pp: &'static P, keep: usize) {
     let _held = GFREE.lock.lock();
@@ -307,7 +307,7 @@ pub(crate) extern "C" fn goentry() -> ! {
     }
     // If a destructor yielded while goexit unwound, the pin is still there.
     crate::park::pin_while_unwinding();
-    // SAFETY: on a goroutine, and nothing is left on this stack that anybody needs.
+    // SAFETY: on a goroutine, and nothing is left on this stack that is still needed.
     unsafe { mcall(goexit0) }
     unreachable!("a goroutine that has ended runs again")
 }

@@ -55,7 +55,7 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
     }
 
     // ANCHOR: newstack
-    // Read the guard once: anybody may raise the flag between two looks, and then the
+    // Read the guard once: any thread may raise the flag between two looks, and then the
     // first would say "stack" and the second "preempt".
     let preempt = gp.stackguard0.load(Relaxed) == STACK_PREEMPT;
     if preempt && let Some(why) = why_not_preempt_m(mp) {
@@ -63,8 +63,8 @@ pub fn newstack(gp: &'static G) -> Option<&'static G> {
         if gp.param.get() <= gp.stack.lo.get() + stack::STACK_GUARD {
             grow(gp);
         }
-        // Let the goroutine run on. gp.preempt stays set: whoever ends the reason for the
-        // refusal raises the flag again. Nobody says when an unwinding ends, so there the
+        // Let the goroutine run on. gp.preempt stays set: the end of the reason for the
+        // refusal raises the flag again. Nothing tells when an unwinding ends, so there the
         // flag stays up and each check asks anew.
         if why != UNWINDING {
             gp.stackguard0.store(stack::ordinary_guard(gp), Relaxed);

@@ -1,4 +1,4 @@
-//! Last words: a panic that nobody caught, and a broken invariant of the runtime. Mirrors
+//! Last words: a panic that was not caught, and a broken invariant of the runtime. Mirrors
 //! `panic.go` (`preprintpanics`, `throw`, `fatalthrow`). The text forms are Go's, and so is
 //! the exit status, 2.
 
@@ -111,7 +111,7 @@ fn throw_after(first: Arguments<'_>, message: Arguments<'_>) -> ! {
     die()
 }
 
-/// Somebody outside wants to know where everybody is, and that it ends: `first`, all
+/// The user wants to know where all goroutines are, and that it ends: `first`, all
 /// goroutines, and `last`. On an M's own stack, not on a goroutine's.
 pub fn die_with_all_goroutines(first: &str, last: &str) -> ! {
     begin_dying();
@@ -169,7 +169,7 @@ pub(crate) fn no_panic<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// A panic that nobody caught on the third party's thread.
+/// A panic that was not caught on the third party's thread.
 pub(crate) fn third_party_panicked(payload: &(dyn Any + Send)) -> ! {
     begin_dying();
     say!("panic: {}", message_of(payload));

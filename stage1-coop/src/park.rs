@@ -52,7 +52,7 @@ pub fn gopreempt_m(gp: &'static G) -> Option<&'static G> {
 /// # Safety
 /// On `g0` of the M that `gp` has just left.
 pub unsafe fn gosched_impl(gp: &'static G) {
-    // SAFETY: nobody finds it before it is in the queue, below.
+    // SAFETY: no M finds it before it is in the queue, below.
     unsafe {
         casgstatus::<GRUNNING, GRUNNABLE>(gp);
         dropg(gp);
@@ -62,19 +62,19 @@ pub unsafe fn gosched_impl(gp: &'static G) {
 }
 // ANCHOR_END: gosched_impl
 
-/// Parks the goroutine until somebody calls [`goready`] on it. `unlockf`, if there is one,
+/// Parks the goroutine until [`goready`] is called on it. `unlockf`, if there is one,
 /// runs on `g0` once the goroutine is in state `GWAITING`, with `lock`: it lets go of what
 /// protects the place where the waker will find the goroutine, or says that there is
 /// nothing to wait for any more (false). Go's `gopark`.
 ///
 /// # Safety
 /// * On a goroutine; `lock` is valid for `unlockf`.
-/// * Whoever calls [`goready`] on the goroutine does so after `unlockf` has begun: because it
+/// * A waker calls [`goready`] on the goroutine only after `unlockf` has begun: because it
 ///   takes the lock that `unlockf` releases, or finds the goroutine in a place where
 ///   `unlockf` puts it. Without an `unlockf` only a waker on the same P qualifies, which
 ///   cannot run before the switch is over. A waker that merely sees the state `GWAITING` may
 ///   come before the goroutine is off its M, and then two Ms use it.
-/// * Somebody will find the goroutine, or it waits for ever.
+/// * A waker will find the goroutine, or it waits for ever.
 #[inline(never)]
 pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReason) {
     let gp = getg();
@@ -91,7 +91,7 @@ pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReaso
 // ANCHOR: park_m
 fn park_m(gp: &'static G) -> Option<&'static G> {
     let mp = getm();
-    // Waiting first, unlock after: whoever gets the lock must be able to make it runnable.
+    // Waiting first, unlock after: a waker that gets the lock must be able to make it runnable.
     // SAFETY: on g0, and gp has just left; a waker comes after `unlockf` has begun.
     unsafe {
         casgstatus::<GRUNNING, GWAITING>(gp);
@@ -103,7 +103,7 @@ fn park_m(gp: &'static G) -> Option<&'static G> {
         // SAFETY: the word was written by gopark from an UnlockFn.
         let f: UnlockFn = unsafe { std::mem::transmute(f) };
         if !f(gp, mp.waitlock.load(Relaxed)) {
-            // SAFETY: on g0 of mp; `unlockf` says that nobody will wake it.
+            // SAFETY: on g0 of mp; `unlockf` says that no waker will come.
             unsafe {
                 casgstatus::<GWAITING, GRUNNABLE>(gp);
                 return Some(execute(mp, gp, true));
@@ -129,7 +129,7 @@ pub unsafe fn goready(gp: &'static G) {
 /// goroutine in a queue of waiters, under the lock that its `unlockf` released.
 pub(crate) fn ready(gp: &'static G, next: bool) {
     trace::go_unblock(gp);
-    // SAFETY: see above: it is off its M, and nobody else wakes it.
+    // SAFETY: see above: it is off its M, and no other waker has it.
     unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     match getm_opt().and_then(|mp| mp.p.get()) {
         Some(pp) => {
@@ -213,7 +213,7 @@ impl Goexit {
 }
 
 impl Drop for Goexit {
-    /// Somebody has caught it, and drops it.
+    /// It was caught, and is dropped.
     fn drop(&mut self) {
         if self.goid != 0
             && on_goroutine()

@@ -1,4 +1,4 @@
-//! The flag: how a goroutine is asked to yield, and who may refuse in its name.
+//! The flag: how a goroutine is asked to yield, and what may refuse for it.
 //!
 //! To ask is to write one number, larger than any stack pointer, where the goroutine's next
 //! guard check will look. Nothing is interrupted; the request waits to be found. While the
@@ -47,7 +47,7 @@ pub fn can_preempt_m(mp: &'static M) -> bool {
 }
 
 /// Asks whatever runs on `pp` to yield. Best effort: by the time the flag is up another
-/// goroutine may run there, and then the request is lost. Returns whether anybody was
+/// goroutine may run there, and then the request is lost. Returns whether one was
 /// asked. Go's `preemptone`.
 pub fn preemptone(pp: &'static P) -> bool {
     let Some(mp) = pp.m.load(Acquire) else {
@@ -76,7 +76,7 @@ pub fn preemptone(pp: &'static P) -> bool {
     true
 }
 
-/// Asks every P but the caller's own. Returns whether anybody was asked. Go's `preemptall`.
+/// Asks every P but the caller's own. Returns whether a goroutine was asked. Go's `preemptall`.
 pub fn preemptall() -> bool {
     let mut asked = false;
     for pp in allp() {
@@ -124,7 +124,7 @@ impl Drop for Acquired {
 }
 // ANCHOR_END: acquirem
 
-/// A reason to refuse has ended: if somebody asked meanwhile and no lock is held, the flag
+/// A reason to refuse has ended: if a request came meanwhile and no lock is held, the flag
 /// goes up again. Never inlined: a goroutine's own code must not look at its thread in
 /// several steps.
 #[inline(never)]

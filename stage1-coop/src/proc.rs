@@ -1,9 +1,9 @@
-//! Ms and Ps find each other: who takes a P, who sleeps, who is woken. Mirrors `acquirep`,
+//! Ms and Ps find each other: which M takes a P, sleeps, is woken. Mirrors `acquirep`,
 //! `releasep`, `handoffp`, `startm`, `stopm`, `wakep` and `newm` of `proc.go`; the chapter
 //! is *P, queues, stealing*.
 //!
-//! The rule for waking: whoever makes a goroutine runnable wakes *one* more M if a P is
-//! idle and nobody is already looking for work. An M that finds work while it was the last
+//! The rule for waking: an M that makes a goroutine runnable wakes *one* more M if a P is
+//! idle and no M is already looking for work. An M that finds work while it was the last
 //! one looking wakes the next. So a burst of work spreads over all Ps, and a single
 //! goroutine wakes one thread and not all.
 
@@ -24,7 +24,7 @@ pub unsafe fn acquirep(mp: &'static M, pp: &'static P) {
     trace::proc_start(pp);
 }
 
-/// Joins `mp` and the idle `pp`, which nobody else can reach: the first half of
+/// Joins `mp` and the idle `pp`, which no other M can reach: the first half of
 /// [`acquirep`], without its event. Go's `wirep`.
 ///
 /// # Safety
@@ -82,7 +82,7 @@ pub fn pidleget(sched: &mut SchedInner) -> Option<&'static P> {
 }
 
 // ANCHOR: wakep
-/// Work was made: wakes an M for it unless somebody is looking already. Go's `wakep`.
+/// Work was made: wakes an M for it unless one is looking already. Go's `wakep`.
 pub fn wakep() {
     // The other half of findrunnable's dance: the goroutine was queued before, and this
     // barrier stands between that and the look at the counters.
@@ -117,7 +117,7 @@ pub fn startm(pp: Option<&'static P>, spinning: bool) {
             return;
         };
         // Either way the M counts as awake before the lock is gone. We hold a P, and perhaps
-        // are nobody ourselves: an M that finds no P now, queues its goroutine and sleeps
+        // do not count ourselves: an M that finds no P now, queues its goroutine and sleeps
         // must not look like the last one.
         let idle = match sched.midle {
             Some(mp) => {
@@ -230,11 +230,11 @@ fn mcommoninit(mp: &'static M) {
     mp.trace.init();
     let _sched = SCHED.lock();
     mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
-    // Release: who walks the list sees a complete M.
+    // Release: a thread that walks the list sees a complete M.
     SCHED.allm.store(Some(mp), Release);
 }
 
-/// Puts the M to sleep until somebody gives it a P. Returns false when it was woken because
+/// Puts the M to sleep until it is given a P. Returns false when it was woken because
 /// the run is over. Go's `stopm`.
 pub fn stopm(mp: &'static M) -> bool {
     {
@@ -265,13 +265,13 @@ pub(crate) fn mpark(mp: &'static M) -> bool {
     true
 }
 
-/// The row `handoffp` of this stage: somebody should run `pp`, whose M cannot. Go's
+/// The row `handoffp` of this stage: another M should run `pp`, whose M cannot. Go's
 /// `handoffp`.
 pub fn handoffp(pp: &'static P) {
     if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
         return startm(Some(pp), false);
     }
-    // Nothing to do here, but nobody looks for work anywhere else either: send one.
+    // Nothing to do here, but no M looks for work anywhere else either: send one.
     if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
         && SCHED
             .nmspinning
@@ -291,7 +291,7 @@ pub fn handoffp(pp: &'static P) {
 }
 
 /// A P was put on the idle list by an M that does not search for work. A submitter that saw
-/// no idle P before that woke no one, so all queues are looked at once more, as at the end of
+/// no idle P before that woke no M, so all queues are looked at once more, as at the end of
 /// `findrunnable`. (Go's `handoffp` does not, and can leave a P idle beside a queue.)
 pub fn wake_for_queued_work() {
     fence(SeqCst);

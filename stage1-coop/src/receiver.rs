@@ -5,15 +5,15 @@ use crate::chan::{Chan, WouldBlock};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// What feeds a channel and must live as long as somebody can receive from it.
+/// What feeds a channel and must live as long as there is a receiver for it.
 pub trait Source: Send + Sync {
-    /// Somebody is about to receive, or to ask how much there is: what is due comes now.
+    /// A goroutine is about to receive, or to ask how much there is: what is due comes now.
     fn look(&self);
 }
 
 /// A channel from which one can only receive. Clones are the same channel. Go's `<-chan T`.
 ///
-/// It receives as a [`Chan`] does, in `select!` too. Whoever has only this end cannot close
+/// It receives as a [`Chan`] does, in `select!` too. A holder of only this end cannot close
 /// the channel under its sender's feet:
 ///
 /// ```compile_fail
@@ -92,8 +92,8 @@ pub trait Receive {
     type Item: Send;
     /// The channel to receive from. It is not for sending or closing.
     fn end(&self) -> &Chan<Self::Item>;
-    /// Who may have something for it that is due, if there is somebody: [`end`](Self::end) has
-    /// asked, and whoever keeps the channel for later asks again.
+    /// What may have something for it that is due, if anything does: [`end`](Self::end) has
+    /// asked, and code that keeps the channel for later asks again.
     fn source(&self) -> Option<&dyn Source> {
         None
     }

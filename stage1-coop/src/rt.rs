@@ -3,13 +3,13 @@
 //! is defined.
 //!
 //! A function whose misuse breaks memory at once is `unsafe`: those that say what a
-//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), who holds a P (`wirep`,
+//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), which M holds a P (`wirep`,
 //! `acquirep`, `releasep`), or that a lock is free (`Lock::unlock`). The queues are not: a
 //! goroutine that stands in two of them is found out by the exchange of its state, and ends
 //! the process with a `throw`.
 //!
 //! **The module as a whole still stands outside Rust's promise that safe code cannot break
-//! memory.** The fields of a G, M or P can be stored to by anyone: their comments say who may.
+//! memory.** The fields of a G, M or P can be stored to from anywhere: their comments say what may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
 
 pub use crate::arch::{

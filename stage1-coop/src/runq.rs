@@ -2,7 +2,7 @@
 //! and a single place in front of it, `runnext`. Mirrors `runqput`, `runqget`,
 //! `runqputslow` and `runqgrab` of `proc.go`; the chapter *P, queues, stealing* prints it.
 //!
-//! Who may do what:
+//! What may be done by which thread:
 //!
 //! * Only the owner advances `tail`. It writes slots and then releases `tail`, so a thief
 //!   that acquires `tail` sees the slots.
@@ -24,7 +24,7 @@ pub const RUNQ_SIZE: usize = if cfg!(loom) { 4 } else { 256 };
 pub struct Runq<T: 'static> {
     head: AtomicU32,
     tail: AtomicU32,
-    /// Runs before the ring and inherits the time slice. Set by the owner, taken by anybody.
+    /// Runs before the ring and inherits the time slice. Set by the owner, taken by any M.
     runnext: Link<T>,
     ring: [Link<T>; RUNQ_SIZE],
 }
@@ -60,7 +60,7 @@ impl<T> Runq<T> {
         &self.ring[i as usize % RUNQ_SIZE]
     }
 
-    /// Puts `gp` into the queue; with `next` into `runnext`, and whoever was there goes to
+    /// Puts `gp` into the queue; with `next` into `runnext`, and what was there goes to
     /// the tail of the ring. When the ring is full, `overflow` gets the older half of it
     /// and the one that did not fit. Owner only. Go's `runqput`.
     #[inline]
@@ -219,13 +219,13 @@ impl<T> Runq<T> {
         (h, self.tail.load(Acquire))
     }
 
-    /// Who stands at position `i`. It may be gone already: only a [`claim`](Runq::claim)
+    /// The goroutine at position `i`. It may be gone already: only a [`claim`](Runq::claim)
     /// that succeeds says that it was there.
     pub fn peek(&self, i: u32) -> Option<&'static T> {
         self.slot(i).get()
     }
 
-    /// Writes position `i`, at or behind the tail. Owner only; nobody sees it yet.
+    /// Writes position `i`, at or behind the tail. Owner only; no thief sees it yet.
     pub fn lay(&self, i: u32, gp: Option<&'static T>) {
         self.slot(i).set(gp);
     }
@@ -238,7 +238,7 @@ impl<T> Runq<T> {
             .is_ok()
     }
 
-    /// Who stands in `runnext`.
+    /// The goroutine in `runnext`.
     pub fn next(&self) -> Option<&'static T> {
         self.runnext.load(Acquire)
     }
@@ -249,7 +249,7 @@ impl<T> Runq<T> {
     }
 
     fn take_runnext(&self, expected: &'static T) -> bool {
-        // A swap would do if nobody else could have put another one there in between; then
+        // A swap would do if another one could not have been put there in between; then
         // the other one must not be lost, so it is a compare-and-swap.
         self.runnext.cas(Some(expected), None, AcqRel)
     }

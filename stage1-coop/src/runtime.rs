@@ -95,7 +95,7 @@ impl Runtime {
         self
     }
 
-    /// Runs `f` on a thread that has no P, beside the goroutines: somebody has to raise the
+    /// Runs `f` on a thread that has no P, beside the goroutines: some thread has to raise the
     /// flag. With it, Ctrl-C raises the flag too.
     pub fn third_party(mut self, f: fn(&mut ThirdParty)) -> Runtime {
         self.third_party = Some(f);
@@ -109,7 +109,7 @@ impl Runtime {
     /// its thread, that cannot happen either.)
     ///
     /// A second `run` of the process waits for the first. If an M cannot be made to leave
-    /// within a second (its goroutine is in a loop that nobody can stop, or in a call that
+    /// within a second (its goroutine is in a loop that cannot be stopped, or in a call that
     /// does not return), one line says so and the process ends with status 0, as a Go program
     /// would.
     ///
@@ -191,7 +191,7 @@ impl Runtime {
             }
         });
         trace::go_create(gp);
-        // SAFETY: it is new, and nobody's but ours.
+        // SAFETY: it is new, and ours alone.
         unsafe { casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp) };
         // Not into runnext: main begins a slice, it inherits none.
         runqput(pp, gp, false);
@@ -378,7 +378,7 @@ pub(crate) fn after_main(mp: &'static M) {
     }
 }
 
-/// One thread has left the run: whoever sees the others off may go on. Called with nothing
+/// One thread has left the run: the M that waits for the others may go on. Called with nothing
 /// left to do but to end.
 pub(crate) fn has_left() {
     SCHED.live.fetch_sub(1, SeqCst);
@@ -386,7 +386,7 @@ pub(crate) fn has_left() {
     SCHED.all_left.wakeup();
 }
 
-/// M0 waits until everybody has left.
+/// M0 waits until all the others have left.
 fn wait_for_others() {
     while SCHED.live.load(SeqCst) > 0 {
         SCHED.all_left.sleep();

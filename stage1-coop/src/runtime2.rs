@@ -6,12 +6,12 @@
 //! run a G. Mirrors `runtime2.go`; the chapter *P, queues, stealing* draws them.
 //!
 //! All three live for ever once made, so the rest of the runtime passes `&'static` references
-//! around. (Go frees the M of a thread that has ended; here its record stays.) Every field is an atomic; its comment says who writes it:
+//! around. (Go frees the M of a thread that has ended; here its record stays.) Every field is an atomic; its comment says what writes it:
 //!
-//! * *owner*: for a G the M that runs it, or who took it off its queue; for a P the M that
+//! * *owner*: for a G the M that runs it, or that took it off its queue; for a P the M that
 //!   holds it; for an M its own thread.
 //! * *lock*: under [`SCHED`]'s lock.
-//! * *anybody*: with the ordering that the field's comment names.
+//! * *any*: every thread, with the ordering that the field's comment names.
 
 use crate::arch::Tls;
 use crate::os::{Lock, Note};
@@ -38,7 +38,7 @@ pub const GRUNNABLE: u32 = 1;
 pub const GRUNNING: u32 = 2;
 /// In a system call.
 pub const GSYSCALL: u32 = 3;
-/// Parked; whoever wakes it must find it through what it waits for.
+/// Parked; its waker must find it through what it waits for.
 pub const GWAITING: u32 = 4;
 /// Unused since Go 1.4; kept because debuggers know the number.
 pub const GMORIBUND: u32 = 5;
@@ -50,7 +50,7 @@ pub const GENQUEUE: u32 = 7;
 pub const GCOPYSTACK: u32 = 8;
 /// Stopped itself because it was asked to.
 pub const GPREEMPTED: u32 = 9;
-/// A bit on top of a state: somebody holds the goroutine still.
+/// A bit on top of a state: another thread holds the goroutine still.
 pub const GSCAN: u32 = 0x1000;
 
 /// Go's word for a G state, as dumps print it.
@@ -117,19 +117,19 @@ pub struct Entry(pub UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>);
 
 /// A goroutine. The first fields stand where Go has them: the prologue reads
 /// `stackguard0` at offset 16. The others stand by cache line. A goroutine that has waited
-/// for long is in nobody's cache, and being woken should fetch two lines and not four.
+/// for long is in no cache, and being woken should fetch two lines and not four.
 #[repr(C, align(64))]
 pub struct G {
     /// Bounds of the stack; 0 while no stack is bound.
     pub stack: Stack,
-    /// What the prologue compares the stack pointer with. *owner*, and *anybody* may store
+    /// What the prologue compares the stack pointer with. *owner*, and *any* may store
     /// [`STACK_PREEMPT`] (relaxed: a request that is overwritten is asked again).
     pub stackguard0: AtomicUsize,
     /// The M that runs it. *owner*
     pub m: Link<M>,
     /// Where it continues while it does not run.
     pub sched: Gobuf,
-    /// Asked to yield. Survives a refusal, and `execute` clears it. *owner* and *anybody*,
+    /// Asked to yield. Survives a refusal, and `execute` clears it. *owner* and *any*,
     /// relaxed.
     pub preempt: AtomicBool,
     /// Why it waits, an index into the stage's reasons. *owner*
@@ -141,7 +141,7 @@ pub struct G {
     /// One of the states above. Changed only by `casgstatus`.
     pub atomicstatus: AtomicU32,
     // The second cache line: waiting and being woken.
-    /// Next in the queue or list it stands in. Whoever owns the list.
+    /// Next in the queue or list it is in. Written by the list's owner.
     pub schedlink: Link<G>,
     /// The M it is locked to. *owner*
     pub lockedm: Link<M>,
@@ -160,14 +160,14 @@ pub struct G {
     pub parentname: Text,
     /// Stack slot plus one, 0 for none. *owner*
     pub slot: AtomicU32,
-    /// The trace's number of the last request to preempt it. *anybody*, relaxed.
+    /// The trace's number of the last request to preempt it. *any*, relaxed.
     pub preempt_flow: AtomicU32,
     // What is rarely needed.
     /// A stack check must not happen now. *owner*
     pub throwsplit: AtomicBool,
     /// It has called `goexit`, and has not come to its end. *owner*
     pub goexiting: AtomicBool,
-    /// Set by who wakes it, read when it goes on. Ordered by the run queue.
+    /// Set by the waker, read when it goes on. Ordered by the run queue.
     pub param: Word,
     /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
     pub ruler: Word,
@@ -284,13 +284,13 @@ pub struct M {
     /// Sleeps on a note. *owner*; others read it for a glance.
     pub blocked: AtomicBool,
     /// The thread's own words, null while there is no thread. *owner*, which takes it away
-    /// under `sched.lock`: who holds that may look.
+    /// under `sched.lock`: a thread that holds that may look.
     pub tls: AtomicPtr<Tls>,
     /// Its events.
     pub trace: Buffer,
     /// What it does instead of scheduling, taken by the thread when it starts.
     pub mstartfn: Mutex<Option<StartFn>>,
-    /// The thread, for joining. Set by the creator, who holds the lock from before there is
+    /// The thread, for joining. Set by the creator, which holds the lock from before there is
     /// a thread; taken by the thread itself when it ends.
     pub thread: Mutex<Option<JoinHandle<()>>>,
     /// For later stages.
@@ -303,7 +303,7 @@ pub const STACK_CACHE: usize = 64;
 /// A processor: the right to run goroutines, and a queue of them.
 #[repr(C, align(64))]
 pub struct P {
-    /// The queue. *owner* puts; anybody steals.
+    /// The queue. *owner* puts; any M steals.
     pub runq: Runq<G>,
     /// Number, from 0.
     pub id: Word,
@@ -313,9 +313,9 @@ pub struct P {
     pub schedtick: AtomicU32,
     /// Go's `p.preempt`: a request that an asynchronous preemption answers. `schedule`
     /// clears it. Nothing sets it in this stage, whose requests go to the G alone; as in
-    /// Go, the row `preempt_m` of a stage with signals does. *anybody*, relaxed.
+    /// Go, the row `preempt_m` of a stage with signals does. *any*, relaxed.
     pub preempt: AtomicBool,
-    /// What `schedule` must look at before this P's queue; 0 nearly always. *anybody*,
+    /// What `schedule` must look at before this P's queue; 0 nearly always. *any*,
     /// relaxed: a bit that is seen late is seen at the next turn.
     pub attention: AtomicU32,
     /// The M that holds it. *owner*; others read it to ask for preemption (acquire).
@@ -407,7 +407,7 @@ impl M {
         for word in &self.ext {
             word.set(0);
         }
-        // Release: who sees that it lives sees it clean.
+        // Release: a thread that sees that it lives sees it clean.
         self.freed.store(false, Release);
     }
 }
@@ -461,7 +461,7 @@ pub struct Sched {
     pub live: AtomicU32,
     /// Where an M that leaves says so, to the one that ran `main` to its end ...
     pub left: Note,
-    /// ... and to M0, which waits for everybody.
+    /// ... and to M0, which waits for all of them.
     pub all_left: Note,
     /// All Ms, newest first.
     pub allm: Link<M>,
@@ -592,7 +592,7 @@ static NO_PROCS: Procs = Procs {
     ps: &[],
     order: RandomOrder::new(),
 };
-/// One word, so that nobody pairs the address of one list with the length of another.
+/// One word, so that no reader pairs the address of one list with the length of another.
 static PROCS: AtomicPtr<Procs> = AtomicPtr::new((&raw const NO_PROCS).cast_mut());
 
 #[inline]

@@ -166,7 +166,7 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Takes the lock to write if nobody holds it. Go's `TryLock`.
+    /// Takes the lock to write if it is free. Go's `TryLock`.
     #[inline(never)]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         prologue!();

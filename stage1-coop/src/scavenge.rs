@@ -32,8 +32,8 @@ const AT_ONCE: usize = 256;
 struct State {
     thread: Option<JoinHandle<()>>,
     stop: bool,
-    /// Many are free again: set by who finds that, taken by the thread. Without it a call that
-    /// comes before the thread sleeps would wake nobody, and there is no second one.
+    /// Many are free again: set by the finder, taken by the thread. Without it a call that
+    /// comes before the thread sleeps would wake nothing, and there is no second one.
     many: bool,
 }
 
@@ -142,7 +142,7 @@ fn give_back(mut slots: Vec<u32>) {
             .take_while(|&(i, &slot)| stack::slot_base(slot as usize) == from + i * SLOT)
             .count();
         if let Some(lo) = NonNull::new(from as *mut u8) {
-            // SAFETY: the slots are free, and in nobody's list but ours. The guard pages among
+            // SAFETY: the slots are free, and in no list but ours. The guard pages among
             // them stay guard pages.
             unsafe { os::mem::discard(lo, n * SLOT) };
         }

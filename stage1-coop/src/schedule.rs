@@ -150,8 +150,8 @@ pub unsafe fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static
     if gp.stack.lo.get() == 0 {
         stack::bind(pp, gp);
     }
-    // Go's order: a goroutine that counts as running has a stack and an M, for whoever finds
-    // it so. Release: who reads curg to preempt it must see its fields.
+    // Go's order: a goroutine that counts as running has a stack and an M, for a thread that finds
+    // it so. Release: a thread that reads curg to preempt it must see its fields.
     gp.m.set(Some(mp));
     mp.curg.store(Some(gp), Release);
     // SAFETY: the caller's M goes to it next; it was in no queue.
@@ -259,7 +259,7 @@ fn give_the_p_up(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static
 /// the other.
 ///
 /// Every M does this, even one that was never counted as a searcher: a submitter that saw no
-/// idle P woke no one, and this P has become idle since. True means that it has found work,
+/// idle P woke no M, and this P has become idle since. True means that it has found work,
 /// and has a P again.
 fn last_look(mp: &'static M) -> bool {
     let was_spinning = mp.spinning.swap(false, Relaxed);
@@ -294,7 +294,7 @@ pub(crate) fn work_is_queued() -> bool {
     SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty())
 }
 
-/// An M that was looking for work has found some: if that leaves nobody looking, wake
+/// An M that was looking for work has found some: if that leaves no M looking, wake
 /// another. Go's `resetspinning`.
 fn resetspinning(mp: &'static M) {
     mp.spinning.store(false, Relaxed);

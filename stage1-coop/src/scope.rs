@@ -10,11 +10,11 @@
 //!
 //! * **It returns, or unwinds** (a panic that is caught further out, or `goexit`): the value
 //!   [`AllEnded`] is on its stack, and its `drop` waits until the count of the goroutines is 0.
-//!   Nobody can forget it, because it never leaves this file. A goroutine counts down as the
+//!   It cannot be forgotten, because it never leaves this file. A goroutine counts down as the
 //!   very last thing, when its closure and its result are gone.
 //! * **A goroutine calls `goexit`:** its frames unwind first, and then it counts down. Its
 //!   handle gives `None`. So it does if what it returned calls it, when that is dropped because
-//!   nobody wants it.
+//!   it is not wanted.
 //! * **A goroutine panics:** it never counts down. The panic ends the process, and until it has
 //!   done so the scope waits; it cannot return as if all were well.
 //! * **`main` returns while a scope is open on another goroutine:** the run is over. Every
@@ -111,7 +111,7 @@ impl<'scope> Scope<'scope, '_> {
                 Err(payload) => Some(only_goexit(payload)),
             };
             outcome.ended.done();
-            // If nobody wants the value, it is dropped here: code of the program's, again.
+            // If the value is not wanted, it is dropped here: code of the program's, again.
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(outcome)));
             let late = dropped.err().map(only_goexit);
             running.done();

@@ -3,7 +3,7 @@
 //!
 //! All channels are locked, in the order of their addresses, so that two selects cannot
 //! wait for each other. If a case can go it goes; which one is tried first is random, so
-//! that none starves. Otherwise the goroutine stands in all queues at once, and whoever
+//! that none starves. Otherwise the goroutine is in all queues at once, and the partner that
 //! comes first fires one case: a flag that can be taken once decides.
 
 use crate::arch::{getg, getm};
@@ -232,7 +232,7 @@ fn select_in(
 
     // Stand in all queues at once.
     let done = SelectDone::new(0);
-    // In the random order too: who comes to a channel that stands in several cases takes the
+    // In the random order too: a partner at a channel that is in several cases takes the
     // first in its queue.
     for &i in &order[..n] {
         let case = &cases[i];
@@ -252,7 +252,7 @@ fn select_in(
     // SAFETY: on a goroutine; the list of locks is on this stack, which stays.
     unsafe { gopark(Some(selparkcommit), locked.as_mut_ptr().cast(), reason) };
 
-    // Whoever woke us says through param which sudog it used. Out of the other queues now,
+    // The waker says through param which sudog it used. Out of the other queues now,
     // with all locks, as before.
     let fired = gp.param.get() as *const Sudog;
     for &chan in &locked[..locks] {
@@ -429,7 +429,7 @@ macro_rules! select {
 
 /// The inside of `select!`. `@arm` takes the head of one arm, `@body` its body; each arm gets
 /// the next number of the pool as its place in a tuple of typed cases. What is left is an error
-/// that somebody made, so the last rules say which.
+/// of the program's, so the last rules say which.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {

@@ -73,7 +73,7 @@ struct PoolInner {
     free: VecDeque<u32>,
     /// The length of `free`, at its least since `surplus` was asked.
     low: usize,
-    /// Whether somebody looks after `free`, because it has become long.
+    /// Whether the scavenger looks after `free`, because it has become long.
     scavenged: bool,
     /// Free slots whose pages have been given back.
     clean: Vec<u32>,
@@ -103,7 +103,7 @@ fn top(slot: usize) -> usize {
     slot_base(slot) + SLOT - slot % COLORS * COLOR
 }
 
-/// The ordinary guard of `gp`: what `stackguard0` holds while nobody asks for anything.
+/// The ordinary guard of `gp`: what `stackguard0` holds while there is no request.
 #[inline]
 pub fn ordinary_guard(gp: &G) -> usize {
     guard_word(gp.stack.lo.get() + STACK_GUARD)
@@ -115,7 +115,7 @@ pub(crate) fn bind(pp: &'static P, gp: &'static G) {
     let slot = if n > 0 {
         pp.stackcache_n.set(n - 1);
         if n > 1 {
-            // The next one is in nobody's cache, and its page in nobody's TLB.
+            // The next one is in no cache, and its page in no TLB.
             prefetch_below(top(pp.stackcache[n - 2].load(Relaxed) as usize));
         }
         pp.stackcache[n - 1].load(Relaxed) as usize
@@ -262,7 +262,7 @@ pub(crate) fn too_many_are_free() -> bool {
     pool(|pool| pool.free.len() >= scavenge::BEGIN)
 }
 
-/// If few are free: nobody looks after them any more, until there are many again.
+/// If few are free: the scavenger leaves them alone, until there are many again.
 pub(crate) fn few_are_free() -> bool {
     pool(|pool| {
         pool.scavenged = pool.free.len() >= scavenge::BEGIN;
@@ -294,8 +294,8 @@ pub(crate) fn grow(gp: &'static G, sp: usize) {
         size = (size * 2).min(STACK_MAX);
     }
     gp.stack.lo.set(hi - size);
-    // If somebody raised the flag meanwhile, this takes it down; gp.preempt still says so,
-    // but nobody looks there. The request is asked again, as any lost one.
+    // If the flag was raised meanwhile, this takes it down; gp.preempt still says so,
+    // but nothing looks there. The request is made again, as any lost one.
     gp.stackguard0.store(ordinary_guard(gp), Relaxed);
     trace::stack_grow(gp, size);
     if lab::enabled() && gp.ruler.get() < old - STACK_GUARD {

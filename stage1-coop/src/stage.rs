@@ -64,7 +64,7 @@ pub struct Row {
     pub name: &'static str,
     /// The Go function that it stands for.
     pub go: &'static str,
-    /// Who calls it, when.
+    /// What calls it, and when.
     pub doc: &'static str,
     /// The function that fills it.
     pub address: usize,
@@ -109,7 +109,7 @@ stage_table! {
     /// sleep, `Again` searches once more. Here: it sleeps.
     before_stopm "findrunnable": fn(&'static M) -> Slow;
     /// Called when the run is over: an M may sleep where its note does not wake it. Here:
-    /// nobody does.
+    /// none does.
     poll_break "netpollBreak": fn();
     /// Called, under no lock, after an M was put on the idle list, has begun to wait for the
     /// goroutine that is locked to it, or has ended. Here: nothing.

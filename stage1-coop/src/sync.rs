@@ -5,7 +5,7 @@
 //! The rule of every blocking place is the same: under a lock, look whether one must wait;
 //! if so, write oneself down where the waker will look; park; and let the lock go only
 //! *after* the goroutine counts as waiting. Otherwise the waker could come in between and
-//! find nobody to wake, or somebody who does not sleep yet.
+//! find nothing to wake, or a goroutine that does not sleep yet.
 
 use crate::arch::{getg, on_goroutine};
 use crate::os::Lock;
@@ -152,11 +152,11 @@ fn unlock(_gp: &'static G, lock: *mut ()) -> bool {
 /// Its guard may be kept across yields, and the goroutine may come back on another thread:
 /// that is what it is for. It is not poisoned by a panic, because a panic ends the process.
 ///
-/// The lock is handed over: `unlock` with somebody waiting makes the first one the owner.
-/// So nobody starves, at the price of a switch per section under contention. Go does this
-/// only when somebody has waited for a millisecond.
+/// The lock is handed over: `unlock` makes the first waiter the owner.
+/// So no goroutine starves, at the price of a switch per section under contention. Go does this
+/// only when a goroutine has waited for a millisecond.
 pub struct Mutex<T> {
-    /// 0 open, 1 held, 2 held and somebody waits.
+    /// 0 open, 1 held, 2 held with a waiter.
     state: AtomicU32,
     waiters: WaitQueue,
     value: UnsafeCell<T>,
@@ -213,7 +213,7 @@ impl<T> Mutex<T> {
     #[inline(never)]
     fn lock_slow(&self) {
         need_goroutine("Mutex::lock");
-        // Whoever finds it open takes it; whoever parks is handed it.
+        // A goroutine that finds it open takes it; one that parks is handed it.
         self.waiters.park_unless(
             || self.state.swap(2, Acquire) == 0,
             WaitReason::SyncMutexLock,
@@ -282,7 +282,7 @@ struct Group {
 }
 
 impl WaitGroup {
-    /// A group of nobody.
+    /// An empty group.
     pub fn new() -> WaitGroup {
         WaitGroup {
             shared: Arc::new(Group {
@@ -298,7 +298,7 @@ impl WaitGroup {
         self.shared.count.fetch_add(n, Relaxed);
     }
 
-    /// One of them is done. The last one wakes whoever waits.
+    /// One of them is done. The last one wakes those that wait.
     ///
     /// # Panics
     /// If more are done than were added: Go's `sync: negative WaitGroup counter`.
@@ -315,7 +315,7 @@ impl WaitGroup {
             }
         }
         // Perhaps the last one. The count reaches 0 and the waiters leave the queue in one
-        // step for whoever waits under the lock: who begins a new round has seen the 0, and
+        // step for those that wait under the lock: what begins a new round has seen the 0, and
         // does not get into this one's list.
         waiters.lock.raw_lock();
         let before = count.load(Relaxed);

@@ -95,7 +95,7 @@ pub(crate) fn hand_over(mp: &'static M) -> bool {
         })
 }
 
-/// The thread's life. It serves to the last: an M that nobody started could not leave the
+/// The thread's life. It serves to the last: an M that was never started could not leave the
 /// run, and the run would never end. Go's `templateThread`.
 fn template_thread() {
     let mp = getm();
@@ -114,7 +114,7 @@ fn template_thread() {
                 return;
             }
             mp.park.sleep();
-            // Clear first, look afterwards: whoever wakes us has put something there before.
+            // Clear first, look afterwards: a waker has put something there before.
             mp.park.clear();
         }
         while let Some(mp) = list {

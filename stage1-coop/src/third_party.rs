@@ -1,6 +1,6 @@
 //! The third party: a thread of the runtime that has no P, runs no goroutine, and can
-//! therefore look on while all Ps are busy. Somebody must raise the flag, and in this stage
-//! it is whoever sits here: a function of the user's, or Ctrl-C.
+//! therefore look on while all Ps are busy. In this stage it must raise the flag, by a
+//! function of the user's or by Ctrl-C.
 
 use crate::arch::getm;
 use crate::os;
@@ -83,7 +83,7 @@ impl ThirdParty {
         busy
     }
 
-    /// Asks the P with this number to yield. Returns whether anybody ran there. Go's
+    /// Asks the P with this number to yield. Returns whether a goroutine ran there. Go's
     /// `preemptone`.
     ///
     /// # Panics
@@ -92,7 +92,7 @@ impl ThirdParty {
         preemptone(&allp()[p])
     }
 
-    /// How often somebody was asked to yield in this run, from here or by anybody else.
+    /// How often a goroutine was asked to yield in this run, from here or from elsewhere.
     pub fn asked(&self) -> u32 {
         requests()
     }

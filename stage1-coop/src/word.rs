@@ -1,7 +1,7 @@
 //! One word of a G, M or P: a relaxed atomic that compiles to a plain move.
 //!
 //! The runtime's structures live for ever and are reached from many threads, some of them
-//! without a lock, as in Go. Every field says in its comment who may write it. If that
+//! without a lock, as in Go. Every field says in its comment what may write it. If that
 //! holds, relaxed loads and stores are enough for a field with one owner; if it does not,
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.

@@ -5,7 +5,7 @@
 //! until its clock passes its *horizon*, the clock of the next ready actor; then it hands
 //! the baton on. So slices on two Ps overlap in virtual time although one thread runs.
 //!
-//! Who may touch what: every field of every actor belongs to the holder of the baton. They
+//! Access: every field of every actor belongs to the holder of the baton. They
 //! are relaxed atomics only so that a mistake is a wrong number and not undefined
 //! behavior; the order comes from the hand-over, a release store of `turn` that the taker
 //! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
@@ -88,9 +88,9 @@ pub(crate) static ACTORS: [Actor; MAX_ACTORS] = [const { Actor::new() }; MAX_ACT
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Actors that have registered in this run. It enters the jitter.
 static REGISTERED: AtomicU64 = AtomicU64::new(0);
-/// Hand-overs so far: a waiter that sees it stand still knows that somebody is stuck.
+/// Hand-overs so far: a waiter that sees it stand still knows that an actor is stuck.
 static HANDOVERS: AtomicU64 = AtomicU64::new(0);
-/// Who has the baton, or is about to take it.
+/// The actor that has the baton, or is about to take it.
 static HOLDER: AtomicUsize = AtomicUsize::new(0);
 static STUCK: AtomicBool = AtomicBool::new(false);
 static CONFIG: ConfigCell = ConfigCell(UnsafeCell::new(None));
@@ -108,7 +108,7 @@ pub enum Portable {
     Blocked,
     /// A stack grew where the compiler's frame sizes decide.
     StackGrowth,
-    /// Somebody waited for the world outside the process, whose clock is another.
+    /// An actor waited for the world outside the process, whose clock is another.
     Outside,
 }
 
@@ -142,7 +142,7 @@ pub fn enabled() -> bool {
 }
 
 pub(crate) fn config() -> Config {
-    // SAFETY: ON is set, so the cell was written and nobody writes it (see ConfigCell).
+    // SAFETY: ON is set, so the cell was written and is only read now (see ConfigCell).
     unsafe { (*CONFIG.0.get()).expect("the laboratory runs") }
 }
 
@@ -170,7 +170,7 @@ pub fn possible() -> Result<(), String> {
 /// Those of [`possible`].
 pub fn start(config: Config) -> Result<(), String> {
     possible()?;
-    // SAFETY: ON is false, so nobody reads the cell.
+    // SAFETY: ON is false, so no thread reads the cell.
     unsafe { *CONFIG.0.get() = Some(config) };
     for actor in &ACTORS[..COUNT.swap(0, Relaxed)] {
         actor.state.store(FREE, Relaxed);
@@ -286,8 +286,8 @@ pub(crate) fn nobody_left() -> ! {
     )
 }
 
-/// Who is next, at the time `now` of the one who gives the baton up. Whoever waits for a
-/// descriptor is asked for first, and again before the clock jumps.
+/// The next actor, at the time `now` of the one that gives the baton up. Those that wait for a
+/// descriptor are looked at first, and again before the clock jumps.
 fn pick(now: u64) -> ActorId {
     fds::look(now);
     loop {
@@ -325,7 +325,7 @@ fn earliest() -> Option<ActorId> {
     Some(id)
 }
 
-/// Whether anybody but the caller could run.
+/// Whether another actor than the caller could run.
 pub(crate) fn others_ready() -> bool {
     let me = trap::me();
     ACTORS[..COUNT.load(Relaxed)]
@@ -341,7 +341,7 @@ fn give(next: ActorId) {
     sys::futex_wake(&ACTORS[next].turn);
 }
 
-/// The holder of the baton is not stuck: it waits, and those who wait for it go on waiting.
+/// The holder of the baton is not stuck: it waits, and those that wait for it go on waiting.
 pub fn not_stuck() {
     HANDOVERS.fetch_add(1, Relaxed);
 }
@@ -395,7 +395,7 @@ impl Looks {
     }
 }
 
-/// Hands the baton to whoever is next, now that it is `now` for the caller. Signals must be
+/// Hands the baton to the next actor, now that it is `now` for the caller. Signals must be
 /// blocked.
 pub(crate) fn hand_over_blocked(me: ActorId, now: u64) {
     let next = pick(now);
@@ -416,7 +416,7 @@ pub fn pass() {
     let me = holder();
     let a = &ACTORS[me];
     // What the caller did since it was here last may have made a descriptor ready: then
-    // somebody can go on from now, and not from the next time that the baton moves.
+    // its actor can go on from now, and not from the next time that the baton moves.
     fds::look(a.clock.load(Relaxed));
     if a.clock.load(Relaxed) > a.horizon.load(Relaxed) && a.held.load(Relaxed) == 0 {
         hand_over(me, a.clock.load(Relaxed));
@@ -458,7 +458,7 @@ pub fn event() -> u64 {
 }
 
 /// No event before this time can come any more: the caller goes on from its own clock, and
-/// the others from their clocks, of which its horizon is the smallest. Who is woken begins
+/// the others from their clocks, of which its horizon is the smallest. A woken actor begins
 /// later than the one that wakes it.
 pub fn low_water() -> u64 {
     actor().map_or(0, |a| a.clock.load(Relaxed).min(a.horizon.load(Relaxed)))
@@ -508,7 +508,7 @@ pub fn sleep(ns: u64) {
     pass();
 }
 
-/// Sleeps until somebody [`unblock`]s the caller.
+/// Sleeps until the caller is [`unblock`]ed.
 pub fn block() {
     let me = holder();
     ACTORS[me].notified.store(false, Relaxed);
@@ -516,7 +516,7 @@ pub fn block() {
     hand_over(me, ACTORS[me].clock.load(Relaxed));
 }
 
-/// Sleeps until somebody [`unblock`]s the caller or its clock would pass `deadline`.
+/// Sleeps until the caller is [`unblock`]ed or its clock would pass `deadline`.
 /// Returns whether it was unblocked.
 pub fn block_until(deadline: u64) -> bool {
     let me = holder();
@@ -556,7 +556,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    /// Whoever computes is not stuck, however long it takes; whoever sleeps in the kernel is.
+    /// A thread that computes is not stuck, however long it takes; one asleep in the kernel is.
     #[test]
     fn a_waiter_tells_computing_from_sleep() {
         let looks = |n: u32| {

@@ -1,11 +1,11 @@
 //! Waiting for file descriptors. A thread that blocked in a system call would keep the
-//! baton, and nobody could ever do what it waits for; so before such a call it waits here,
+//! baton, and no other could ever do what it waits for; so before such a call it waits here,
 //! asleep like any other actor, until the descriptor is ready.
 //!
-//! Pipes and sockets between goroutines of one process become ready because somebody who
+//! Pipes and sockets between goroutines of one process become ready because an actor that
 //! holds the baton writes to them. So to ask the kernel whenever the baton is about to move
-//! (one `poll` for all who wait, in the order of their registration) gives the same answer
-//! in every run. When nobody can go on, what is awaited comes from outside the process: then
+//! (one `poll` for all that wait, in the order of their registration) gives the same answer
+//! in every run. When no actor can go on, what is awaited comes from outside the process: then
 //! we really wait, and the trace is marked, because the outside has another clock.
 
 use crate::baton::{self, ACTORS, Actor, MAX_ACTORS, Portable};
@@ -21,7 +21,7 @@ pub const WRITE: i16 = libc::POLLOUT;
 /// Milliseconds of one real wait, and how many in a row may bring nothing: 10 s.
 const SLICE_MS: i32 = 100;
 const SLICES: u32 = 100;
-/// A jump of the clock that is at least this long, in virtual nanoseconds, means that nobody
+/// A jump of the clock that is at least this long, in virtual nanoseconds, means that no actor
 /// inside has anything to do.
 const LONG_JUMP_NS: u64 = 1_000_000_000;
 
@@ -68,7 +68,7 @@ pub fn wait_fd(fd: i32, wanted: i16, ns: Option<u64>) -> bool {
             events: wanted,
             revents: 0,
         }];
-        // Also when somebody said so: another one may have been faster since.
+        // Also when we were told so: another one may have been faster since.
         if sys::poll(&mut one, 0) {
             return true;
         }
@@ -88,13 +88,13 @@ pub fn wait_fd(fd: i32, wanted: i16, ns: Option<u64>) -> bool {
             }
         }
         if a.fd.swap(-1, Relaxed) != -1 {
-            // Its time is over, and nobody took it off.
+            // Its time is over, and it was not taken off.
             WAITING.fetch_sub(1, Relaxed);
         }
     }
 }
 
-/// Asks for all who wait, and makes those ready whose descriptor is; it is `now` for the
+/// Asks for all that wait, and makes those ready whose descriptor is; it is `now` for the
 /// holder of the baton.
 #[inline]
 pub(crate) fn look(now: u64) {
@@ -103,7 +103,7 @@ pub(crate) fn look(now: u64) {
     }
 }
 
-/// One `poll` for all. Returns whether anybody was made ready.
+/// One `poll` for all. Returns whether an actor was made ready.
 fn ask(now: u64, ms: i32) -> bool {
     // SAFETY: the caller holds the baton, and nothing that is called here comes back here.
     let table = unsafe { &mut *TABLE.0.get() };
@@ -143,8 +143,8 @@ fn ready(a: &Actor, now: u64) {
 }
 
 /// It is `now`, and the next actor begins at `until`; `None`: there is none. Looks at the
-/// descriptors once more before the clock jumps there, and really waits if nobody inside the
-/// process could be meant by such a jump. Returns true if somebody was made ready by that,
+/// descriptors once more before the clock jumps there, and really waits if no actor inside the
+/// process could be meant by such a jump. Returns true if an actor was made ready by that,
 /// and false if the clock may jump.
 pub(crate) fn before_a_jump(now: u64, until: Option<u64>) -> bool {
     if WAITING.load(Relaxed) == 0 {

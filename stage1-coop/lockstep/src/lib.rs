@@ -12,8 +12,8 @@
 //! caches, races) is the price. Go's playground has a smaller cousin: `faketime`. The
 //! chapter *Before you begin* tells what lockstep is.
 //!
-//! The pieces: [`baton`](self) is who runs, `trap` is the clock inside [`spin`], `fds` is
-//! who waits for a file descriptor, and `watchdog` notices a compiled loop that never
+//! The pieces: [`baton`](self) is which thread runs, `trap` the clock inside [`spin`], `fds`
+//! which wait for a file descriptor, and `watchdog` notices a compiled loop that never
 //! reaches a tick.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 // Words must not kill the speaker: the runtime speaks by `say!`.

@@ -1,9 +1,9 @@
 //! What the runtime says on stderr. Words must not hurt the speaker: std's `eprintln!` panics
-//! when nobody can be told any more, waits for a lock that a goroutine may hold, and writes
+//! when its output cannot be written, waits for a lock that a goroutine may hold, and writes
 //! to wherever a test harness catches what a thread prints. So the runtime has its own way,
 //! and no crate of it may use std's (`clippy::print_stderr` is denied).
 //!
-//! A pipe that nobody reads is full at some point, and then a write waits. A program that
+//! A pipe that is not read is full at some point, and then a write waits. A program that
 //! runs may wait for its reader, as it would anywhere else. One that dies may not: from
 //! [`last_words`] on each write asks for room first, and the first one that gets none within
 //! `PATIENCE_MS` is the last.
@@ -32,7 +32,7 @@ pub const PATIENCE_MS: i32 = 2_000;
 /// Bytes that a pipe takes without waiting if it has any room: `PIPE_BUF`, a page.
 const AT_ONCE: usize = 4_096;
 
-/// How many lines `say!` has written: whoever watches over a dump sees that it
+/// How many lines `say!` has written: the clock that watches over a dump sees that it
 /// goes on. Async-signal-safe.
 pub fn said() -> u32 {
     SAID.load(Relaxed)
@@ -44,7 +44,7 @@ pub fn last_words() {
     LAST.store(true, SeqCst);
 }
 
-/// Writes the line to stderr, in one piece. Without a stderr nobody can be told.
+/// Writes the line to stderr, in one piece. Without a stderr it is lost.
 #[doc(hidden)]
 pub fn say_line(mut line: String) {
     line.push('\n');
@@ -69,7 +69,7 @@ pub fn say_bytes(mut rest: &[u8]) {
             Ok(n) if n > 0 => rest = &rest[n..],
             Err(_) => match Error::last_os_error().kind() {
                 ErrorKind::Interrupted => {}
-                // Somebody has made the descriptor a non-blocking one.
+                // The descriptor has been made a non-blocking one.
                 ErrorKind::WouldBlock if room() => {}
                 _ => break,
             },

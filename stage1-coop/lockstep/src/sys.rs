@@ -135,7 +135,7 @@ pub unsafe fn reg(context: *mut libc::c_void, which: libc::c_int) -> u64 {
     unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[which as usize] as u64 }
 }
 
-/// Who traces this process, if anybody: the tracer's command name, or its number if the name
+/// The tracer of this process, if there is one: its command name, or its number if the name
 /// cannot be read.
 pub fn tracer() -> Option<Result<String, String>> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -114,7 +114,7 @@ extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     // SAFETY: we are in an SA_SIGINFO handler and this is its context.
     let (pc, chunk) = unsafe { (sys::pc(context), sys::reg(context, libc::REG_RDX)) };
     if pc != (&raw const safepoint_lab_int3) as usize + 1 {
-        // Somebody else's breakpoint: die of it as if we were not here.
+        // A breakpoint that is not ours: die of it as if we were not here.
         (baton::config().last_words)();
         // SAFETY: restores the default action; the trap then happens again.
         unsafe {

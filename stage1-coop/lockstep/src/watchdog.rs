@@ -26,7 +26,7 @@ const DECLARED_NS: u64 = 1_000_000;
 const OUTSIDE_LOOKS: u32 = 1_500;
 const OUTSIDE: &[u8] =
     b"lockstep: a call outside the goroutines' own code has taken 30 s of processor time; the others wait for it\n";
-/// The same for a loop without a check while nobody else can run: 2 s.
+/// The same for a loop without a check while no other actor can run: 2 s.
 const ALONE_LOOKS: u32 = 100;
 const ALONE: &[u8] =
     b"lockstep: a loop without a check has taken 2 s of processor time, and nobody else can run; if it never ends, neither will this run\n";
@@ -184,14 +184,14 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     // SAFETY: we are in an SA_SIGINFO handler and this is its context.
     let pc = unsafe { sys::pc(context) };
     if !(baton::config().in_gotext)(pc) {
-        // A long call of std, say. Nothing can be done about it: whoever holds a lock of std's
+        // A long call of std, say. Nothing can be done about it: a holder of a lock of std's
         // must go on. It costs no virtual time.
         says_after(&watch.outside, OUTSIDE_LOOKS, OUTSIDE);
         return;
     }
     watch.outside.store(0, Relaxed);
     if !baton::others_ready() {
-        // Nobody waits for the baton, so its length does not matter, whatever it is.
+        // No actor waits for the baton, so its length does not matter, whatever it is.
         says_after(&watch.alone, ALONE_LOOKS, ALONE);
         return;
     }

@@ -22,7 +22,7 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// * `#[inline(never)]`: a prologue belongs to a function. Inlined, the check would still
 ///   be harmless, but it would no longer stand where a reader looks for it.
 /// * `gotext`: the one section that holds goroutines' own code. Whether a program counter
-///   lies in it is how the runtime tells a goroutine's code from everybody else's.
+///   lies in it is how the runtime tells a goroutine's code from all other code.
 #[proc_macro_attribute]
 pub fn gofunc(attr: TokenStream, item: TokenStream) -> TokenStream {
     let mode = attr.to_string();

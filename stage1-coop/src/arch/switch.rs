@@ -23,7 +23,7 @@ pub type McallFn = fn(&'static G) -> Option<&'static G>;
 /// itself. Go's `gogo`.
 ///
 /// # Safety
-/// The caller runs on `mp.g0`. `gp.sched` holds a context that nobody else will resume:
+/// The caller runs on `mp.g0`. `gp.sched` holds a context that no other thread will resume:
 /// `gp` belongs to the caller (status running, `gp.m` is `mp`).
 #[inline(always)]
 pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
@@ -73,7 +73,7 @@ pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
 }
 
 /// Leaves the current goroutine: its context is saved and `f` runs on `g0` with it. Returns
-/// when somebody `execute`s the goroutine again, perhaps on another M. Go's `mcall`.
+/// when the goroutine is `execute`d again, perhaps on another M. Go's `mcall`.
 ///
 /// # Safety
 /// The caller runs on a goroutine, and holds nothing that is tied to this thread: it may
@@ -226,7 +226,7 @@ pub(crate) unsafe extern "C-unwind" fn on_stack(arg: *mut (), f: usize, sp: usiz
 }
 
 // ANCHOR: gostart
-/// Where a fresh goroutine starts: its `sched.pc`. Nobody called it, and the CFI says that
+/// Where a fresh goroutine starts: its `sched.pc`. It has no caller, and the CFI says that
 /// too (`undefined rip`): a backtrace ends here instead of running off the stack.
 #[unsafe(naked)]
 unsafe extern "C" fn gostart() {

@@ -1,9 +1,9 @@
 //! Signals that end the process. By default they do it at once, and then a trace that was
 //! asked for is an empty file. So while a run keeps one, their handler has it written first;
-//! then the signal does what it would have done, and whoever waits for the process sees the
+//! then the signal does what it would have done, and a parent that waits for the process sees the
 //! same status. Without a trace only SIGABRT has a handler, which says where it came from.
 //!
-//! Whoever has a handler of its own keeps it, and a signal that is ignored stays ignored.
+//! A program that has a handler of its own keeps it, and a signal that is ignored stays ignored.
 //!
 //! A handler may interrupt anything. It tells the thread that writes the trace, and returns,
 //! or waits for the end if the code that it interrupted cannot go on. Mirrors
@@ -40,7 +40,7 @@ const DEADLY: [i32; 20] = [
     libc::SIGFPE,
 ];
 
-/// Installs the handler for every deadly signal that nobody else handles, as far as it is
+/// Installs the handler for every deadly signal that is not handled yet, as far as it is
 /// needed; returns what was there.
 pub(super) fn watch() -> Vec<(i32, libc::sigaction)> {
     // SIGRTMIN and those behind it are the program's; the C library keeps two before it.
@@ -59,7 +59,7 @@ pub(super) fn is_ours(action: &libc::sigaction) -> bool {
 }
 
 extern "C" fn on_deadly(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: `__errno_location` gives this thread's errno; whom we interrupt may be about
+    // SAFETY: `__errno_location` gives this thread's errno; the interrupted code may be about
     // to read it.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the kernel gives an SA_SIGINFO handler a valid siginfo; a signal that a process
@@ -157,6 +157,6 @@ pub(super) fn die_of(signal: i32) -> ! {
         libc::raise(signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
     }
-    // Not by default, then: somebody has a handler again.
+    // Not by default, then: there is a handler again.
     super::exit_now(128 + signal)
 }

@@ -1,6 +1,6 @@
 //! A lock and a note, each one word that the kernel can sleep on. Mirrors `lock_futex.go`.
 //!
-//! A [`Lock`] protects a few instructions of the scheduler; who waits for it keeps its
+//! A [`Lock`] protects a few instructions of the scheduler; an M that waits for it keeps its
 //! thread. A [`Note`] is a one-time event: one thread sleeps, another wakes it, and then it
 //! must be cleared before it is used again.
 
@@ -17,11 +17,11 @@ const ACTIVE_SPIN: u32 = 4;
 
 /// A mutual-exclusion lock for the runtime itself. Go's `mutex`.
 pub struct Lock {
-    /// UNLOCKED, LOCKED, or LOCKED with perhaps somebody asleep.
+    /// UNLOCKED, LOCKED, or LOCKED with perhaps a sleeper.
     key: AtomicU32,
 }
 
-/// Releases its lock when dropped. It counts in `m.locks`: nobody is preempted while
+/// Releases its lock when dropped. It counts in `m.locks`: no M is preempted while
 /// holding one.
 pub struct LockGuard {
     lock: &'static Lock,
@@ -69,7 +69,7 @@ impl Lock {
         false
     }
 
-    /// Takes the lock, for somebody who gives it back elsewhere. Go's `lock`.
+    /// Takes the lock, for a caller that releases it elsewhere. Go's `lock`.
     #[inline]
     pub fn raw_lock(&self) {
         locks_inc();
@@ -179,7 +179,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// A note that nobody has woken.
+    /// A note that has not been woken.
     pub const fn new() -> Note {
         Note {
             key: AtomicU32::new(0),
@@ -187,9 +187,9 @@ impl Note {
         }
     }
 
-    /// Makes the note ready for another sleep. Nobody may be asleep on it. Go's `noteclear`.
+    /// Makes the note ready for another sleep. No thread may be asleep on it. Go's `noteclear`.
     pub fn clear(&self) {
-        // A swap, so that whoever clears sees what the waker did before it woke.
+        // A swap, so that the thread that clears sees what the waker did before it woke.
         self.key.swap(0, AcqRel);
     }
 

@@ -1,12 +1,12 @@
-//! A death has a limit. Who dies may need something that is never free again: a lock whose
+//! A death has a limit. A dying thread may need something that is never free again: a lock whose
 //! owner stands still, the allocator, a reader for its words, a disk. So from the first word
 //! on an alarm clock runs. When it has rung `RINGS` times in a row, and in between no line
-//! was said, no part of the trace written and no processor time used by those who are at it,
+//! was said, no part of the trace written and no processor time used by the threads that are at it,
 //! it ends the process with what is there: by status 2, or by the signal that is about to end
 //! it.
 //!
 //! The clock is SIGALRM, because a handler is all that runs then for sure. In a dying process
-//! nobody else needs it. Nothing of Go corresponds to it.
+//! nothing else needs it. Nothing of Go corresponds to it.
 
 use super::deadly::{die_of, told};
 use super::{exit_now, this_thread_id};
@@ -23,7 +23,7 @@ const RINGS: u32 = 2;
 /// Nanoseconds of processor time between two rings that are progress.
 const BUSY: u64 = 1_000_000;
 
-/// Somebody is changing what SIGALRM does.
+/// A thread is changing what SIGALRM does.
 const CHANGING: u32 = 1;
 const OFF: u32 = 0;
 const ON: u32 = 2;
@@ -31,12 +31,12 @@ static STATE: AtomicU32 = AtomicU32::new(OFF);
 
 /// What SIGALRM did before.
 struct Old(UnsafeCell<MaybeUninit<libc::sigaction>>);
-// SAFETY: written by who takes `STATE` from OFF to CHANGING, and read by who takes it from ON
+// SAFETY: written by what takes `STATE` from OFF to CHANGING, read by what takes it from ON
 // to CHANGING.
 unsafe impl Sync for Old {}
 static OLD: Old = Old(UnsafeCell::new(MaybeUninit::zeroed()));
 
-/// `fn()`: what is said before the end, by the one who set the clock.
+/// `fn()`: what is said before the end, by the thread that set the clock.
 static WORDS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
 /// A thread whose work is progress: its number, and its processor time at the last ring.
@@ -44,12 +44,12 @@ struct Watched {
     thread: AtomicI32,
     cpu: AtomicU64,
 }
-/// Who dies, or prints for whoever asked.
+/// The thread that dies, or prints because it was asked to.
 static SPEAKER: Watched = Watched {
     thread: AtomicI32::new(0),
     cpu: AtomicU64::new(0),
 };
-/// Who writes the trace.
+/// The thread that writes the trace.
 static SCRIBE: Watched = Watched {
     thread: AtomicI32::new(0),
     cpu: AtomicU64::new(0),
@@ -64,7 +64,7 @@ static SILENT: AtomicU32 = AtomicU32::new(0);
 /// The first ring only looks.
 static FIRST: AtomicBool = AtomicBool::new(true);
 
-/// Sets the clock, unless it runs. `words` says who has begun, if that was not said yet; it
+/// Sets the clock, unless it runs. `words` says what has begun, if that was not said yet; it
 /// is called in a signal handler. Async-signal-safe.
 pub fn start(words: fn()) {
     if STATE
@@ -105,14 +105,14 @@ pub fn watch(thread: i32) {
     SPEAKER.thread.store(thread, SeqCst);
 }
 
-/// Nobody dies after all: SIGALRM does again what it did before.
+/// The process does not die after all: SIGALRM does again what it did before.
 pub fn cancel() {
     while STATE.load(SeqCst) == CHANGING {
         // A handler on another thread is between two steps of `start`.
         std::thread::yield_now();
     }
     if STATE.compare_exchange(ON, CHANGING, SeqCst, SeqCst).is_ok() {
-        // SAFETY: `start` has written the old action, and nobody writes it in this state.
+        // SAFETY: `start` has written the old action, and it is not written in this state.
         unsafe {
             libc::alarm(0);
             let old = (*OLD.0.get()).assume_init_ref();
@@ -128,7 +128,7 @@ pub(crate) fn written() {
 }
 
 extern "C" fn on_alarm(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: `__errno_location` gives this thread's errno, which whom we interrupt may be
+    // SAFETY: `__errno_location` gives this thread's errno, which the interrupted code may be
     // about to read; alarm takes a number.
     unsafe {
         let errno = *libc::__errno_location();
@@ -161,7 +161,7 @@ fn goes_on() -> bool {
     let spoke = changed(&SAID, said());
     let wrote = changed(&SEEN_WRITTEN, WRITTEN.load(Relaxed));
     SCRIBE.thread.store(trace::thread(), Relaxed);
-    // In lockstep who waits for a lock is busy, so being busy is no progress there.
+    // In lockstep a thread that waits for a lock is busy, so being busy is no progress there.
     let busy = SPEAKER.busy() && !lab::enabled();
     let renders = SCRIBE.busy();
     if FIRST.swap(false, Relaxed) || late || spoke || wrote || busy || renders {

@@ -90,7 +90,7 @@ pub fn wait_fd(fd: i32, wanted: i16, ns: Option<u64>) -> bool {
 }
 
 /// From here on the run deals with the world outside the process (or the kernel's own
-/// threads), which nobody can repeat: in lockstep the trace says so.
+/// threads), which cannot be repeated: in lockstep the trace says so.
 pub fn outside_world() {
     if in_lockstep() {
         lab::not_portable(lab::Portable::Outside);

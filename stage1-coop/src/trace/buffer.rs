@@ -39,7 +39,7 @@ pub(crate) enum Keep {
     First,
     /// The last ones.
     Last,
-    /// All: somebody takes them away while the run goes on, and the M waits for it.
+    /// All: the scribe takes them away while the run goes on, and the M waits for it.
     All,
 }
 
@@ -143,7 +143,7 @@ impl Buffer {
     fn place(&self, n: usize) -> Option<&Place> {
         let base = self.base.load(Acquire);
         // SAFETY: null, or `init` reserved zeroed memory for PLACES places, which lives until
-        // `free`, when nobody looks any more. `n & mask` is below PLACES: the mask is one less,
+        // `free`, when no thread looks any more. `n & mask` is below PLACES: the mask is one less,
         // or `n` was compared with `limit` or with PLACES. Atomics may be shared.
         (!base.is_null()).then(|| unsafe { &*base.add(n & self.mask.get()) })
     }
@@ -171,7 +171,7 @@ impl Buffer {
         Some(Taken { place, round })
     }
 
-    /// The number of the next event. One instruction, and no bus lock: nobody else writes the
+    /// The number of the next event. One instruction, and no bus lock: nothing else writes the
     /// word but a signal handler of the same thread, which comes before it or after it.
     #[inline(always)]
     fn next(&self) -> usize {
@@ -206,7 +206,7 @@ impl Buffer {
                 return true;
             }
             if !super::keeps() {
-                // Nobody takes them any more.
+                // They are not taken any more.
                 return false;
             }
             super::scribe::hurry();
@@ -277,7 +277,7 @@ impl Buffer {
         self.read.store(n, Release);
     }
 
-    /// Gives the memory back. Nobody writes any more.
+    /// Gives the memory back. No thread writes any more.
     pub(crate) fn free(&self) {
         let base = self.base.swap(std::ptr::null_mut(), AcqRel);
         if let Some(base) = std::ptr::NonNull::new(base) {

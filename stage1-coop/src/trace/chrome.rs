@@ -19,7 +19,7 @@ const MS: u32 = 2;
 pub(super) struct Chrome {
     /// Names of the goroutines that have not ended.
     names: HashMap<u64, String>,
-    /// On each M: who is shown as running, since when, on which P.
+    /// On each M: what is shown as running, since when, on which P.
     running: BTreeMap<usize, Slice>,
     end: u64,
     rows: bool,
@@ -143,7 +143,7 @@ impl Chrome {
         out.write_fmt(row)
     }
 
-    /// A goroutine can lose its P without coming off its M. That shows when somebody takes the
+    /// A goroutine can lose its P without coming off its M. That shows when a thread takes the
     /// P, when it goes on elsewhere, or when the M goes on with another P.
     fn p_moves(&mut self, out: &mut dyn Write, m: usize, e: &Event) -> io::Result<()> {
         let starts = is(e, &PROC_START);

@@ -1,7 +1,7 @@
 //! The clock of a free-running trace: the processor's cycle counter where it can be trusted,
 //! `clock_gettime` where not.
 //!
-//! An event keeps raw ticks. Only whoever renders it makes nanoseconds of them, from pairs of
+//! An event keeps raw ticks. Only its rendering makes nanoseconds of them, from pairs of
 //! readings of both clocks ([`Scale`]). So the traced program pays for one instruction, and
 //! over a run the times cannot drift away from the machine's clock.
 

@@ -52,7 +52,7 @@ fn write(out: &mut dyn Write, text: &str, blanks: bool) -> fmt::Result {
     out.write_str(&text[plain..])
 }
 
-/// A command as somebody says it, on one line. It is a shell's, so nothing else is changed.
+/// A command as it is typed, on one line. It is a shell's, so nothing else is changed.
 pub(crate) fn one_line(command: &str) -> String {
     command.replace(special, " ")
 }

@@ -14,7 +14,7 @@ pub struct Kind {
     pub doc: &'static str,
     /// Whether the goroutine that ran leaves its processor with it.
     pub leaves: bool,
-    /// Whether it takes the P that it names first away from whoever has it.
+    /// Whether it takes the P that it names first away from the M that has it.
     pub takes: bool,
     /// What it is in Go's form of a trace.
     pub go: InGo,

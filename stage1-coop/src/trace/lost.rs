@@ -11,7 +11,7 @@ pub const TRACE_LOST: i32 = 74;
 
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// A trace is lost; who calls this has said so.
+/// A trace is lost; the caller has said so.
 pub(super) fn lost() {
     LOST.store(true, SeqCst);
 }

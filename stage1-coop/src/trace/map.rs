@@ -1,9 +1,9 @@
-//! The flight recorder: the last events of a run as lines of text in a file that somebody
-//! else owns, so that they can be read whatever becomes of this process.
+//! The flight recorder: the last events of a run as lines of text in a file that another process
+//! owns, so that they can be read whatever becomes of this process.
 //!
 //! `SAFEPOINT_TRACE_MAP=FILE` names a file of a fixed length, which is mapped and shared. It
 //! is a ring of records: a number from 1 that only counts up, written last, and a line. No
-//! allocation and no lock, so it may be used in a signal handler. Whoever shortens the file
+//! allocation and no lock, so it may be used in a signal handler. Shortening the file
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
 use super::{Event, text};

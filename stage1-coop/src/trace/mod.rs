@@ -1,5 +1,5 @@
-//! The event log: what the scheduler did, when, and to whom. Go's vocabulary, plus what
-//! Go's tracer leaves out: who asked for a preemption, and what became of the request.
+//! The event log: what the scheduler did, when, and to which goroutine. Go's vocabulary, plus what
+//! Go's tracer leaves out: which thread asked for a preemption, and what became of the request.
 //!
 //! Each M writes events into its own buffer, one writer and no lock; a thread of the trace's
 //! own reads them, when the run is over or while it goes on. Off, an event is one predictable
@@ -35,7 +35,7 @@ use safepoint_lockstep as lab;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 
-/// What an event means, as bits; 0: nobody wants it.
+/// What an event means, as bits; 0: it is not wanted.
 static FLAGS: AtomicU8 = AtomicU8::new(0);
 /// It is kept for the trace.
 const KEEPS: u8 = 1;
@@ -331,7 +331,7 @@ pub(crate) fn poll_hit(gp: &G, why: &'static str) {
     }
 }
 
-/// Somebody asks what runs on `pp` to yield.
+/// What runs on `pp` is asked to yield.
 #[inline]
 pub(crate) fn preempt_requested(pp: &P, gp: &G, flow: u32) {
     if on() {

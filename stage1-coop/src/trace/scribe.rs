@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 const NOBODY: u32 = 0;
 /// The run goes on.
 const RUNS: u32 = 1;
-/// Somebody wants the trace to be finished.
+/// The trace is to be finished.
 const ASKED: u32 = 2;
 /// It is, as far as it could be.
 const DONE: u32 = 3;
@@ -94,7 +94,7 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
     match made {
         Ok(handle) => {
             *THREAD.lock().unwrap_or_else(|e| e.into_inner()) = Some(handle);
-            // A new thread needs locks of std's and of the allocator, and whoever dies may hold
+            // A new thread needs locks of std's and of the allocator, and a dying thread may hold
             // them: std says that a thread's stack has overflowed under one of these.
             while STATE.load(SeqCst) == STARTING {
                 futex_wait(&STATE, STARTING, None);

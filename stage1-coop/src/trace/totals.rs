@@ -63,7 +63,7 @@ impl Totals {
         if self.early.remove(&e.flow).is_none() {
             self.open.entry(g).or_default().push((e.flow, false));
         }
-        // What the request says of the slice is true, whoever had it before.
+        // What the request says of the slice is true, whichever M had it before.
         if let Some(slice) = self.slices.get_mut(&(e.args[0] as i32))
             && slice.running
             && slice.gs.last() == Some(&g)

@@ -119,7 +119,7 @@ impl Job {
         if let Err(error) = result
             && self.error.is_none()
         {
-            // Nobody need wait for room any more.
+            // No M need wait for room any more.
             super::stop_keeping();
             // A broken pipe: the reader has seen enough.
             if error.kind() != io::ErrorKind::BrokenPipe {
