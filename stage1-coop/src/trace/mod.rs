@@ -17,15 +17,17 @@ pub(crate) mod map;
 mod scribe;
 mod text;
 mod totals;
+mod waitreason;
 mod writer;
 
 pub use buffer::Event;
 pub(crate) use buffer::{Buffer, Keep};
 pub use escape::Escaped;
 pub(crate) use escape::{ShellWord, one_line};
-pub use kinds::{KINDS, Kind, WaitReason, legend};
+pub use kinds::{KINDS, Kind, legend};
 pub use lost::TRACE_LOST;
 pub(crate) use scribe::{ask, finish, pending, thread};
+pub use waitreason::WaitReason;
 
 use crate::arch::getm_opt;
 use crate::guards;
