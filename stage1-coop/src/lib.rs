@@ -159,7 +159,7 @@ macro_rules! prologue {
                 "jmp {morestack}",
                 ".subsection 0",
                 g = out(reg) _,
-                morestack = sym $crate::rt::morestack,
+                morestack = sym $crate::rt::stack::morestack,
             )
             // ANCHOR_END: prologue
         }

@@ -482,10 +482,10 @@ macro_rules! __select {
         ::core::compile_error!("select!: more than 16 arms; a `Select` takes a list of channels")
     };
 
-    (@case recv ($c:expr) $on:expr) => { $crate::rt::RecvCase::new(&$c) };
-    (@case send ($c:expr, $v:expr) $on:expr) => { $crate::rt::SendCase::new(&$c, $v) };
+    (@case recv ($c:expr) $on:expr) => { $crate::rt::sync::RecvCase::new(&$c) };
+    (@case send ($c:expr, $v:expr) $on:expr) => { $crate::rt::sync::SendCase::new(&$c, $v) };
     (@case send_if ($c:expr, $v:expr) $on:expr) => {
-        $crate::rt::SendCase::of(&$c, if $on { ::core::option::Option::Some($v) } else { ::core::option::Option::None })
+        $crate::rt::sync::SendCase::of(&$c, if $on { ::core::option::Option::Some($v) } else { ::core::option::Option::None })
     };
     (@bind recv $p:pat, $got:expr) => { let $p = $got.unwrap_or(::core::option::Option::None); };
     (@bind $send:ident , $got:expr) => {};
@@ -498,7 +498,7 @@ macro_rules! __select {
         #[allow(unused_mut, unused_variables, clippy::match_single_binding)]
         let (picked, got) = match ($($crate::__select!(@case $kind ($($args)*) on.$n),)*) {
             mut cases => {
-                let picked = $crate::rt::selectgo(
+                let picked = $crate::rt::sync::selectgo(
                     &mut [$(cases.$n.case().on(on.$n)),*],
                     $crate::__select!(@waits $default),
                 );
