@@ -14,17 +14,17 @@
 
 /// The words of a thread, and the switch between stacks.
 pub mod arch {
+    pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
     pub use crate::arch::{
         McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine,
         systemstack,
     };
-    pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
 }
 
 /// G, M, P and what they share, with the states of a G and a P.
 pub mod gmp {
-    pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
-    pub use crate::runtime2::{
+    pub use crate::gmp::status::{casgstatus, castatus_contended, legal, readgstatus};
+    pub use crate::gmp::{
         ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, ENTRY_WORDS, EXT_WORDS, Entry, G,
         GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
         GSYSCALL, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL,
@@ -35,15 +35,15 @@ pub mod gmp {
 
 /// Ends of the process that the runtime decides, and what is printed then.
 pub mod last_words {
-    pub use crate::config::Traceback;
-    pub use crate::panics::{
+    pub use crate::last_words::panics::{
         die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump,
     };
+    pub use crate::life::config::Traceback;
 }
 
 /// What a run reads from its surroundings.
 pub mod life {
-    pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey};
+    pub use crate::life::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey};
 }
 
 /// Threads, locks, time and memory, in both worlds of time.
@@ -57,51 +57,51 @@ pub mod os {
 
 /// The queues of runnable goroutines, and stealing from them.
 pub mod queues {
-    pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
-    pub use crate::park::runqput;
-    pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
-    pub use crate::steal::{
+    pub use crate::queues::global::{globrunqget, globrunqput, runqputslow};
+    pub use crate::queues::steal::{
         Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
     };
+    pub use crate::ring::{OVERFLOW, RUNQ_SIZE, Runq};
+    pub use crate::sched::park::runqput;
 }
 
 /// What runs, parks, and wakes: the turn of the scheduler, and the Ms that take it.
 pub mod sched {
-    pub use crate::lockosthread::stoplockedm;
-    pub use crate::newproc::go_on_g0;
-    pub use crate::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding};
-    pub use crate::proc::{
+    pub use crate::sched::lockosthread::stoplockedm;
+    pub use crate::sched::newproc::go_on_g0;
+    pub use crate::sched::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding};
+    pub use crate::sched::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
+    pub use crate::sched::wake::{
         acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
         wake_for_queued_work, wakep, wirep,
     };
-    pub use crate::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
     pub use crate::stage::Next;
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
 pub mod stack {
-    pub use crate::arch::{SaveForm, morestack, save_at_most};
-    pub use crate::guards::{split_for_first, unguarded_stacks};
-    pub use crate::newstack::newstack;
-    pub use crate::preempt::{
+    pub use crate::gmp::{STACK_FORK, STACK_PREEMPT};
+    pub use crate::stack::guards::{split_for_first, unguarded_stacks};
+    pub use crate::stack::morestack::{SaveForm, morestack, save_at_most};
+    pub use crate::stack::newstack::newstack;
+    pub use crate::stack::preempt::{
         can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
         why_not_preempt_m,
     };
-    pub use crate::runtime2::{STACK_FORK, STACK_PREEMPT};
-    pub use crate::scavenge::give_back_after;
-    pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
+    pub use crate::stack::scavenge::give_back_after;
+    pub use crate::stack::slots::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
 }
 
 /// The table of the run, and its printed form.
 pub mod stage {
-    pub use crate::runtime2::stage;
+    pub use crate::gmp::stage;
     pub use crate::stage::{Row, table};
 }
 
 /// What channels and `select` stand on.
 pub mod sync {
-    pub use crate::receiver::{Receive, Source};
-    pub use crate::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+    pub use crate::sync::receiver::{Receive, Source};
+    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
 }
 
 /// The event log.
