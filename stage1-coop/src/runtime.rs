@@ -16,7 +16,7 @@ use crate::proc::{acquirep, allocm, m_reserve_id, newm, pidleput};
 use crate::runtime2::*;
 use crate::schedule::scheduler;
 use crate::stage::Stage;
-use crate::third_party::ThirdParty;
+use crate::third_party::{self, ThirdParty};
 use crate::word::Link;
 use crate::{arch, casgstatus, os, panics, preempt, scavenge, stack, template, trace};
 use nix::sys::signal::SigSet;
@@ -256,6 +256,7 @@ impl Runtime {
         }
         make_allp(procs);
         template::reset();
+        third_party::reset();
         os::note_timer_slack();
         STOPPER.set(None);
         SCHED.npidle.store(0, SeqCst);
@@ -348,6 +349,7 @@ fn stop_all() {
     for m in living() {
         m.park.wakeup();
     }
+    third_party::wake();
     (stage().poll_break)();
 }
 
