@@ -38,7 +38,7 @@ pub use crate::proc::{
     acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wake_for_queued_work,
     wakep, wirep,
 };
-pub use crate::receiver::{Receive, Source};
+pub use crate::receiver::{End, Receive, Source};
 pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
 pub use crate::runtime2::*;
 pub use crate::scavenge::give_back_after;

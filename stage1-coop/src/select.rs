@@ -49,7 +49,7 @@ impl<'a, T: Send> RecvCase<'a, T> {
     /// A case that receives from `from`.
     pub fn new(from: &'a impl Receive<Item = T>) -> Self {
         RecvCase {
-            chan: from.end(),
+            chan: from.end().0,
             slot: MaybeUninit::uninit(),
         }
     }
