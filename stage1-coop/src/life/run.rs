@@ -12,7 +12,7 @@ use crate::gmp::status;
 use crate::gmp::*;
 use crate::last_words::panics;
 use crate::life::config::{self, Config};
-use crate::life::third_party::ThirdParty;
+use crate::life::third_party::{self, ThirdParty};
 use crate::os;
 use crate::sched::mstart::{minit, retire, unminit};
 use crate::sched::newproc::{gfspill, newproc1, store_entry};
@@ -265,6 +265,7 @@ impl Runtime {
         }
         make_allp(procs);
         template::reset();
+        third_party::reset();
         os::note_timer_slack();
         STOPPER.set(None);
         SCHED.npidle.store(0, SeqCst);
@@ -357,6 +358,7 @@ fn stop_all() {
     for m in living() {
         m.park.wakeup();
     }
+    third_party::wake();
     (stage().poll_break)();
 }
 

@@ -4,16 +4,30 @@
 
 use crate::arch::getm;
 use crate::gmp::*;
-use crate::os;
+use crate::os::{self, Note};
 use crate::stack::preempt::{preemptall, preemptone, requests};
 use safepoint_lockstep::say;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
+/// What the third party sleeps on, instead of its `m.park`. The handler of Ctrl-C may be held up
+/// between finding the note and waking it until the third party has left. By then its M may be
+/// another thread's, which must only be woken with a P. Here a wake-up too many does no harm.
+static NOTE: Note = Note::new();
+
+/// A run begins, and nothing can wake its third party yet.
+pub(crate) fn reset() {
+    NOTE.clear();
+}
+
+/// Wakes the third party, if there is one: the run is over.
+pub(crate) fn wake() {
+    NOTE.wakeup();
+}
+
 /// What the third party can do.
 pub struct ThirdParty {
-    mp: &'static M,
     began: u64,
     heard_ctrl_c: u32,
 }
@@ -24,9 +38,8 @@ impl ThirdParty {
         let mp = getm();
         // Code of the user's, which may change the thread: no M may be a copy of it.
         mp.locked_ext.store(1, Relaxed);
-        os::watch_ctrl_c(&mp.park);
+        os::watch_ctrl_c(&NOTE);
         let mut me = ThirdParty {
-            mp,
             began: os::nanotime(),
             heard_ctrl_c: 0,
         };
@@ -44,9 +57,9 @@ impl ThirdParty {
         let deadline = os::nanotime().saturating_add(ns);
         loop {
             let now = os::nanotime();
-            let woken = now < deadline && self.mp.park.tsleep(deadline - now);
+            let woken = now < deadline && NOTE.tsleep(deadline - now);
             if woken {
-                self.mp.park.clear();
+                NOTE.clear();
             }
             if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
                 return false;
@@ -100,5 +113,53 @@ impl ThirdParty {
     /// Time since the third party sat down.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(os::nanotime() - self.began)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chan, Runtime, STAGE, WaitGroup, go, gosched, lock_os_thread};
+    use std::sync::atomic::AtomicPtr;
+
+    /// What the handler of Ctrl-C has found, before it is held up.
+    static FOUND: AtomicPtr<Note> = AtomicPtr::new(std::ptr::null_mut());
+
+    /// The third party leaves at once, and its M becomes one of those that sleep for a P. Then
+    /// the handler goes on.
+    #[test]
+    fn a_late_ctrl_c_wakes_no_m() {
+        let third = |_: &mut ThirdParty| FOUND.store(os::ctrl_c_note(), SeqCst);
+        let runtime = Runtime::new(&STAGE).procs(2).third_party(third);
+        // SAFETY: nothing in here keeps anything that belongs to a thread across a yield.
+        unsafe {
+            runtime.run(|| {
+                while SCHED.lock().freem.is_none() {
+                    gosched();
+                }
+                let (stop, locked, done) = (Chan::<()>::new(0), WaitGroup::new(), WaitGroup::new());
+                for _ in 0..4 {
+                    locked.add(1);
+                    done.add(1);
+                    let (stop, locked, done) = (stop.clone(), locked.clone(), done.clone());
+                    go("keeps its M", move || {
+                        lock_os_thread();
+                        locked.done();
+                        stop.recv();
+                        done.done();
+                    });
+                }
+                locked.wait();
+                while SCHED.lock().nmidlelocked < 4 {
+                    gosched();
+                }
+                assert!(SCHED.lock().freem.is_none(), "one of them has it");
+                let found = FOUND.load(SeqCst).as_ref().expect("SIGINT is watched");
+                found.wakeup_from_signal();
+                std::thread::sleep(Duration::from_millis(20));
+                stop.close();
+                done.wait();
+            });
+        }
     }
 }

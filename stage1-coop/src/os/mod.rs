@@ -11,6 +11,8 @@ mod thread;
 
 pub use futex::{Lock, LockGuard, Note};
 pub(crate) use futex::{futex_wait, futex_wake};
+#[cfg(test)]
+pub(crate) use signal::ctrl_c_note;
 pub use signal::{Handler, handle_during_run};
 pub(crate) use signal::{
     SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,
