@@ -256,7 +256,7 @@ pub fn watched<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
     let (done, over) = channel::<()>();
     let watcher = std::thread::spawn(move || {
         if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            rt::throw_args(format_args!("the test has not ended after {limit:?}"));
+            rt::last_words::throw_args(format_args!("the test has not ended after {limit:?}"));
         }
     });
     let result = f();
@@ -277,7 +277,7 @@ pub unsafe fn within<R: Send + 'static>(
     runtime: Runtime,
     main: impl FnOnce() -> R + Send + 'static,
 ) -> R {
-    for name in rt::SWITCHES.iter().map(|switch| switch.name) {
+    for name in rt::life::SWITCHES.iter().map(|switch| switch.name) {
         assert!(std::env::var_os(name).is_none(), "unset {name} for tests");
     }
     REGISTERED.call_once(|| {

@@ -1,6 +1,6 @@
 //! The environment variables that the tests read, beside the runtime's.
 
-use stage1_coop::rt::{self, Switch};
+use stage1_coop::rt::life::{self, Switch};
 
 /// Those of the tests alone.
 pub const OF_TESTS: &[Switch] = &[
@@ -26,7 +26,7 @@ pub const OF_TESTS: &[Switch] = &[
 
 /// All of them: the runtime's, and those of the tests.
 pub fn all() -> impl Iterator<Item = &'static Switch> {
-    rt::SWITCHES.iter().chain(OF_TESTS)
+    life::SWITCHES.iter().chain(OF_TESTS)
 }
 
 /// The table of README. The keys of `GODEBUG` are those of the last stage.

@@ -28,6 +28,7 @@ const TOO_LONG: &[(&str, &str)] = &[
     ("exercises/src/stage2/stuck_processor.rs", "judge"),
     ("exercises/src/stage2/sysmon_sleep.rs", "judge"),
     ("exercises/src/stage2/three_conditions.rs", "judge"),
+    ("life/run.rs", "schedinit"),
     ("select.rs", "select_in"),
     ("tests/bin/scenario/chan.rs", "foreign_thread"),
     ("tests/tests/check.rs", "preserved"),

@@ -6,7 +6,7 @@ use super::traces::Traces;
 use super::{Program, keeper};
 use crate::attempt::{Case, JUDGE_VARIABLE, LIMIT_VARIABLE, Limit, Run};
 use safepoint_testkit::trace::Trace;
-use stage1_coop::rt::SWITCHES;
+use stage1_coop::rt::life::SWITCHES;
 use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};

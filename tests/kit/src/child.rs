@@ -1,7 +1,7 @@
 //! Child processes with a time limit and without the runtime's switches, and folders for what
 //! they leave.
 
-use stage1_coop::rt::SWITCHES;
+use stage1_coop::rt::life::SWITCHES;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
