@@ -2,8 +2,6 @@
 //! process, and running the runtime in this process; both with a time limit, in a clean
 //! environment.
 
-pub mod bench;
-
 pub use safepoint_testkit::{
     Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, trace_of_program,
 };
