@@ -84,17 +84,17 @@ pub fn step() {}
 
 /// What a third party does to a goroutine, done by itself: at a moment that is fixed.
 pub fn ask_myself() {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     gp.preempt.store(true, Relaxed);
-    gp.stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+    gp.stackguard0.store(rt::stack::STACK_PREEMPT, Relaxed);
 }
 
 /// The P that the caller holds.
 #[inline(never)]
-pub fn my_p() -> &'static rt::P {
-    match rt::getm().p.get() {
+pub fn my_p() -> &'static rt::gmp::P {
+    match rt::arch::getm().p.get() {
         Some(pp) => pp,
-        None => rt::throw("a goroutine without a P"),
+        None => rt::last_words::throw("a goroutine without a P"),
     }
 }
 

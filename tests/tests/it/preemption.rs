@@ -33,20 +33,20 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
         ),
         (
             "mallocing",
-            || rt::set_mallocing(true),
-            || rt::set_mallocing(false),
+            || rt::stack::set_mallocing(true),
+            || rt::stack::set_mallocing(false),
         ),
         (
             "preemptoff",
-            || rt::set_preemptoff("a test"),
-            || rt::set_preemptoff(""),
+            || rt::stack::set_preemptoff("a test"),
+            || rt::stack::set_preemptoff(""),
         ),
         // Nobody hears of the end of this one: the request after it is heeded.
         (
             "p-not-running",
-            || set_p_status(rt::PGCSTOP),
+            || set_p_status(rt::gmp::PGCSTOP),
             || {
-                set_p_status(rt::PRUNNING);
+                set_p_status(rt::gmp::PRUNNING);
                 ask_myself();
             },
         ),
@@ -58,17 +58,17 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
             go("bystander", move || r.store(true, SeqCst));
             begin();
             ask_myself();
-            let mp = rt::getm();
-            let why = rt::why_not_preempt_m(mp);
-            let mut kept = !rt::can_preempt_m(mp);
+            let mp = rt::arch::getm();
+            let why = rt::stack::why_not_preempt_m(mp);
+            let mut kept = !rt::stack::can_preempt_m(mp);
             for _ in 0..1000 {
                 step();
                 kept &= !ran.load(SeqCst);
             }
             // Refused, the flag is down: the check costs nothing extra meanwhile. But it is
             // not forgotten.
-            let down = rt::getg().stackguard0.load(Relaxed) != rt::STACK_PREEMPT;
-            let sticky = rt::getg().preempt.load(Relaxed);
+            let down = rt::arch::getg().stackguard0.load(Relaxed) != rt::stack::STACK_PREEMPT;
+            let sticky = rt::arch::getg().preempt.load(Relaxed);
             end();
             let before = ran.load(SeqCst);
             step();
@@ -98,7 +98,7 @@ fn a_goroutine_that_unwinds_is_not_preempted_and_yields_at_the_next_check() {
                 for _ in 0..1000 {
                     step();
                 }
-                let why = rt::why_not_preempt_m(rt::getm());
+                let why = rt::stack::why_not_preempt_m(rt::arch::getm());
                 let right = why == Some("unwinding") && !self.0.load(SeqCst);
                 self.1.store(right, SeqCst);
             }
@@ -146,10 +146,10 @@ fn sections_without_preemption_nest() {
 /// Go's `unlock`: a check under a lock of the runtime's refuses, and the request is kept.
 #[test]
 fn a_request_that_was_refused_under_a_lock_is_up_again_after_it() {
-    static OUTER: rt::Lock = rt::Lock::new();
-    static INNER: rt::Lock = rt::Lock::new();
+    static OUTER: rt::os::Lock = rt::os::Lock::new();
+    static INNER: rt::os::Lock = rt::os::Lock::new();
     let seen = on(1, || {
-        let asked = || rt::getg().stackguard0.load(Relaxed) == rt::STACK_PREEMPT;
+        let asked = || rt::arch::getg().stackguard0.load(Relaxed) == rt::stack::STACK_PREEMPT;
         let outer = OUTER.lock();
         ask_myself();
         step();
@@ -173,7 +173,7 @@ fn a_request_from_outside_waits_for_the_end_of_the_section() {
         let section = acquirem();
         // Until a request has come and was refused.
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !rt::getg().preempt.load(Relaxed) && Instant::now() < deadline {
+        while !rt::arch::getg().preempt.load(Relaxed) && Instant::now() < deadline {
             step();
         }
         for _ in 0..1000 {
@@ -222,9 +222,9 @@ fn a_section_stays_on_its_thread_under_load() {
 #[test]
 fn a_request_never_hits_the_next_goroutine() {
     static HEEDED: AtomicUsize = AtomicUsize::new(0);
-    fn preempted(gp: &'static rt::G) -> rt::Next {
+    fn preempted(gp: &'static rt::gmp::G) -> rt::sched::Next {
         HEEDED.fetch_add(1, SeqCst);
-        rt::gopreempt_m(gp)
+        rt::sched::gopreempt_m(gp)
     }
     const COUNTING: Stage = Stage {
         name: "counting",
@@ -232,34 +232,40 @@ fn a_request_never_hits_the_next_goroutine() {
         ..STAGE
     };
     let flags = with(Runtime::new(&COUNTING).procs(1), || {
-        static ASKED: rt::Link<rt::G> = rt::Link::none();
+        static ASKED: rt::word::Link<rt::gmp::G> = rt::word::Link::none();
         let flags = Arc::new(std::sync::Mutex::new(Vec::new()));
         let f = flags.clone();
         go("asked", move || {
-            ASKED.set(Some(rt::getg()));
+            ASKED.set(Some(rt::arch::getg()));
             // Asked, it blocks before it comes to a check: every call that blocks begins with
             // one, so it parks by hand.
             ask_myself();
             // SAFETY: on a goroutine, which main finds in `ASKED`.
-            unsafe { rt::gopark(None, std::ptr::null_mut(), rt::WaitReason::ChanReceive) };
+            unsafe {
+                rt::sched::gopark(
+                    None,
+                    std::ptr::null_mut(),
+                    rt::trace::WaitReason::ChanReceive,
+                )
+            };
             // Back again: a fresh slice, and the old request is gone.
             f.lock()
                 .expect("as above")
-                .push(rt::getg().preempt.load(Relaxed));
+                .push(rt::arch::getg().preempt.load(Relaxed));
             step();
         });
         let f = flags.clone();
         go("next", move || {
             f.lock()
                 .expect("as above")
-                .push(rt::getg().preempt.load(Relaxed));
+                .push(rt::arch::getg().preempt.load(Relaxed));
             for _ in 0..100 {
                 step();
             }
         });
         gosched();
         // SAFETY: it has parked for this caller alone.
-        unsafe { rt::goready(ASKED.get().expect("it has run and parked")) };
+        unsafe { rt::sched::goready(ASKED.get().expect("it has run and parked")) };
         gosched();
         let flags = flags.lock().expect("as above");
         flags.clone()

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 // ---- Row 22: stealing.
 
 /// Queues of plain numbers: the ring is the one that Ps have.
-type Numbers = rt::Runq<u32>;
+type Numbers = rt::queues::Runq<u32>;
 
 fn numbers(n: u32) -> &'static [u32] {
     Vec::leak((0..n).collect())
@@ -18,7 +18,7 @@ fn numbers(n: u32) -> &'static [u32] {
 
 #[test]
 fn a_thief_takes_half_rounded_up_and_each_exactly_once() {
-    let items = numbers(rt::RUNQ_SIZE as u32);
+    let items = numbers(rt::queues::RUNQ_SIZE as u32);
     for n in 0..=items.len() {
         let (victim, thief) = (Numbers::new(), Numbers::new());
         for item in &items[..n] {
@@ -119,7 +119,7 @@ fn owner_and_thieves_share_a_queue_and_lose_nothing() {
 
 #[test]
 fn a_random_order_visits_everybody_exactly_once() {
-    let mut order = rt::RandomOrder::new();
+    let mut order = rt::queues::RandomOrder::new();
     for count in 1..=65 {
         order.reset(count);
         let mut different = HashSet::new();
@@ -140,11 +140,11 @@ fn a_random_order_visits_everybody_exactly_once() {
 #[test]
 fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
     static LOOKS: std::sync::Mutex<Vec<(usize, bool)>> = std::sync::Mutex::new(Vec::new());
-    fn grab(pp: &'static rt::P, victim: &'static rt::P, t: u32, steal_next: bool) -> u32 {
+    fn grab(pp: &'static rt::gmp::P, victim: &'static rt::gmp::P, t: u32, steal_next: bool) -> u32 {
         let mut looks = LOOKS.lock().expect("no panic while it is held");
         looks.push((victim.id.get(), steal_next));
         drop(looks);
-        rt::runqgrab(pp, victim, t, steal_next)
+        rt::queues::runqgrab(pp, victim, t, steal_next)
     }
     const WATCHED: Stage = Stage {
         name: "watched",
@@ -156,10 +156,11 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
         // the only one that it can look at.
         go("worker", || {});
         let deadline = Instant::now() + Duration::from_secs(20);
-        while rt::SCHED.npidle.load(SeqCst) == 0 || rt::SCHED.nmspinning.load(SeqCst) != 0 {
+        while rt::gmp::SCHED.npidle.load(SeqCst) == 0 || rt::gmp::SCHED.nmspinning.load(SeqCst) != 0
+        {
             std::thread::yield_now();
             if Instant::now() > deadline {
-                rt::throw("the second P never goes to rest");
+                rt::last_words::throw("the second P never goes to rest");
             }
         }
     });
@@ -171,7 +172,7 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
             .map(|l| l.1)
             .collect::<Vec<_>>()
     };
-    assert_eq!(rt::STEAL_PASSES, 4);
+    assert_eq!(rt::queues::STEAL_PASSES, 4);
     for p in [0, 1] {
         let looks = mine(p);
         // Whole visits of four passes; the last one may have ended early, with loot.

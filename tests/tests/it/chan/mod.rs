@@ -41,7 +41,7 @@ fn without_a_buffer_both_sides_wait_for_each_other() {
 /// An unbuffered channel never holds anything.
 fn assert_none_left(c: &Chan<i32>) {
     if !(c.is_empty() && c.cap() == 0) {
-        rt::throw("an unbuffered channel holds a value");
+        rt::last_words::throw("an unbuffered channel holds a value");
     }
 }
 

@@ -119,7 +119,10 @@ fn goroutines_have_numbers_that_are_never_used_again() {
                 all.add(1);
                 let (numbers, all) = (numbers.clone(), all.clone());
                 go("numbered", move || {
-                    let n = (rt::getg().goid.get(), rt::getg().parentgoid.get());
+                    let n = (
+                        rt::arch::getg().goid.get(),
+                        rt::arch::getg().parentgoid.get(),
+                    );
                     numbers.lock().expect("as above").push(n);
                     all.done();
                 });

@@ -64,7 +64,7 @@ fn burst(args: &[String]) {
     let n: usize = args.first().and_then(|n| n.parse().ok()).unwrap_or(1);
     let begin = memory().0;
     let grown = move || memory().0.saturating_sub(begin);
-    rt::give_back_after(100);
+    rt::stack::give_back_after(100);
     run(2, move || {
         for round in 0..2 {
             parked(n);

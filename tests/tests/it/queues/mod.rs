@@ -138,7 +138,7 @@ fn the_258th_moves_half_of_the_ring_to_the_global_queue() {
         let ran = Arc::new(std::sync::Mutex::new(Vec::new()));
         let all = WaitGroup::new();
         let lengths = || {
-            let global = rt::SCHED.runqsize.load(SeqCst) as usize;
+            let global = rt::gmp::SCHED.runqsize.load(SeqCst) as usize;
             (my_p().runq.len(), global)
         };
         let mut before = (0, 0);
@@ -159,7 +159,7 @@ fn the_258th_moves_half_of_the_ring_to_the_global_queue() {
     // 257: one in runnext, 256 in the ring.
     assert_eq!(before, (256, 0));
     assert_eq!(after, (128, 129));
-    assert_eq!(rt::OVERFLOW, 129);
+    assert_eq!(rt::queues::OVERFLOW, 129);
     assert_eq!(ran[0], 258, "the newest runs first");
     let unique: HashSet<i32> = ran.iter().copied().collect();
     assert_eq!((ran.len(), unique.len()), (258, 258));
@@ -301,17 +301,17 @@ fn a_batch_from_the_global_queue_is_a_fair_share() {
             // All of them into the global queue, as if they had lost their turns.
             let pp = my_p();
             {
-                let mut sched = rt::SCHED.lock();
+                let mut sched = rt::gmp::SCHED.lock();
                 while let Some((gp, _)) = pp.runq.get() {
-                    rt::globrunqput(&mut sched, gp);
+                    rt::queues::globrunqput(&mut sched, gp);
                 }
             }
-            let before = rt::SCHED.runqsize.load(SeqCst);
-            let first = rt::globrunqget(&mut rt::SCHED.lock(), pp, max);
-            let taken = before - rt::SCHED.runqsize.load(SeqCst);
+            let before = rt::gmp::SCHED.runqsize.load(SeqCst);
+            let first = rt::queues::globrunqget(&mut rt::gmp::SCHED.lock(), pp, max);
+            let taken = before - rt::gmp::SCHED.runqsize.load(SeqCst);
             let local = pp.runq.len() + usize::from(first.is_some());
             if let Some(gp) = first {
-                rt::runqput(pp, gp, false);
+                rt::queues::runqput(pp, gp, false);
             }
             over.store(true, SeqCst);
             all.wait();

@@ -13,7 +13,10 @@ use tests::scenario;
 
 #[test]
 fn only_go_s_changes_of_state_are_legal() {
-    use rt::*;
+    use rt::gmp::{
+        GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
+        GSYSCALL, GWAITING, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL, legal,
+    };
     let edges = [
         (GIDLE, GDEAD),
         (GDEAD, GRUNNABLE),
@@ -57,15 +60,15 @@ fn a_goroutine_s_state_says_where_it_is() {
         let (c, put) = (Chan::<()>::new(0), g.clone());
         let from = c.clone();
         let state = || {
-            let gp: Option<&'static rt::G> = *g.lock().expect("no panic while it is held");
-            gp.map(rt::readgstatus)
+            let gp: Option<&'static rt::gmp::G> = *g.lock().expect("no panic while it is held");
+            gp.map(rt::gmp::readgstatus)
         };
         go("subject", move || {
-            *put.lock().expect("as above") = Some(rt::getg());
+            *put.lock().expect("as above") = Some(rt::arch::getg());
             gosched();
             from.recv();
         });
-        let mut states = vec![Some(rt::readgstatus(rt::getg())), state()];
+        let mut states = vec![Some(rt::gmp::readgstatus(rt::arch::getg())), state()];
         gosched();
         states.push(state());
         gosched();
@@ -76,7 +79,10 @@ fn a_goroutine_s_state_says_where_it_is() {
         states.push(state());
         states
     });
-    let names: Vec<_> = states.iter().map(|s| s.map(rt::gstatus_name)).collect();
+    let names: Vec<_> = states
+        .iter()
+        .map(|s| s.map(rt::gmp::gstatus_name))
+        .collect();
     let expected = [
         Some("running"),
         None,
@@ -206,15 +212,15 @@ fn an_idle_p_s_queue_is_empty() {
                 });
             }
             {
-                let sched = rt::SCHED.lock();
+                let sched = rt::gmp::SCHED.lock();
                 let listed = std::iter::successors(sched.pidle, |p| p.link.get());
                 let mut n = 0;
                 for pp in listed {
                     n += 1;
                     let empty = pp.runq.is_empty() && pp.m.get().is_none();
-                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::PIDLE);
+                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::gmp::PIDLE);
                 }
-                wrong += usize::from(n != rt::SCHED.npidle.load(SeqCst));
+                wrong += usize::from(n != rt::gmp::SCHED.npidle.load(SeqCst));
                 idle += n;
             }
             step();

@@ -4,7 +4,8 @@
 use super::slices::hog;
 use crate::fixture::on_stage;
 use crate::fixture::stage2::{on, step, traced};
-use stage2_sysmon::rt::{self, ROWS, Rows};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::*;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -80,14 +81,14 @@ fn without_sysmon_a_call_keeps_its_p() {
 fn a_call_that_nobody_takes_the_p_of_changes_nothing() {
     // Without sysmon's help: a busy machine can make any call a long one.
     on_stage(&NO_RETAKE, 1, || {
-        let (tid, m) = (gettid(), rt::getm().id.get());
+        let (tid, m) = (gettid(), rt::arch::getm().id.get());
         for _ in 0..10_000 {
             syscall(|| ());
         }
-        assert_eq!((gettid(), rt::getm().id.get()), (tid, m));
-        let pp = rt::getm().p.get().expect("a goroutine has a P");
-        assert!(rt::syscalltick(pp).get() >= 10_000);
-        assert_eq!(pp.status.load(Relaxed), rt::PRUNNING);
+        assert_eq!((gettid(), rt::arch::getm().id.get()), (tid, m));
+        let pp = rt::arch::getm().p.get().expect("a goroutine has a P");
+        assert!(rt::table::syscalltick(pp).get() >= 10_000);
+        assert_eq!(pp.status.load(Relaxed), rt::gmp::PRUNNING);
     });
 }
 
@@ -260,11 +261,11 @@ fn a_panic_in_a_call_is_counted_up_and_down_on_one_thread() {
             let text = payload.downcast_ref::<String>().expect("a formatted text");
             assert_eq!(*text, format!("outer {round}"));
             assert!(!std::thread::panicking());
-            let unwinding = rt::getg().unwinding.load(Relaxed);
+            let unwinding = rt::arch::getg().unwinding.load(Relaxed);
             gosched();
-            assert!(!rt::getg().unwinding.load(Relaxed), "was {unwinding}");
+            assert!(!rt::arch::getg().unwinding.load(Relaxed), "was {unwinding}");
             assert!(
-                rt::getg().lockedm.get().is_none(),
+                rt::arch::getg().lockedm.get().is_none(),
                 "still tied to its thread"
             );
         }
@@ -305,7 +306,7 @@ fn a_call_while_unwinding_comes_back_to_its_thread() {
             assert!(caught.is_err());
             assert!(!std::thread::panicking());
             gosched();
-            assert!(rt::getg().lockedm.get().is_none());
+            assert!(rt::arch::getg().lockedm.get().is_none());
         }
         stop.store(true, Relaxed);
         done.wait();

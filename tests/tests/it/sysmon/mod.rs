@@ -7,7 +7,8 @@ mod slices;
 
 use crate::fixture::on_stage;
 use crate::fixture::stage2::{on, step};
-use stage2_sysmon::rt::{self, ROWS, Rows};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
@@ -19,7 +20,7 @@ fn goroutines_that_are_injected_all_run() {
     for procs in [1, 3] {
         on(procs, move || {
             let (parked, woken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            let all: Arc<std::sync::Mutex<Vec<&'static rt::G>>> = Arc::default();
+            let all: Arc<std::sync::Mutex<Vec<&'static rt::gmp::G>>> = Arc::default();
             let done = WaitGroup::new();
             for _ in 0..300 {
                 done.add(1);
@@ -28,14 +29,14 @@ fn goroutines_that_are_injected_all_run() {
                 go("parked", move || {
                     all.lock()
                         .expect("no panic while it is held")
-                        .push(rt::getg());
+                        .push(rt::arch::getg());
                     parked.fetch_add(1, SeqCst);
                     // SAFETY: on a goroutine; main finds it in the list.
                     unsafe {
-                        rt::gopark(
+                        rt::sched::gopark(
                             None,
                             std::ptr::null_mut(),
-                            rt::WaitReason::SyncWaitGroupWait,
+                            rt::trace::WaitReason::SyncWaitGroupWait,
                         );
                     }
                     woken.fetch_add(1, SeqCst);
@@ -46,14 +47,15 @@ fn goroutines_that_are_injected_all_run() {
                 gosched();
                 let list = all.lock().expect("no panic while it is held").clone();
                 // Off its M, too: nothing else orders us after its parking.
-                let asleep =
-                    |gp: &&rt::G| rt::readgstatus(gp) == rt::GWAITING && gp.m.get().is_none();
+                let asleep = |gp: &&rt::gmp::G| {
+                    rt::gmp::readgstatus(gp) == rt::gmp::GWAITING && gp.m.get().is_none()
+                };
                 if list.len() == 300 && list.iter().all(asleep) {
                     break list;
                 }
             };
             // SAFETY: all of them wait, and nobody else wakes them.
-            unsafe { rt::injectglist(&list) };
+            unsafe { rt::syscall::injectglist(&list) };
             done.wait();
             assert_eq!(woken.load(SeqCst), 300);
         });
@@ -78,7 +80,7 @@ fn sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothi
     static RECORDED: Stage = Stage {
         more: &[&Rows {
             sysmon_delay: |idle, delay| {
-                let delay = rt::sysmon_delay(idle, delay);
+                let delay = rt::sysmon::sysmon_delay(idle, delay);
                 SLEEPS
                     .lock()
                     .expect("no panic while it is held")
@@ -122,7 +124,7 @@ fn sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothi
     assert!(longer <= 51, "{hog:?}");
     let after = &hog[longer..];
     assert!(after.is_sorted(), "{hog:?}");
-    assert_eq!(after.last(), Some(&rt::DELAY_MAX), "{hog:?}");
+    assert_eq!(after.last(), Some(&rt::sysmon::DELAY_MAX), "{hog:?}");
 }
 
 #[test]
@@ -131,11 +133,11 @@ fn sysmon_wakes_when_a_p_is_used_again() {
         for _ in 0..3 {
             // Long enough for everybody to go to sleep, sysmon too.
             syscall_block(|| std::thread::sleep(Duration::from_millis(60)));
-            let asleep = rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_SYSMON;
+            let asleep = rt::gmp::SCHED.attention.load(SeqCst) & rt::sysmon::ATTENTION_SYSMON;
             assert_eq!(asleep, 0, "whoever takes a P wakes sysmon");
             // And it does its work: a hog is asked.
             let begin = Instant::now();
-            while !rt::getg().preempt.load(Relaxed) {
+            while !rt::arch::getg().preempt.load(Relaxed) {
                 assert!(begin.elapsed() < Duration::from_secs(5), "sysmon sleeps on");
                 spin(10_000);
             }

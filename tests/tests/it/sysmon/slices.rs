@@ -64,7 +64,7 @@ fn a_goroutine_that_yields_in_time_is_never_asked() {
             for _ in 0..100 {
                 step();
             }
-            asked += usize::from(rt::getg().preempt.load(Relaxed));
+            asked += usize::from(rt::arch::getg().preempt.load(Relaxed));
             gosched();
         }
         asked

@@ -90,7 +90,7 @@ fn a_locked_goroutine_stays_on_its_thread_and_has_it_alone() {
 #[test]
 fn locks_of_the_thread_nest() {
     let locked = on(2, || {
-        let is = || rt::getg().lockedm.get().is_some();
+        let is = || rt::arch::getg().lockedm.get().is_some();
         let mut locked = Vec::new();
         // Without a lock it does nothing.
         unlock_os_thread();

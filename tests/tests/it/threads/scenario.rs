@@ -66,7 +66,7 @@ fn locked_exits(args: &[String]) {
                     "maps: {} threads: {} Ms: {} KiB: {resident} space: {space}",
                     maps(),
                     threads().len(),
-                    rt::allm().count(),
+                    rt::gmp::allm().count(),
                 );
             }
         }
@@ -84,7 +84,7 @@ fn locked_exits_at_once(args: &[String]) {
             if threads().len() < 10 {
                 break;
             }
-            rt::usleep(1_000);
+            rt::os::usleep(1_000);
         }
         println!("maps: {} threads: {}", maps(), threads().len());
     });
@@ -191,7 +191,7 @@ fn changed_before_run(args: &[String]) {
     change_thread();
     run(args, || {
         end_locked(1);
-        for mp in rt::living() {
+        for mp in rt::gmp::living() {
             let id = mp.procid.load(Acquire);
             // SAFETY: plain numbers. A thread that has not begun yet has no number.
             let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, id as libc::id_t) };
@@ -279,7 +279,7 @@ fn masks(_: &[String]) {
             });
         }
         all.wait();
-        let mut masks: Vec<String> = rt::allm()
+        let mut masks: Vec<String> = rt::gmp::allm()
             .filter_map(|m| {
                 let tid = m.procid.load(Acquire);
                 let status = std::fs::read_to_string(format!("/proc/self/task/{tid}/status"));

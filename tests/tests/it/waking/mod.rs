@@ -77,12 +77,15 @@ fn a_burst_of_n_goroutines_reaches_n_ps() {
 fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
     static SEARCHERS: AtomicUsize = AtomicUsize::new(0);
     static GATE: AtomicBool = AtomicBool::new(true);
-    fn steal_later(pp: &'static rt::P, order: rt::Order) -> Option<(&'static rt::G, bool)> {
+    fn steal_later(
+        pp: &'static rt::gmp::P,
+        order: rt::queues::Order,
+    ) -> Option<(&'static rt::gmp::G, bool)> {
         if !GATE.load(SeqCst) {
             SEARCHERS.fetch_add(1, SeqCst);
             until(|| GATE.load(SeqCst));
         }
-        rt::stealwork(pp, order)
+        rt::queues::stealwork(pp, order)
     }
     const GATED: Stage = Stage {
         name: "gated",
@@ -118,8 +121,10 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
                 all.done();
             });
         }
-        let parked = |gp: &&rt::G| gp.name.get() == "hog" && rt::readgstatus(gp) == rt::GWAITING;
-        while rt::SCHED
+        let parked = |gp: &&rt::gmp::G| {
+            gp.name.get() == "hog" && rt::gmp::readgstatus(gp) == rt::gmp::GWAITING
+        };
+        while rt::gmp::SCHED
             .lock()
             .allgs
             .iter()
@@ -140,9 +145,9 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
             });
         }
         assert!(until(|| here.load(SeqCst) == 3));
-        assert!(until(|| rt::SCHED.nmspinning.load(SeqCst) == 0));
+        assert!(until(|| rt::gmp::SCHED.nmspinning.load(SeqCst) == 0));
         GATE.store(false, SeqCst);
-        let lock = rt::SCHED.lock();
+        let lock = rt::gmp::SCHED.lock();
         // The first two search, and the third goes straight to the lock.
         for n in 1..=2 {
             gone.store(n, SeqCst);
@@ -172,8 +177,8 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
 fn there_are_exactly_gomaxprocs_ps() {
     for procs in [1, 3, 8] {
         let (ids, max) = on(procs, || {
-            let ids: Vec<usize> = rt::allp().iter().map(|p| p.id.get()).collect();
-            (ids, rt::gomaxprocs())
+            let ids: Vec<usize> = rt::gmp::allp().iter().map(|p| p.id.get()).collect();
+            (ids, rt::gmp::gomaxprocs())
         });
         assert_eq!(ids, (0..procs).collect::<Vec<_>>());
         assert_eq!(max, procs);
