@@ -3,7 +3,8 @@
 //! it is whoever sits here: a function of the user's, or Ctrl-C.
 
 use crate::arch::getm;
-use crate::gmp::*;
+use crate::gmp::{ATTENTION_STOP, M, SCHED, allp};
+use crate::last_words::panics::third_party_panicked;
 use crate::os;
 use crate::stack::preempt::{preemptall, preemptone, requests};
 use safepoint_lockstep::say;
@@ -33,7 +34,7 @@ impl ThirdParty {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&mut me)));
         os::unwatch_ctrl_c();
         if let Err(payload) = result {
-            crate::last_words::panics::third_party_panicked(payload.as_ref());
+            third_party_panicked(payload.as_ref());
         }
     }
 
