@@ -99,7 +99,7 @@ pub mod stage {
 
 /// What channels and `select` stand on.
 pub mod sync {
-    pub use crate::sync::receiver::{Receive, Source};
+    pub use crate::sync::receiver::{End, Receive, Source};
     pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
 }
 

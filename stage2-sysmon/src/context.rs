@@ -187,6 +187,8 @@ impl Context {
     /// As [`with_cancel`](Self::with_cancel), and over when this time has passed. Go's
     /// `WithTimeout`.
     ///
+    /// The time is watched until the end of the run; in a later one only a cancel ends it.
+    ///
     /// # Panics
     /// On a thread that the runtime did not make.
     pub fn with_timeout(parent: &Context, time: Duration) -> (Context, Cancel) {

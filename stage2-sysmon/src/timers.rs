@@ -121,6 +121,12 @@ pub(crate) fn my_p() -> &'static P {
     getm().p.get().unwrap_or(&allp()[0])
 }
 
+/// Whether the Ms of this run look at the timers of `pp`. The Ps of a run are one list, and those of
+/// earlier ones are never freed.
+pub(crate) fn is_of_this_run(pp: &'static P) -> bool {
+    allp().as_ptr_range().contains(&std::ptr::from_ref(pp))
+}
+
 /// Sets a timer of `pp`. Go's `addtimer`.
 pub(crate) fn addtimer(pp: &'static P, when: u64, fire: Fire) {
     put(pp, when, fire);

@@ -1275,10 +1275,12 @@ fn compiler_says(body: &str) -> String {
 fn a_slip_in_a_select_is_explained() {
     let says = |arms: &str| {
         compiler_says(&format!(
-            "use stage1_coop::*;\npub fn f(a: Chan<u8>, b: Chan<u8>) {{\n select! {{ {arms} }}\n}}\n"
+            "use stage1_coop::*;\npub struct Has(pub Chan<u8>);\npub fn f(a: Chan<u8>, b: Chan<u8>) {{\n select! {{ {arms} }}\n}}\n"
         ))
     };
-    let fine = says("default => {}, recv(a) => {} send(b, 1) if 2 > 1 => {}");
+    let fine = says(
+        "default => {}, recv(a) => {} recv(a) -> (Some(_) | None) => {} send(b, 1) if 2 > 1 => {}",
+    );
     assert_eq!(fine, "", "what is no slip is taken");
     for (arms, words) in [
         ("rcv(a) -> x => {}", "no arm begins with `rcv`"),
@@ -1294,6 +1296,26 @@ fn a_slip_in_a_select_is_explained() {
             "send(a, 1) -> x => {}",
             "an arm that sends is `send(channel, value) => body`",
         ),
+        (
+            "recv a -> x => {}",
+            "the channel of an arm that receives is in parentheses",
+        ),
+        (
+            "send a, 1 => {}",
+            "the channel and the value of an arm that sends are in parentheses",
+        ),
+        (
+            "recv(7) -> x => {}",
+            "one cannot receive from a `{integer}`",
+        ),
+        (
+            "recv(Has(a)) -> x => {}",
+            "a thing that has a channel in it gives it by a method",
+        ),
+        ("recv(a) -> Some(x) => {}", "gets one `Option`"),
+        ("recv(a) -> Some(x) if true => {}", "gets one `Option`"),
+        ("recv(a) -> None => {}", "gets one `Option`"),
+        ("recv(a) -> (x, ok) => {}", "gets one `Option`"),
         ("default => {} default => {}", "two arms `default`"),
         (
             "default if true => {}",

@@ -187,7 +187,8 @@ fn output() -> Result<Option<Output>, String> {
     };
     if form == Form::Go && keep == Keep::Last {
         return Err(format!(
-            "SAFEPOINT_TRACE_LAST: Go's form cannot begin in the middle of a run; end the name in .txt or .json instead of SAFEPOINT_TRACE={name}"
+            "SAFEPOINT_TRACE_LAST: Go's form cannot begin in the middle of a run; end the name in .txt or .json instead of SAFEPOINT_TRACE={}",
+            shown(&name)
         ));
     }
     // Opened now, so that a run is not lost to a name that cannot be written.
@@ -240,17 +241,19 @@ fn keep() -> Result<(Keep, usize), String> {
         Some("1") => true,
         Some(text) => {
             return Err(format!(
-                "SAFEPOINT_TRACE_STREAM={text}: use 1 to write the trace while the program runs"
+                "SAFEPOINT_TRACE_STREAM={}: use 1 to write the trace while the program runs",
+                shown(text)
             ));
         }
     };
     let Some(text) = var("SAFEPOINT_TRACE_LAST")? else {
         return Ok((if streams { Keep::All } else { Keep::First }, 0));
     };
-    let last = text.parse().ok().filter(|n| (1..=LAST_MAX).contains(n));
+    let last = number(&text).filter(|n| (1..=LAST_MAX).contains(n));
     match last {
         None => Err(format!(
-            "SAFEPOINT_TRACE_LAST={text}: not a number of events; use 1 to {LAST_MAX}"
+            "SAFEPOINT_TRACE_LAST={}: not a number of events; use 1 to {LAST_MAX}",
+            shown(&text)
         )),
         Some(_) if streams => Err(
             "SAFEPOINT_TRACE_LAST keeps the last events and SAFEPOINT_TRACE_STREAM all of them; use one"

@@ -14,6 +14,8 @@ mod thread;
 pub(crate) use futex::{futex_wait, futex_wake};
 pub use lock::Lock;
 pub use note::Note;
+#[cfg(test)]
+pub(crate) use signal::ctrl_c_note;
 pub use signal::{Handler, handle_during_run};
 pub(crate) use signal::{
     Hands, NoSignalStack, SignalStack, block_all_signals, initsig, minit_signals, restore_mask,

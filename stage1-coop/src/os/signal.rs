@@ -212,6 +212,12 @@ pub(crate) fn unwatch_ctrl_c() {
     CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
 }
 
+/// What Ctrl-C would wake now.
+#[cfg(test)]
+pub(crate) fn ctrl_c_note() -> *mut Note {
+    CTRL_C_NOTE.load(Acquire)
+}
+
 /// Times that Ctrl-C was pressed in this run.
 pub(crate) fn ctrl_c_count() -> u32 {
     CTRL_C.load(Acquire)

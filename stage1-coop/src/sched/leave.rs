@@ -5,6 +5,7 @@
 
 use crate::arch::{getm, mcall};
 use crate::gmp::{ATTENTION_STOP, G, GSCAN, GSYSCALL, M, SCHED, living};
+use crate::os::Note;
 use crate::sched::goexit::goexit0;
 use crate::stack::preempt::preemptall;
 use crate::stage::stage;
@@ -22,9 +23,15 @@ const PATIENCE_MAX: u64 = 10_000_000;
 /// The M that ran `main` to its end: it sees the others off.
 static STOPPER: Link<M> = Link::none();
 
-/// A new run begins.
+/// What the third party sleeps on, instead of its `m.park`. The handler of Ctrl-C may be held up
+/// between finding the note and waking it until the third party has left. By then its M may be
+/// another thread's, which must only be woken with a P. Here a wake-up too many does no harm.
+pub(crate) static THIRD_PARTY: Note = Note::new();
+
+/// A new run begins, and nothing can wake its third party yet.
 pub(crate) fn reset() {
     STOPPER.set(None);
+    THIRD_PARTY.clear();
 }
 
 /// `main` has returned, on its goroutine.
@@ -52,6 +59,7 @@ fn stop_all() {
     for m in living() {
         m.park.wakeup();
     }
+    THIRD_PARTY.wakeup();
     (stage().poll_break)();
 }
 
