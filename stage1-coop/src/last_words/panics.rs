@@ -4,10 +4,11 @@
 //!
 //! Tests: `last_words.rs`.
 
-use crate::arch::{getg, on_goroutine};
+use crate::arch::{getg, on_goroutine, systemstack};
 use crate::gmp::{ATTENTION_FREEZE, G, M, SCHED};
 use crate::last_words::dump;
 use crate::os;
+use crate::stack::preempt::preemptall;
 use crate::stage::stage;
 use crate::throw::{Traceback, begin_dying, die, dying, dying_thread, message_of, traceback};
 use crate::trace;
@@ -26,7 +27,7 @@ pub fn dying_on(mp: &M) -> bool {
 fn freezetheworld() {
     SCHED.attention.fetch_or(ATTENTION_FREEZE, SeqCst);
     for _ in 0..5 {
-        if !crate::stack::preempt::preemptall() {
+        if !preemptall() {
             break;
         }
         os::usleep(1000);
@@ -157,6 +158,6 @@ fn cannot_unwind(gp: &'static G, why: NoUnwinding) -> ! {
         NoUnwinding::InCleanup => format!("{before}\n\tpanic: {last}"),
         NoUnwinding::Forbidden => last,
     };
-    crate::arch::systemstack(|| fatalpanic(gp, &message));
+    systemstack(|| fatalpanic(gp, &message));
     unreachable!("the process has ended")
 }
