@@ -34,7 +34,7 @@ record! {
         pub panicked: AtomicBool = AtomicBool::new(false),
         /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
         pub unwinding: AtomicBool = AtomicBool::new(false),
-        /// One of the states above. Changed only by `casgstatus`.
+        /// One of the states below. Changed only by `casgstatus`.
         pub atomicstatus: AtomicU32 = AtomicU32::new(GIDLE),
         // The second cache line: waiting and being woken.
         /// Next in the queue or list it stands in. Whoever owns the list.

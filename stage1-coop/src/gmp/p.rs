@@ -18,7 +18,7 @@ record! {
         pub runq: Runq<G> = Runq::new(),
         /// Number, from 0.
         pub id: Word = Word::new(id),
-        /// One of the states above. Under the rules of `acquirep`, `releasep`, `pidleput`.
+        /// One of the states below. Under the rules of `acquirep`, `releasep`, `pidleput`.
         pub status: AtomicU32 = AtomicU32::new(PIDLE),
         /// Turns of the scheduler that began a new time slice. *owner*; others read (relaxed).
         pub schedtick: AtomicU32 = AtomicU32::new(0),
