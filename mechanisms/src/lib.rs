@@ -1,7 +1,7 @@
 //! Go's mechanisms as data: `mechanisms.toml`, one table a mechanism, and its only reader.
 //!
 //! `MECHANISMS.md` and the book's index of names are printed from here.
-//! Tests: `tests/tests/mechanisms.rs` holds the data to the code, `tests/tests/printed.rs`
+//! Tests: `tests/tests/it/mechanisms.rs` holds the data to the code, `tests/tests/it/printed.rs`
 //! holds `MECHANISMS.md` to the data and prints it.
 
 use serde::Deserialize;
@@ -26,7 +26,7 @@ pub struct Mechanism {
     pub here: Vec<Place>,
     /// Why it is nowhere yet.
     pub not_yet: Option<String>,
-    /// Tests that hold it, as `file.rs::name`; the file is in `tests/tests`.
+    /// Tests that hold it: what `cargo test -p tests --test it NAME` runs.
     #[serde(default)]
     pub tests: Vec<String>,
     /// Chapters that tell it, from the workspace's root, perhaps with `#heading`.

@@ -2,7 +2,9 @@
 //! constants like these; the legend in the book is made of them.
 
 use super::gov2::{InGo, log};
-use super::in_go::*;
+use super::in_go::{
+    go_block, go_create, go_end, go_preempt, go_sched, go_start, go_unblock, proc_start, proc_stop,
+};
 
 /// A kind of event.
 pub struct Kind {

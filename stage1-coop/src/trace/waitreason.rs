@@ -41,7 +41,7 @@ impl WaitReason {
         match n.checked_sub(WaitReason::Later0 as usize) {
             None => ALL[n].1,
             Some(later) => {
-                let names = crate::gmp::stage().wait_reasons;
+                let names = crate::stage::stage().wait_reasons;
                 names.get(later).copied().unwrap_or("")
             }
         }

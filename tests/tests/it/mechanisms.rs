@@ -1,0 +1,118 @@
+//! `mechanisms.toml` says where each of Go's mechanisms is: these tests hold it to the truth.
+//! Every file, symbol, test and section that it names must exist.
+
+use std::path::Path;
+
+use ::mechanisms::Mechanism;
+use tests::root;
+
+/// Mechanisms that the list must have by now: those of stages 1 and 2.
+const WRITTEN: usize = 58;
+/// Those that may have no file of ours yet.
+const NOT_YET: &[usize] = &[30, 56, 58];
+
+fn all() -> Vec<Mechanism> {
+    let text = read(&root().join(::mechanisms::FILE));
+    ::mechanisms::parse(&text).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_list_is_complete_and_in_sentences() {
+    let all = all();
+    assert!(all.len() >= WRITTEN, "{} mechanisms", all.len());
+    for m in &all {
+        assert!(!m.name.is_empty(), "mechanism {}: no name", m.number);
+        for go in [&m.go_1_15, &m.go_1_27] {
+            assert!(go.ends_with('.'), "{}: not a sentence: {go}", m.number);
+        }
+        assert!(
+            m.not_yet.is_none() || NOT_YET.contains(&m.number),
+            "mechanism {}: no file",
+            m.number
+        );
+    }
+}
+
+#[test]
+fn files_and_symbols_exist() {
+    for m in all() {
+        for place in &m.here {
+            let text = read(&root().join(&place.file));
+            for symbol in &place.find {
+                assert!(
+                    text.contains(symbol.as_str()),
+                    "mechanism {}: no `{symbol}` in {}",
+                    m.number,
+                    place.file
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tests_exist() {
+    for m in all() {
+        for test in &m.tests {
+            let Some((module, name)) = test.rsplit_once("::") else {
+                panic!("mechanism {}: `{test}` is not module::name", m.number);
+            };
+            let path = root()
+                .join("tests/tests/it")
+                .join(module.replace("::", "/"));
+            let file = path.with_extension("rs");
+            let text = read(&if file.is_file() {
+                file
+            } else {
+                path.join("mod.rs")
+            });
+            let place = text.find(&format!("fn {name}("));
+            let is_test = place.is_some_and(|at| text[..at].trim_end().ends_with(']'));
+            assert!(is_test, "mechanism {}: no test `{test}`", m.number);
+        }
+    }
+}
+
+#[test]
+fn sections_exist() {
+    for m in all() {
+        for section in &m.sections {
+            let (path, anchor) = section.split_once('#').unwrap_or((section, ""));
+            let text = read(&root().join(path));
+            assert!(
+                path.starts_with("book/chapters/") && path.ends_with(".md"),
+                "mechanism {}: {path} is no chapter",
+                m.number
+            );
+            let found = anchor.is_empty()
+                || text
+                    .lines()
+                    .filter(|l| l.starts_with('#'))
+                    .any(|l| slug(l) == anchor);
+            assert!(
+                found,
+                "mechanism {}: no heading #{anchor} in {path}",
+                m.number
+            );
+        }
+    }
+}
+
+/// A heading's anchor, as mdBook makes it: lower case, words joined by hyphens, no
+/// punctuation.
+fn slug(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .chars()
+        .filter_map(|c| match c {
+            c if c.is_alphanumeric() || c == '_' || c == '-' => Some(c.to_ascii_lowercase()),
+            c if c.is_whitespace() => Some('-'),
+            _ => None,
+        })
+        .collect()
+}
