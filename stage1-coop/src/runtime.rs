@@ -32,7 +32,7 @@ const PATIENCE_MAX: u64 = 10_000_000;
 /// The M that ran `main` to its end: it sees the others off.
 static STOPPER: Link<M> = Link::none();
 /// One run at a time.
-static RUN: Mutex<()> = Mutex::new(());
+pub(crate) static RUN: Mutex<()> = Mutex::new(());
 /// The signal mask of the thread that called `run`: every M gets it.
 static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
 
