@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,12 +23,48 @@ fn installed(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Where a browser writes: its profile, and what it thinks is the system's folder for temporary
+/// files. Short, since there are sockets in it. Gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Folder> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, SeqCst);
+        let name = format!("safepoint-browser-{}-{n}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(folder.temporary())?;
+        Ok(folder)
+    }
+
+    fn profile(&self) -> PathBuf {
+        self.0.join("profile")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+}
+
+impl Drop for Folder {
+    /// The browser's processes were told to die, and may write for a moment yet.
+    fn drop(&mut self) {
+        let start = Instant::now();
+        while std::fs::remove_dir_all(&self.0).is_err()
+            && self.0.exists()
+            && start.elapsed() < Duration::from_secs(10)
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 /// A browser session; driver and browser end with it.
 pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    profile: PathBuf,
+    folder: Folder,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -60,11 +97,12 @@ impl Browser {
         browser: &Path,
         turn: MutexGuard<'static, ()>,
     ) -> Result<Browser, String> {
-        let profile = super::support::scratch().join("profile");
-        let _ = std::fs::remove_dir_all(&profile);
-        // A group of its own: the browser's many processes end with the driver.
+        let folder = Folder::new().map_err(|error| error.to_string())?;
+        // A group of its own: the browser's many processes end with the driver. Both make
+        // folders for temporary files, and leave them there if they are ended by force.
         let mut child = Command::new(driver)
             .arg("--port=0")
+            .env("TMPDIR", folder.temporary())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -76,7 +114,7 @@ impl Browser {
             driver: child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             session: String::new(),
-            profile,
+            folder,
             _turn: turn,
         };
         let port = BufReader::new(out)
@@ -100,7 +138,7 @@ impl Browser {
                         "--no-first-run", "--disable-background-networking",
                         "--disable-component-update", "--disable-sync",
                         "--window-size=390,800",
-                        format!("--user-data-dir={}", started.profile.display()),
+                        format!("--user-data-dir={}", started.folder.profile().display()),
                     ],
                 },
             }}}),
@@ -123,6 +161,11 @@ impl Browser {
         let text = request(self.address, method, path, "", &body).rest();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         answer["value"].clone()
+    }
+
+    /// Its folder, and the one in it for temporary files.
+    pub fn folders(&self) -> [PathBuf; 2] {
+        [self.folder.0.clone(), self.folder.temporary()]
     }
 
     pub fn open(&self, url: &str) {
@@ -283,6 +326,6 @@ impl Drop for Browser {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
         let _ = self.driver.wait();
-        let _ = std::fs::remove_dir_all(&self.profile);
+        // Now its folder can go, as the last field but one.
     }
 }
