@@ -11,7 +11,13 @@
 use crate::poller::one_reason_less;
 use crate::sleep::{from_now, nanoseconds};
 use crate::timers::{Fire, NEVER, announce, deltimer, is_of_this_run, my_p, put, take_due};
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::{getm, on_goroutine, systemstack};
+use stage1_coop::rt::gmp::P;
+use stage1_coop::rt::life::GodebugKey;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::sched::go_on_g0;
+use stage1_coop::rt::sync::Source;
+use stage1_coop::rt::word::{Link, Word};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::*};

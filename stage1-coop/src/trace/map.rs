@@ -7,7 +7,7 @@
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
 use super::{Event, text};
-use crate::config::shown;
+use crate::life::config::shown;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::fmt::Write;
 use std::fs::Metadata;
