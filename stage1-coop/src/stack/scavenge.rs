@@ -165,7 +165,7 @@ mod tests {
     /// is the only call of `begin` for this burst.
     #[test]
     fn a_call_that_comes_before_the_thread_sleeps_is_heard() {
-        let _no_run = crate::runtime::RUN
+        let _no_run = crate::life::run::RUN
             .lock()
             .unwrap_or_else(|e| e.into_inner());
         state().thread = Some(std::thread::spawn(|| ()));

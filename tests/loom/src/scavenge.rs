@@ -1,5 +1,5 @@
 //! The thread that gives memory back sleeps until many stacks are free, and is told once per
-//! burst. Models `spill` of `stack.rs` with `begin` of `scavenge.rs` on the one side, and the end
+//! burst. Models `spill` of `slots.rs` with `begin` of `scavenge.rs` on the one side, and the end
 //! of the loop of `scavenger` with `few_are_free` and `sleep` on the other.
 
 use loom::sync::{Arc, Condvar, Mutex};
