@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,7 @@ fn installed(names: &[&str]) -> Option<PathBuf> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> std::io::Result<Folder> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, SeqCst);
+    fn new(n: usize) -> std::io::Result<Folder> {
         let name = format!("safepoint-browser-{}-{n}", std::process::id());
         let folder = Folder(std::env::temp_dir().join(name));
         std::fs::create_dir_all(folder.temporary())?;
@@ -68,7 +66,10 @@ pub struct Browser {
     _turn: MutexGuard<'static, ()>,
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// Two browsers at once: while one starts or loads, the other is looked at. More would only slow
+/// each other down.
+static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Browser {
     /// A browser, or `None` with one line why there is none here.
@@ -81,9 +82,11 @@ impl Browser {
             eprintln!("skipped: the browser tests need chromium and chromedriver");
             return None;
         };
-        // Several browsers at once would only slow each other down.
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        match Browser::start(&driver, &chromium, turn) {
+        let n = NEXT.fetch_add(1, SeqCst);
+        let turn = TURNS[n % TURNS.len()]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match Browser::start(&driver, &chromium, n, turn) {
             Ok(browser) => Some(browser),
             Err(why) => {
                 eprintln!("skipped: the browser cannot be driven here ({why})");
@@ -95,9 +98,10 @@ impl Browser {
     fn start(
         driver: &Path,
         browser: &Path,
+        n: usize,
         turn: MutexGuard<'static, ()>,
     ) -> Result<Browser, String> {
-        let folder = Folder::new().map_err(|error| error.to_string())?;
+        let folder = Folder::new(n).map_err(|error| error.to_string())?;
         // A group of its own: the browser's many processes end with the driver. Both make
         // folders for temporary files, and leave them there if they are ended by force.
         let mut child = Command::new(driver)
@@ -326,6 +330,6 @@ impl Drop for Browser {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
         let _ = self.driver.wait();
-        // Now its folder can go, as the last field but one.
+        // Its folder is dropped next, and only then is it the next browser's turn.
     }
 }

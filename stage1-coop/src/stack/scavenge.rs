@@ -9,7 +9,6 @@
 //! time passes that the system would know of.
 
 use crate::os;
-use crate::sched::template::may_be_changed;
 use crate::stack::slots::{self, SLOT};
 use safepoint_lockstep as lab;
 use std::ptr::NonNull;
@@ -61,7 +60,7 @@ pub(crate) fn begin() -> bool {
         WAKE.notify_one();
         return true;
     }
-    if state.stop || may_be_changed() {
+    if state.stop || os::may_be_changed() {
         return false;
     }
     let mask = os::block_all_signals();
@@ -157,6 +156,10 @@ pub fn give_back_after(ms: u64) {
     UNUSED_MS.store(ms, Relaxed);
 }
 
+/// Held by a unit test that has a run, or must have none beside it.
+#[cfg(test)]
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,9 +168,7 @@ mod tests {
     /// is the only call of `begin` for this burst.
     #[test]
     fn a_call_that_comes_before_the_thread_sleeps_is_heard() {
-        let _no_run = crate::life::run::RUN
-            .lock()
-            .unwrap_or_else(|e| e.into_inner());
+        let _no_run = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         state().thread = Some(std::thread::spawn(|| ()));
         assert!(begin());
         let asleep = std::thread::spawn(|| sleep(None));
