@@ -7,10 +7,10 @@
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
 //! is what `netpoll` tries.
-//! `checkdead`, `note`, `poller`, `syscall`, `wake` and `wired` are models of a protocol that
-//! in the runtime is spread over several
-//! functions; each says which. Bounds: up to three threads, up to four items, no bound on
-//! the number of preemptions unless a model says so.
+//! `checkdead`, `note`, `poller`, `scavenge`, `syscall`, `wake` and `wired` are models of a
+//! protocol that in the runtime is spread over several functions; each says which. Bounds: up
+//! to three threads, up to four items, no bound on the number of preemptions unless a model
+//! says so.
 #![cfg(loom)]
 
 mod word;
@@ -33,6 +33,8 @@ mod note;
 mod poller;
 #[cfg(test)]
 mod ring;
+#[cfg(test)]
+mod scavenge;
 #[cfg(test)]
 mod syscall;
 #[cfg(test)]
