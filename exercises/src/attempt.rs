@@ -30,15 +30,11 @@ pub struct Case {
     pub seeds: &'static [u64],
 }
 
-/// How the learner's part of an exercise is made and judged.
+/// How the learner's part of an exercise is made and judged. Each `judge.rs` has one.
 #[derive(Clone, Copy)]
-pub struct Exercise {
-    /// Its name.
-    pub name: &'static str,
+pub struct Judge {
     /// What the learner edits.
     pub kind: Kind,
-    /// The row that the learner's function fills, if it fills one: its name.
-    pub row: Option<&'static str>,
     /// The cases, simplest first.
     pub cases: &'static [Case],
     /// Whether an attempt's trace can be held against that of the stage's own piece: the
@@ -314,11 +310,11 @@ macro_rules! tell {
 pub(crate) use tell;
 
 /// Set by the runner's descriptor; empty for an attempt that somebody runs by hand.
-static JUDGE: OnceLock<Option<File>> = OnceLock::new();
+static PIPE: OnceLock<Option<File>> = OnceLock::new();
 
 pub(crate) fn tell_judge(what: Arguments<'_>) {
     let line = format!("{what}\n");
-    match JUDGE.get() {
+    match PIPE.get() {
         // One write, so that lines of two threads do not mix.
         Some(Some(judge)) => {
             let mut judge: &File = judge;
@@ -329,7 +325,7 @@ pub(crate) fn tell_judge(what: Arguments<'_>) {
 }
 
 /// The descriptor that the runner has opened for this process, and for none that it starts.
-fn judge() -> Option<File> {
+fn pipe() -> Option<File> {
     let fd = std::env::var(JUDGE_VARIABLE).ok()?.parse().ok()?;
     // SAFETY: fcntl takes no pointers. A descriptor that is open and has this number was
     // opened by the runner for this purpose, and nothing else in this process owns it.
@@ -339,14 +335,14 @@ fn judge() -> Option<File> {
 }
 
 /// The `main` of an attempt: runs the case that the arguments name.
-pub fn enter(name: &str, case: impl FnOnce(&str)) {
+pub fn enter(case: impl FnOnce(&str)) {
     let Some(which) = std::env::args().next_back().filter(|a| !a.starts_with('-')) else {
         eprintln!(
-            "this is one attempt at an exercise; run it with: cargo run -p exercises -- run {name}"
+            "this is one attempt at an exercise; run it with: cargo run -p exercises -- run NAME"
         );
         std::process::exit(64);
     };
-    JUDGE.get_or_init(judge);
+    PIPE.get_or_init(pipe);
     if std::env::var(LIMIT_VARIABLE).is_ok_and(|v| v == "stdin") {
         std::thread::spawn(|| {
             if let Ok(1) = std::io::stdin().read(&mut [0]) {
@@ -361,11 +357,6 @@ pub fn enter(name: &str, case: impl FnOnce(&str)) {
     case(&which);
     tell!("end");
     let _ = std::io::stdout().flush();
-}
-
-/// The `main` of a run with the stage's own piece.
-pub fn enter_reference(exercise: &Exercise) {
-    enter(exercise.name, exercise.reference);
 }
 
 /// Runs `main` on the real runtime, with `procs` Ps unless the environment says otherwise.

@@ -13,21 +13,11 @@ pub mod submission;
 pub mod traces;
 mod words;
 
-use crate::attempt::{Case, Exercise, Fault, Kind, Run};
-use crate::{stage1, stage2};
+use crate::attempt::{Case, Fault, Kind, Run};
+use crate::catalogue::Exercise;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
-
-/// The exercise with this name, of a stage that is written.
-pub fn find(name: &str) -> Option<&'static Exercise> {
-    all().find(|e| e.name == name)
-}
-
-/// Every exercise of the stages that are written, in the order of the book.
-pub fn all() -> impl Iterator<Item = &'static Exercise> {
-    stage1::ALL.iter().chain(stage2::ALL).copied()
-}
 
 /// How an attempt went.
 #[derive(Clone, Debug)]
