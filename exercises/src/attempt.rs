@@ -45,11 +45,14 @@ pub struct Judge {
     pub(crate) reference: fn(&str),
 }
 
+/// One rule of a judge: nothing, or what is wrong with the run of this case.
+pub type Rule = fn(&Case, &Run) -> Result<(), Fault>;
+
 /// What the learner edits.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// Rust, judged by what each case shows.
-    Rust(fn(&Case, &Run) -> Result<(), Fault>),
+    /// Rust, judged by what each case shows. The first rule that is broken counts.
+    Rust(&'static [Rule]),
     /// Answers about a trace, judged all at once.
     Answers(fn(&Trace, &toml::Table) -> Result<(), Fault>),
 }

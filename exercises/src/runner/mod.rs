@@ -68,7 +68,7 @@ pub fn examine(
     own: &Path,
     limit: Duration,
 ) -> Result<Verdict> {
-    let Kind::Rust(judge) = exercise.kind else {
+    let Kind::Rust(rules) = exercise.kind else {
         anyhow::bail!("{} is no program", exercise.name);
     };
     let mut runs = 0;
@@ -76,7 +76,7 @@ pub fn examine(
         for seed in seeds(case) {
             let run = run_case(program, case, seed, limit)?;
             runs += 1;
-            if let Err(fault) = judge(case, &run) {
+            if let Err(fault) = rules.iter().try_for_each(|rule| rule(case, &run)) {
                 // The free-running cases have no trace to compare with.
                 let reference = match seed.filter(|_| exercise.compare) {
                     Some(_) => Some(reference(exercise, case, seed, own)?),

@@ -10,7 +10,7 @@ pub type LookFirst = fn(schedtick: u32, global: usize) -> bool;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[judge]),
     compare: true,
     cases: &[
         Case {

@@ -10,7 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[
+        not_back_into_the_ring,
+        all_in_the_global_queue,
+        |_, run| run.ended_well(),
+        |_, run| sound(run),
+        was_called,
+    ]),
     compare: true,
     cases: &[
         Case {
@@ -94,21 +100,27 @@ fn scenario(mine: &'static Stage) {
     });
 }
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
-    let place = || {
-        let created = run.trace.find("GoCreate").nth(258);
-        created
-            .or(run.trace.events.len().checked_sub(1))
-            .unwrap_or(0)
-    };
+/// The event at which the ring overflows.
+fn place(run: &Run) -> usize {
+    let created = run.trace.find("GoCreate").nth(258);
+    created
+        .or(run.trace.events.len().checked_sub(1))
+        .unwrap_or(0)
+}
+
+fn not_back_into_the_ring(_: &Case, run: &Run) -> Result<(), Fault> {
     if run.says("again").is_some() {
         return Err(Fault::new(
             "kept",
             "The goroutines went back into the ring that was full, until it was full again.",
             "The next `go` finds it full too, and no other processor ever sees them without stealing.",
         )
-        .at(place()));
+        .at(place(run)));
     }
+    Ok(())
+}
+
+fn all_in_the_global_queue(case: &Case, run: &Run) -> Result<(), Fault> {
     // With a second processor others move goroutines while we count.
     let counted = run.all("overflow").filter(|_| case.procs == 1);
     for line in counted {
@@ -123,7 +135,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
                 format!("{kept} of the {batch} went back into the ring that was full."),
                 "The next `go` finds it full again, and no other processor ever sees them without stealing.",
             )
-            .at(place()));
+            .at(place(run)));
         }
         if missing != "0" {
             return Err(Fault::new(
@@ -134,31 +146,31 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
                 ),
                 "A goroutine that can run and stands in no queue never runs; whoever waits for it waits for ever.",
             )
-            .at(place()));
+            .at(place(run)));
+        }
+        if !in_order && added == batch {
+            return Err(Fault::new(
+                "order",
+                format!("All {batch} are in the global queue, but not in their order."),
+                "First come, first served: turned around, the one that waits longest is served last, and under load never.",
+            )
+            .at(place(run)));
         }
         if !in_order {
-            let what = if added == batch {
-                format!("All {batch} are in the global queue, but not in their order.")
-            } else {
+            return Err(Fault::new(
+                "twice",
                 format!(
                     "{batch} goroutines were handed over, and some were queued twice: the global queue does not end where it should."
-                )
-            };
-            let rule = if added == batch { "order" } else { "twice" };
-            return Err(Fault::new(
-                rule,
-                what,
-                if rule == "order" {
-                    "First come, first served: turned around, the one that waits longest is served last, and under load never."
-                } else {
-                    "A goroutine that stands in two places runs on two threads at once, on one stack."
-                },
+                ),
+                "A goroutine that stands in two places runs on two threads at once, on one stack.",
             )
-            .at(place()));
+            .at(place(run)));
         }
     }
-    run.ended_well()?;
-    sound(run)?;
+    Ok(())
+}
+
+fn was_called(case: &Case, run: &Run) -> Result<(), Fault> {
     if case.procs == 1 && run.says("overflow").is_none() {
         return Err(Fault::new(
             "never-called",

@@ -118,7 +118,14 @@ pub mod place {
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[
+        sleeps_under_the_lock,
+        waits,
+        leaves_the_processor,
+        wakes_all,
+        |_, run| run.ended_well(),
+        |_, run| sound(run),
+    ]),
     compare: true,
     cases: &[
         Case {
@@ -205,7 +212,7 @@ fn scenario<E: Send + Sync + 'static>(case: &str, new: fn() -> E, wait: fn(&E), 
     }
 }
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
+fn sleeps_under_the_lock(_: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     let last = trace.events.len().saturating_sub(1);
     if run.err.contains("expected waiting to become runnable") {
@@ -225,6 +232,10 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(last));
     }
+    Ok(())
+}
+
+fn waits(_: &Case, run: &Run) -> Result<(), Fault> {
     if run.says("early").is_some() {
         return Err(Fault::new(
             "no-wait",
@@ -232,9 +243,11 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "Whoever relies on the event reads what is not there yet.",
         ));
     }
-    let sleeps = run.is_deadlock()
-        || matches!(run.limit, Some(crate::attempt::Limit::Time(_)))
-        || run.code == Some(124);
+    Ok(())
+}
+
+fn leaves_the_processor(_: &Case, run: &Run) -> Result<(), Fault> {
+    let trace = &run.trace;
     let sched = trace.count("GoSched");
     if sched > 60 {
         let at = trace.find("GoSched").nth(1).unwrap_or(0);
@@ -245,6 +258,15 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(at));
     }
+    Ok(())
+}
+
+fn wakes_all(case: &Case, run: &Run) -> Result<(), Fault> {
+    let trace = &run.trace;
+    let last = trace.events.len().saturating_sub(1);
+    let sleeps = run.is_deadlock()
+        || matches!(run.limit, Some(crate::attempt::Limit::Time(_)))
+        || run.code == Some(124);
     if sleeps && case.name == "after you" && run.says("first").is_none() {
         return Err(Fault::new(
             "set-first",
@@ -269,8 +291,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(at));
     }
-    run.ended_well()?;
-    sound(run)
+    Ok(())
 }
 
 mod reference {

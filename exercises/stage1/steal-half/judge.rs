@@ -11,7 +11,7 @@ mod in_between;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[judge]),
     compare: true,
     cases: &[
         Case {

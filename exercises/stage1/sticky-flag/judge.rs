@@ -7,7 +7,7 @@ use stage1_coop::{STAGE, Stage, WaitGroup, acquirem, go, user_log};
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[judge]),
     compare: true,
     cases: &[
         Case {

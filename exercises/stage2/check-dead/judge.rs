@@ -44,7 +44,7 @@ pub mod helpers {
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[says_when_all_sleep, only_then, ends_as_it_should]),
     compare: true,
     cases: &[
         Case {
@@ -164,11 +164,20 @@ fn scenario(case: &str, mine: &'static Stage) {
     }
 }
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
-    let trace = &run.trace;
-    let last = trace.events.len().saturating_sub(1);
-    let reported = run.err.contains("all goroutines are asleep");
-    let dies = matches!(case.name, "after you" | "locked");
+fn last(run: &Run) -> usize {
+    run.trace.events.len().saturating_sub(1)
+}
+
+fn reported(run: &Run) -> bool {
+    run.err.contains("all goroutines are asleep")
+}
+
+/// Whether the process has to die in this case.
+fn dies(case: &Case) -> bool {
+    matches!(case.name, "after you" | "locked")
+}
+
+fn says_when_all_sleep(case: &Case, run: &Run) -> Result<(), Fault> {
     if run.says("silent").is_some() {
         let (rule, meaning) = match case.name {
             "locked" => (
@@ -189,9 +198,13 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "Nobody can ever run again, and the process says nothing and does not end.",
             meaning,
         )
-        .at(last));
+        .at(last(run)));
     }
-    if reported && !dies {
+    Ok(())
+}
+
+fn only_then(case: &Case, run: &Run) -> Result<(), Fault> {
+    if reported(run) && !dies(case) {
         let (rule, meaning) = match case.name {
             "in a call" => (
                 "in-a-call",
@@ -211,21 +224,25 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "The process ended with the words that all goroutines are asleep, and somebody was awake.",
             meaning,
         )
-        .at(last));
+        .at(last(run)));
     }
+    Ok(())
+}
+
+fn ends_as_it_should(case: &Case, run: &Run) -> Result<(), Fault> {
     // The runner's limit may cut the dump off that follows the words.
-    if reported && run.code.is_none_or(|code| code == 2) {
+    if reported(run) && run.code.is_none_or(|code| code == 2) {
         return sound(run);
     }
     run.ended_well()?;
     sound(run)?;
-    if dies {
+    if dies(case) {
         return Err(Fault::new(
             "silent",
             "Everybody waits for somebody else, and the process ended as if all were well.",
             "What cannot go on must not look as if it were done.",
         )
-        .at(last));
+        .at(last(run)));
     }
     if run.says("well").is_none() {
         return Err(Fault::new(
@@ -233,7 +250,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "The run ended before main was through.",
             "The count may end the process only when nobody can do anything any more.",
         )
-        .at(last));
+        .at(last(run)));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use super::{Bed, Crew, busy, busy_until, calm, rows_of, sound, with_rows};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::Trace;
 use stage2_sysmon::rt::{self, G, Rows};
 use stage2_sysmon::{Runtime, STAGE, Stage, nanosleep, user_log};
 use std::collections::BTreeSet;
@@ -52,7 +53,7 @@ pub mod helpers {
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[keeps_the_order, starts_enough, loses_none]),
     compare: true,
     cases: &[
         Case {
@@ -162,14 +163,8 @@ fn inject(idle: u32) {
     tell!("ran {}", RAN.load(Relaxed));
 }
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
-    let trace = &run.trace;
-    let log = |text: &str| {
-        trace
-            .find("UserLog")
-            .find(|&i| trace.events[i].args.join(" ") == text)
-    };
-    let last = trace.events.len().saturating_sub(1);
+fn keeps_the_order(_: &Case, run: &Run) -> Result<(), Fault> {
+    let last = run.trace.events.len().saturating_sub(1);
     if run.err.contains("the caller holds the scheduler's lock") {
         return Err(Fault::new(
             "lock-held",
@@ -186,12 +181,27 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(last));
     }
-    let from = log("injected").or(log("the call")).unwrap_or(0);
-    let sleepers: BTreeSet<u32> = trace
+    Ok(())
+}
+
+/// The goroutines that become runnable.
+fn sleepers(trace: &Trace) -> BTreeSet<u32> {
+    trace
         .find("GoCreate")
         .filter(|&i| trace.events[i].args.get(1).is_some_and(|n| n == "sleeper"))
         .filter_map(|i| trace.events[i].target())
-        .collect();
+        .collect()
+}
+
+fn starts_enough(case: &Case, run: &Run) -> Result<(), Fault> {
+    let trace = &run.trace;
+    let log = |text: &str| {
+        trace
+            .find("UserLog")
+            .find(|&i| trace.events[i].args.join(" ") == text)
+    };
+    let from = log("injected").or(log("the call")).unwrap_or(0);
+    let sleepers = sleepers(trace);
     let about_them = |i: &usize| {
         let g = trace.events[*i].target();
         g.is_some_and(|g| sleepers.contains(&g))
@@ -228,6 +238,11 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(since.unwrap_or(0)));
     }
+    Ok(())
+}
+
+fn loses_none(_: &Case, run: &Run) -> Result<(), Fault> {
+    let last = run.trace.events.len().saturating_sub(1);
     if run.err.contains("checkdead: runnable g") || run.is_deadlock() {
         return Err(Fault::new(
             "lost",
@@ -238,7 +253,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     run.ended_well()?;
     sound(run)?;
-    let wanted = sleepers.len() as i64;
+    let wanted = sleepers(&run.trace).len() as i64;
     let ran = run.number("ran").unwrap_or(0);
     if ran < wanted {
         return Err(Fault::new(

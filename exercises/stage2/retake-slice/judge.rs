@@ -44,7 +44,7 @@ pub mod helpers {
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[judge]),
     compare: true,
     cases: &[
         Case {

@@ -10,7 +10,15 @@ use std::time::Duration;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[
+        sleeps,
+        |_, run| run.ended_well(),
+        begins_close,
+        rests_when_nothing_happens,
+        sees_the_end_of_a_slice,
+        stays_close_while_there_is_work,
+        |_, run| sound(run),
+    ]),
     compare: true,
     cases: &[
         Case {
@@ -113,8 +121,7 @@ fn scenario(case: &str, mine: &'static Stage) {
 /// and the work between them.
 const CLOSE: u64 = 250;
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
-    let trace = &run.trace;
+fn sleeps(_: &Case, run: &Run) -> Result<(), Fault> {
     if let Some(zero) = run.says("zero") {
         let idle = zero.split(' ').next().unwrap_or("?");
         return Err(Fault::new(
@@ -123,77 +130,94 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "A thread that never sleeps takes a whole core of the machine for looking on.",
         ));
     }
-    run.ended_well()?;
-    match case.name {
-        "one call" => {
-            let Some(call) = calls(trace, "caller").into_iter().next() else {
-                return Ok(());
-            };
-            let waited = from_to(trace, call.began, call.taken);
-            if waited.is_none_or(|us| us > CLOSE) {
-                let what = match waited {
-                    None => "A processor lay in a system call for 5 ms, somebody had work for it, and nobody took it away.".to_owned(),
-                    Some(us) => format!(
-                        "A processor lay in a system call, and it took {} ms until somebody took it away.",
-                        millis(us)
-                    ),
-                };
-                return Err(Fault::new(
-                    "late",
-                    what,
-                    "Right after it has found something to do (and when the run begins, after 0 idle rounds) sysmon looks every 20 us: it must see the same call twice.",
-                )
-                .at(call.began));
-            }
-        }
-        "nothing to find" => {
-            let rounds = run.number("rounds").unwrap_or(0);
-            if rounds > 400 {
-                return Err(Fault::new(
-                    "too-busy",
-                    format!(
-                        "Nothing happened for 60 ms, and sysmon woke up {rounds} times to see that."
-                    ),
-                    "Each look costs a system call and keeps the machine awake. After about a millisecond without work, sleep longer and longer.",
-                ));
-            }
-        }
-        "two loops" => {
-            if let Some(slice) = slices(trace).into_iter().find(|s| s.us > 25_000) {
-                return Err(Fault::new(
-                    "too-long",
-                    format!(
-                        "g{} kept the processor for {} ms although another goroutine was waiting.",
-                        slice.g,
-                        millis(slice.us)
-                    ),
-                    "A slice is ten milliseconds. Who looks less often than every ten sees its end too late.",
-                )
-                .at(slice.to));
-            }
-        }
-        _ => {
-            for (i, call) in calls(trace, "caller").iter().enumerate() {
-                let waited = from_to(trace, call.began, call.taken);
-                if waited.is_some_and(|us| us <= CLOSE) {
-                    continue;
-                }
-                let (rule, what, meaning) = if i == 0 {
-                    (
-                        "never-back",
-                        "Sysmon had just taken a processor out of a long call. The next call began at once, and it did not notice.",
-                        "Where there is work, there is soon more: a round that found something (0 idle rounds) goes back to 20 us.",
-                    )
-                } else {
-                    (
-                        "too-soon",
-                        "A call began less than a millisecond after the last one, and sysmon slept through it.",
-                        "A few idle rounds are no quiet time: stay at 20 us for about fifty of them.",
-                    )
-                };
-                return Err(Fault::new(rule, what, meaning).at(call.began));
-            }
-        }
+    Ok(())
+}
+
+fn begins_close(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "one call" {
+        return Ok(());
     }
-    sound(run)
+    let trace = &run.trace;
+    let Some(call) = calls(trace, "caller").into_iter().next() else {
+        return Ok(());
+    };
+    let waited = from_to(trace, call.began, call.taken);
+    if waited.is_none_or(|us| us > CLOSE) {
+        let what = match waited {
+            None => "A processor lay in a system call for 5 ms, somebody had work for it, and nobody took it away.".to_owned(),
+            Some(us) => format!(
+                "A processor lay in a system call, and it took {} ms until somebody took it away.",
+                millis(us)
+            ),
+        };
+        return Err(Fault::new(
+            "late",
+            what,
+            "Right after it has found something to do (and when the run begins, after 0 idle rounds) sysmon looks every 20 us: it must see the same call twice.",
+        )
+        .at(call.began));
+    }
+    Ok(())
+}
+
+fn rests_when_nothing_happens(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "nothing to find" {
+        return Ok(());
+    }
+    let rounds = run.number("rounds").unwrap_or(0);
+    if rounds > 400 {
+        return Err(Fault::new(
+            "too-busy",
+            format!("Nothing happened for 60 ms, and sysmon woke up {rounds} times to see that."),
+            "Each look costs a system call and keeps the machine awake. After about a millisecond without work, sleep longer and longer.",
+        ));
+    }
+    Ok(())
+}
+
+fn sees_the_end_of_a_slice(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "two loops" {
+        return Ok(());
+    }
+    if let Some(slice) = slices(&run.trace).into_iter().find(|s| s.us > 25_000) {
+        return Err(Fault::new(
+            "too-long",
+            format!(
+                "g{} kept the processor for {} ms although another goroutine was waiting.",
+                slice.g,
+                millis(slice.us)
+            ),
+            "A slice is ten milliseconds. Who looks less often than every ten sees its end too late.",
+        )
+        .at(slice.to));
+    }
+    Ok(())
+}
+
+fn stays_close_while_there_is_work(case: &Case, run: &Run) -> Result<(), Fault> {
+    if matches!(case.name, "one call" | "nothing to find" | "two loops") {
+        return Ok(());
+    }
+    let trace = &run.trace;
+    for (i, call) in calls(trace, "caller").iter().enumerate() {
+        let waited = from_to(trace, call.began, call.taken);
+        if waited.is_some_and(|us| us <= CLOSE) {
+            continue;
+        }
+        let (rule, what, meaning) = if i == 0 {
+            (
+                "never-back",
+                "Sysmon had just taken a processor out of a long call. The next call began at once, and it did not notice.",
+                "Where there is work, there is soon more: a round that found something (0 idle rounds) goes back to 20 us.",
+            )
+        } else {
+            (
+                "too-soon",
+                "A call began less than a millisecond after the last one, and sysmon slept through it.",
+                "A few idle rounds are no quiet time: stay at 20 us for about fifty of them.",
+            )
+        };
+        return Err(Fault::new(rule, what, meaning).at(call.began));
+    }
+    Ok(())
 }

@@ -38,7 +38,14 @@ pub mod helpers {
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Rust(judge),
+    kind: Kind::Rust(&[
+        |_, run| run.ended_well(),
+        |_, run| sound(run),
+        leaves_short_calls_alone,
+        takes_one_with_work,
+        takes_the_last_one,
+        takes_one_after_ten_milliseconds,
+    ]),
     compare: true,
     cases: &[
         Case {
@@ -119,87 +126,106 @@ fn scenario(case: &str, mine: &'static Stage) {
     });
 }
 
-fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
+fn leaves_short_calls_alone(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "short calls" {
+        return Ok(());
+    }
+    let all = calls(&run.trace, "main");
+    let taken: Vec<usize> = all.iter().filter_map(|c| c.taken).collect();
+    if let Some(&first) = taken.first() {
+        return Err(Fault::new(
+            "for-nothing",
+            format!(
+                "{} of {} short calls lost their processor, although nobody had anything to run on it.",
+                taken.len(),
+                all.len()
+            ),
+            "To take a processor away costs a thread that wakes up, finds nothing, and goes to sleep again; and the goroutine has to look for another one when it is back.",
+        )
+        .at(first));
+    }
+    Ok(())
+}
+
+fn takes_one_with_work(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "work waits" {
+        return Ok(());
+    }
     let trace = &run.trace;
-    run.ended_well()?;
-    sound(run)?;
     let all = calls(trace, "main");
     let Some(call) = all.first() else {
         return Ok(());
     };
-    match case.name {
-        "short calls" => {
-            let taken: Vec<usize> = all.iter().filter_map(|c| c.taken).collect();
-            if let Some(&first) = taken.first() {
-                return Err(Fault::new(
-                    "for-nothing",
-                    format!(
-                        "{} of {} short calls lost their processor, although nobody had anything to run on it.",
-                        taken.len(),
-                        all.len()
-                    ),
-                    "To take a processor away costs a thread that wakes up, finds nothing, and goes to sleep again; and the goroutine has to look for another one when it is back.",
-                )
-                .at(first));
-            }
+    let waiter = trace.goroutine("waiter").unwrap_or(0);
+    let ran = trace.after(call.began, |e| e.is("GoStart", waiter));
+    let waited = from_to(trace, call.began, ran);
+    if waited.is_none_or(|us| us > 400) {
+        return Err(Fault::new(
+            "work-waits",
+            format!(
+                "g{waiter} stood in the queue of a processor that lay in a system call, and waited for {} ms.",
+                millis(waited.unwrap_or(0))
+            ),
+            "Nobody was woken for it, so nobody looks. A processor in a call that has work of its own is taken, whoever else is idle.",
+        )
+        .at(call.began));
+    }
+    Ok(())
+}
+
+fn takes_the_last_one(case: &Case, run: &Run) -> Result<(), Fault> {
+    if case.name != "nobody left" {
+        return Ok(());
+    }
+    let trace = &run.trace;
+    let new = trace.goroutine("new_work").unwrap_or(0);
+    let made = trace
+        .find("GoCreate")
+        .find(|&i| trace.events[i].is("GoCreate", new));
+    let Some(made) = made else { return Ok(()) };
+    let ran = trace.after(made, |e| e.is("GoStart", new));
+    let waited = from_to(trace, made, ran);
+    if waited.is_none_or(|us| us > 1_000) {
+        return Err(Fault::new(
+            "nobody-left",
+            format!(
+                "New work was made, no processor was idle for it, and it waited for {} ms. One lay in a system call the whole time.",
+                millis(waited.unwrap_or(0))
+            ),
+            "When no processor is idle and no thread looks for work, the next goroutine that is made finds nobody. So one is taken in advance.",
+        )
+        .at(made));
+    }
+    Ok(())
+}
+
+fn takes_one_after_ten_milliseconds(case: &Case, run: &Run) -> Result<(), Fault> {
+    if matches!(case.name, "short calls" | "work waits" | "nobody left") {
+        return Ok(());
+    }
+    let trace = &run.trace;
+    let all = calls(trace, "main");
+    let Some(call) = all.first() else {
+        return Ok(());
+    };
+    let taken = from_to(trace, call.began, call.taken);
+    match taken {
+        Some(us) if us < 9_900 => {
+            return Err(Fault::new(
+                "for-nothing",
+                format!("After {} ms a lonely call lost its processor.", millis(us)),
+                "Nobody needs it before ten milliseconds are over.",
+            )
+            .at(call.taken.unwrap_or(0)));
         }
-        "work waits" => {
-            let waiter = trace.goroutine("waiter").unwrap_or(0);
-            let ran = trace.after(call.began, |e| e.is("GoStart", waiter));
-            let waited = from_to(trace, call.began, ran);
-            if waited.is_none_or(|us| us > 400) {
-                return Err(Fault::new(
-                    "work-waits",
-                    format!(
-                        "g{waiter} stood in the queue of a processor that lay in a system call, and waited for {} ms.",
-                        millis(waited.unwrap_or(0))
-                    ),
-                    "Nobody was woken for it, so nobody looks. A processor in a call that has work of its own is taken, whoever else is idle.",
-                )
-                .at(call.began));
-            }
-        }
-        "nobody left" => {
-            let new = trace.goroutine("new_work").unwrap_or(0);
-            let made = trace
-                .find("GoCreate")
-                .find(|&i| trace.events[i].is("GoCreate", new));
-            let Some(made) = made else { return Ok(()) };
-            let ran = trace.after(made, |e| e.is("GoStart", new));
-            let waited = from_to(trace, made, ran);
-            if waited.is_none_or(|us| us > 1_000) {
-                return Err(Fault::new(
-                    "nobody-left",
-                    format!(
-                        "New work was made, no processor was idle for it, and it waited for {} ms. One lay in a system call the whole time.",
-                        millis(waited.unwrap_or(0))
-                    ),
-                    "When no processor is idle and no thread looks for work, the next goroutine that is made finds nobody. So one is taken in advance.",
-                )
-                .at(made));
-            }
-        }
+        Some(us) if us < 25_000 => {}
         _ => {
-            let taken = from_to(trace, call.began, call.taken);
-            match taken {
-                Some(us) if us < 9_900 => {
-                    return Err(Fault::new(
-                        "for-nothing",
-                        format!("After {} ms a lonely call lost its processor.", millis(us)),
-                        "Nobody needs it before ten milliseconds are over.",
-                    )
-                    .at(call.taken.unwrap_or(0)));
-                }
-                Some(us) if us < 25_000 => {}
-                _ => {
-                    return Err(Fault::new(
-                        "never",
-                        "A call of 40 ms kept its processor to the end, and sysmon looked at it again and again.",
-                        "As long as a processor is in use, and in a call it is, sysmon does not go to sleep for good. After ten milliseconds it is taken anyhow.",
-                    )
-                    .at(call.over.unwrap_or(call.began)));
-                }
-            }
+            return Err(Fault::new(
+                "never",
+                "A call of 40 ms kept its processor to the end, and sysmon looked at it again and again.",
+                "As long as a processor is in use, and in a call it is, sysmon does not go to sleep for good. After ten milliseconds it is taken anyhow.",
+            )
+            .at(call.over.unwrap_or(call.began)));
         }
     }
     Ok(())
