@@ -48,13 +48,16 @@ pub struct Judge {
 /// One rule of a judge: nothing, or what is wrong with the run of this case.
 pub type Rule = fn(&Case, &Run) -> Result<(), Fault>;
 
+/// The same for answers about this trace.
+pub type AnswerRule = fn(&Trace, &toml::Table) -> Result<(), Fault>;
+
 /// What the learner edits.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// Rust, judged by what each case shows. The first rule that is broken counts.
     Rust(&'static [Rule]),
-    /// Answers about a trace, judged all at once.
-    Answers(fn(&Trace, &toml::Table) -> Result<(), Fault>),
+    /// Answers about a trace. The first rule that is broken counts.
+    Answers(&'static [AnswerRule]),
 }
 
 impl Kind {
@@ -179,123 +182,11 @@ impl Run {
             None => Ok(()),
         }
     }
-
-    /// How it died, in words, if it did.
-    pub fn death(&self) -> Option<Fault> {
-        let last = self.trace.events.len().checked_sub(1);
-        let place = |fault: Fault| Some(Fault { at: last, ..fault });
-        if let Some(Limit::Memory(mib)) = self.limit {
-            return place(Fault::new(
-                "memory",
-                format!("It took more than {mib} MiB of memory and was ended."),
-                "Something is made again and again, and nothing of it is given back.",
-            ));
-        }
-        // A dump that the limit cut off is still a dump.
-        if self.is_endless() && self.last_words().is_none_or(gave_up) {
-            let what = match self.limit {
-                Some(Limit::Time(limit)) => {
-                    format!(
-                        "It had not ended after {} s and was stopped.",
-                        limit.as_secs()
-                    )
-                }
-                _ => "A loop in it never ends.".to_owned(),
-            };
-            return place(Fault::new(
-                "endless",
-                what,
-                "Either a loop has no way out, or it waits for something that never comes; the last event shows how far it got.",
-            ));
-        }
-        if self.is_deadlock() {
-            return place(Fault::new(
-                "deadlock",
-                "Every thread sleeps, and nothing is left that could wake one.",
-                "A goroutine waits for somebody who will never come, or can run and stands in no queue.",
-            ));
-        }
-        if self.err.contains("fatal error: stack overflow") {
-            return place(Fault::new(
-                "overflow",
-                "A goroutine's stack is full: 216 KiB were not enough.",
-                "A function calls itself without an end, or the stack was never allowed to grow.",
-            ));
-        }
-        if self.err.contains("has overflowed its stack") {
-            return place(Fault::new(
-                "overflow",
-                "A thread's stack is full.",
-                "A function calls itself without an end.",
-            ));
-        }
-        if self.signal == Some(libc::SIGBUS) || self.err.contains("[signal SIGBUS") {
-            return place(Fault::new(
-                "bus",
-                "It touched a page of a file that could not be had (a bus error).",
-                "A disk that is full, or a file that was cut, does that, and hardly ever an attempt. `doctor` says whether the disk is full; run it again.",
-            ));
-        }
-        if self.err.contains("fatal error: unexpected signal") || self.signal == Some(libc::SIGSEGV)
-        {
-            return place(Fault::new(
-                "segfault",
-                "It touched memory that is not there (a segmentation fault).",
-                "Safe code cannot do that by itself, so an invariant of a helper was broken: read what the card says about the ones that you call.",
-            ));
-        }
-        if let Some(signal) = self.signal {
-            let (rule, what) = match signal {
-                libc::SIGABRT => ("abort", "It ended itself by abort.".to_owned()),
-                libc::SIGKILL => (
-                    "killed",
-                    "It was killed from outside, perhaps by the system for want of memory."
-                        .to_owned(),
-                ),
-                n => ("signal", format!("Signal {n} ended it.")),
-            };
-            return place(Fault::new(
-                rule,
-                what,
-                "The run is over where its trace ends; look at the last event.",
-            ));
-        }
-        if self.code == Some(0) && self.says("end").is_some() {
-            return None;
-        }
-        if self.code == Some(0) {
-            return place(Fault::new(
-                "left",
-                "It ended before its scenario was over.",
-                "Somebody called exit, or main returned while a goroutine ran that cannot be stopped.",
-            ));
-        }
-        if let Some(words) = self.last_words() {
-            return place(if self.err.contains("panic: ") {
-                Fault::new(
-                    "panic",
-                    format!("It panicked: {words}."),
-                    "Rust noticed the mistake before it could do harm: an index, an unwrap or a sum that does not hold.",
-                )
-            } else {
-                Fault::new(
-                    "throw",
-                    format!("The runtime ended the process: {words}."),
-                    "The scheduler checks its own invariants; this one does not hold any more.",
-                )
-            });
-        }
-        place(Fault::new(
-            "status",
-            format!("It ended with status {}.", self.code.unwrap_or(-1)),
-            "The scenario should have ended with status 0.",
-        ))
-    }
 }
 
 /// Lockstep's words when a thread does not come back to it: a loop without a check, or on a
 /// thread that no check can stop.
-fn gave_up(words: &str) -> bool {
+pub(crate) fn gave_up(words: &str) -> bool {
     words.contains("loop never ends") || words.contains("has not come back")
 }
 

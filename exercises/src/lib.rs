@@ -22,8 +22,10 @@
 //!
 //! Nothing of Go corresponds to this crate.
 
+mod answers;
 pub mod attempt;
 pub mod catalogue;
+mod death;
 pub mod runner;
 pub mod stage1;
 pub mod stage2;

@@ -8,7 +8,8 @@ use crate::attempt::{Fault, Run, start};
 use crate::catalogue::Found;
 #[doc(hidden)]
 pub use stage1_coop as library;
-use stage1_coop::{Runtime, Stage, ThirdParty, gofunc, prologue, spin};
+use stage1_coop::rt::{self, G, Next, SCHED};
+use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, gofunc, prologue, spin};
 use std::time::Duration;
 
 include!(concat!(env!("OUT_DIR"), "/stage1.rs"));
@@ -41,6 +42,27 @@ pub(crate) fn with(
     main: impl FnOnce() + Send + 'static,
 ) {
     start(Runtime::new(stage).third_party(flag), main);
+}
+
+/// The changed scheduler: a goroutine that yields does not go behind all others, but in
+/// front of them.
+pub(crate) static CHANGED: Stage = Stage {
+    preempted: back_to_the_front,
+    ..STAGE
+};
+
+fn back_to_the_front(gp: &'static G) -> Next {
+    let pp = rt::getm().p.get();
+    (STAGE.preempted)(gp);
+    // Out of the global queue again, and into runnext.
+    let back = pp.and_then(|pp| {
+        let mut sched = SCHED.lock();
+        rt::globrunqget(&mut sched, pp, 1)
+    });
+    if let (Some(pp), Some(gp)) = (pp, back) {
+        rt::runqput(pp, gp, true);
+    }
+    None
 }
 
 /// The trace keeps the invariants of every trace.

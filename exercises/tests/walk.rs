@@ -135,7 +135,16 @@ fn from_the_first_start_to_finished() {
     let _ = fs::remove_file(root.join("exercises/.progress.toml"));
     let walk = Walk { root, target };
 
-    // The first start.
+    the_first_start(&walk);
+    a_first_attempt(&walk);
+    a_starter_that_is_code(&walk);
+    an_endless_loop(&walk);
+    a_full_disk(&walk);
+    the_rest_under_watch(&walk);
+}
+
+/// The first start.
+fn the_first_start(walk: &Walk) {
     let (code, text) = walk.run(&[]);
     assert_eq!(code, 0, "{text}");
     assert!(
@@ -145,8 +154,10 @@ fn from_the_first_start_to_finished() {
     assert!(!text.contains('\u{1b}'), "colours: {text:?}");
     let (code, text) = walk.run(&["run", "no-such-thing"]);
     assert_eq!(code, 2, "{text}");
+}
 
-    // A first attempt, which is a starter, and what one may ask about it.
+/// A first attempt, which is a starter, and what one may ask about it.
+fn a_first_attempt(walk: &Walk) {
     let (code, text) = walk.run(&["next"]);
     assert_eq!(code, 1, "{text}");
     assert!(
@@ -165,8 +176,10 @@ fn from_the_first_start_to_finished() {
     let (code, text) = walk.run(&["run", "read-a-trace"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("next: guard-check"), "{text}");
+}
 
-    // A starter that is code: seen, explained, reset.
+/// A starter that is code: seen, explained, reset.
+fn a_starter_that_is_code(walk: &Walk) {
     let (code, text) = walk.run(&["run", "sticky-flag"]);
     assert_eq!(code, 1, "{text}");
     for part in [
@@ -191,8 +204,10 @@ fn from_the_first_start_to_finished() {
     let (code, _) = walk.run(&["reset", "sticky-flag"]);
     assert_eq!(code, 0);
     assert!(walk.work("sticky_flag.rs.before-reset-1").exists());
+}
 
-    // An endless loop, and somebody who loses his patience: Ctrl-C.
+/// An endless loop, and somebody who loses his patience: Ctrl-C.
+fn an_endless_loop(walk: &Walk) {
     fs::write(
         walk.work("every_61st.rs"),
         "pub fn look_first(_: u32, _: usize) -> bool { loop { std::hint::spin_loop() } }",
@@ -210,8 +225,10 @@ fn from_the_first_start_to_finished() {
         text.contains("stopped; your progress and your files are as they were"),
         "{text}"
     );
+}
 
-    // A full disk: the answer comes, the old progress stays whole, the status says so.
+/// A full disk: the answer comes, the old progress stays whole, the status says so.
+fn a_full_disk(walk: &Walk) {
     let progress = walk.root.join("exercises/.progress.toml");
     let kept = fs::read_to_string(&progress).expect("progress");
     let mut command = walk.command(&["hint", "half-plus-one"]);
@@ -233,8 +250,10 @@ fn from_the_first_start_to_finished() {
         "{text}"
     );
     assert_eq!(fs::read_to_string(&progress).expect("progress"), kept);
+}
 
-    // The rest under `watch`, each file saved in its turn; the window changes its size.
+/// The rest under `watch`, each file saved in its turn; the window changes its size.
+fn the_rest_under_watch(walk: &Walk) {
     let mut terminal = Terminal::start(walk.command(&["watch"]));
     for (i, exercise) in catalogue::all().iter().skip(1).enumerate() {
         terminal.until(&format!("watching {}", exercise.name));

@@ -100,14 +100,14 @@ pub fn examine(
 /// # Errors
 /// If a program cannot be started.
 pub fn examine_answers(exercise: &'static Exercise, text: &str, own: &Path) -> Result<Verdict> {
-    let Kind::Answers(judge) = exercise.kind else {
+    let Kind::Answers(rules) = exercise.kind else {
         anyhow::bail!("{} has no answers", exercise.name);
     };
     let case = &exercise.cases[0];
     let seed = seeds(case)[0];
     let run = reference(exercise, case, seed, own)?;
     let judged = match text.parse::<toml::Table>() {
-        Ok(answers) => judge(&run.trace, &answers),
+        Ok(answers) => rules.iter().try_for_each(|rule| rule(&run.trace, &answers)),
         Err(error) => Err(Fault::new(
             "not-toml",
             format!("The file cannot be read: {}", error.to_string().trim()),

@@ -1,16 +1,15 @@
 // A planted bug, found from a captured trace alone.
 
-use super::read_a_trace::{by_number, given};
-use super::{every_10_ms, with, work};
+use super::{CHANGED, every_10_ms, with, work};
+use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind};
 use safepoint_testkit::trace::Trace;
-use stage1_coop::rt::{self, G, Next, SCHED};
-use stage1_coop::{STAGE, Stage, WaitGroup, go};
+use stage1_coop::{Stage, WaitGroup, go};
 use toml::Table;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Answers(judge),
+    kind: Kind::Answers(&[the_event, the_harmed, the_cause]),
     compare: false,
     cases: &[Case {
         name: "captured",
@@ -20,27 +19,6 @@ pub(crate) const JUDGE: Judge = Judge {
     }],
     reference: |_| scenario(&CHANGED),
 };
-
-/// The changed scheduler: a goroutine that yields does not go behind all others, but in
-/// front of them.
-pub(crate) static CHANGED: Stage = Stage {
-    preempted: back_to_the_front,
-    ..STAGE
-};
-
-fn back_to_the_front(gp: &'static G) -> Next {
-    let pp = rt::getm().p.get();
-    (STAGE.preempted)(gp);
-    // Out of the global queue again, and into runnext.
-    let back = pp.and_then(|pp| {
-        let mut sched = SCHED.lock();
-        rt::globrunqget(&mut sched, pp, 1)
-    });
-    if let (Some(pp), Some(gp)) = (pp, back) {
-        rt::runqput(pp, gp, true);
-    }
-    None
-}
 
 fn scenario(stage: &'static Stage) {
     with(stage, every_10_ms, || {
@@ -59,13 +37,17 @@ fn scenario(stage: &'static Stage) {
     });
 }
 
-fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
-    let text = |key: &str| given(answers, key);
+/// The first event that a sound scheduler would not have produced.
+fn bad(trace: &Trace) -> usize {
     let yielded = trace.find("GoPreempt").next().unwrap_or(0);
-    let bad = trace
+    trace
         .after(yielded, |e| e.name == "GoStart")
-        .unwrap_or(yielded);
-    let given = text("time");
+        .unwrap_or(yielded)
+}
+
+fn the_event(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let bad = bad(trace);
+    let given = given(answers, "time");
     let ms: f64 = given.parse().unwrap_or(-1.0);
     let us = (ms * 1000.0).round() as i64;
     if us != trace.events[bad].us as i64 {
@@ -105,6 +87,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
             )
         });
     }
+    Ok(())
+}
+
+fn the_harmed(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let bad = bad(trace);
     let winner = trace.events[bad].target();
     let harmed = ["loop_a", "loop_b"]
         .iter()
@@ -121,6 +109,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         )
         .at(bad));
     }
+    Ok(())
+}
+
+fn the_cause(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let bad = bad(trace);
     if text("cause") != "d" {
         let meaning = match text("cause").as_str() {
             "a" => "The checks do look: each request was taken within microseconds.",

@@ -300,7 +300,7 @@ fn remembers_what_it_refused(case: &Case, run: &Run) -> Result<(), Fault> {
         if run.trace.count("GoPreempt") == 0 {
             return Err(Fault::new(
                 "forgotten",
-                "The request was refused in the section, and never heard again.",
+                "The request was refused in the section, and no check took it afterwards.",
                 "`preempt` must survive a refusal: the end of the section looks at it.",
             )
             .at(refused));

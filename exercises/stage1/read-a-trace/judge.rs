@@ -1,14 +1,15 @@
 // Reading a trace: no code. The answers are computed from the trace itself.
 
 use super::{every_10_ms, with, work};
+use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind};
 use safepoint_testkit::trace::Trace;
 use stage1_coop::{Chan, STAGE, WaitGroup, go};
-use toml::{Table, Value};
+use toml::Table;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Answers(judge),
+    kind: Kind::Answers(&[judge]),
     compare: false,
     cases: &[Case {
         name: "left and right",
@@ -103,23 +104,6 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
             waker,
         ),
     ]
-}
-
-/// An answer as text.
-pub(crate) fn given(answers: &Table, key: &str) -> String {
-    match answers.get(key) {
-        Some(Value::String(s)) => s.trim().to_owned(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    }
-}
-
-/// A goroutine may be called by its name or by its number.
-pub(crate) fn by_number(trace: &Trace, answer: &str) -> String {
-    match trace.goroutine(answer) {
-        Some(g) => format!("g{g}"),
-        None => answer.to_owned(),
-    }
 }
 
 fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {

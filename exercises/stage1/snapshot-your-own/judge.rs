@@ -1,7 +1,7 @@
 // A schedule as a snapshot: a scenario of the learner's own, the events that tell its
 // story, and what they were.
 
-use super::{every_10_ms, find_the_bug::CHANGED, sound, with};
+use super::{CHANGED, every_10_ms, sound, with};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, tell};
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
 

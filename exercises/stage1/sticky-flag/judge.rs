@@ -124,7 +124,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         .at(last)),
         None => Err(Fault::new(
             "forgotten",
-            "The request was refused while the section was held, and never heard again.",
+            "The request was refused while the section was held, and no check took it afterwards.",
             "A refusal takes the flag down; the end of the section must raise it again, or the bystander waits for nothing.",
         )
         .at(last)),

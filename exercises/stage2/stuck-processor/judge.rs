@@ -1,8 +1,8 @@
 // A processor that stands still, and why: found in a captured trace alone.
 
 use super::{Crew, busy};
+use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind, start};
-use crate::stage1::read_a_trace::{by_number, given};
 use safepoint_testkit::trace::Trace;
 use stage2_sysmon::{Runtime, STAGE, nanosleep, rt, user_log};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use toml::Table;
 
 /// The judge.
 pub(crate) const JUDGE: Judge = Judge {
-    kind: Kind::Answers(judge),
+    kind: Kind::Answers(&[the_pause, the_holder, the_requests, the_missing, the_cause]),
     compare: false,
     cases: &[Case {
         name: "captured",
@@ -57,7 +57,7 @@ fn standstill(trace: &Trace) -> (usize, usize) {
         .unwrap_or((0, 0))
 }
 
-fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+fn the_pause(trace: &Trace, answers: &Table) -> Result<(), Fault> {
     let text = |key: &str| given(answers, key);
     let (from, until) = standstill(trace);
     for (key, event, rule) in [("from", from, "from"), ("until", until, "until")] {
@@ -94,6 +94,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
             "Follow the lines with p0 in the third column, and look at the times. Between which two does nothing happen for the longest time?",
         ));
     }
+    Ok(())
+}
+
+fn the_holder(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let (from, until) = standstill(trace);
     let holder = trace.events[until].g;
     if by_number(trace, &text("holder")) != holder.map_or(String::new(), |g| format!("g{g}")) {
         return Err(Fault::new(
@@ -106,6 +112,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         )
         .at(from));
     }
+    Ok(())
+}
+
+fn the_requests(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let (from, until) = standstill(trace);
     let unheard = trace
         .find("Preempt")
         .filter(|&i| i > from && i < until)
@@ -121,6 +133,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         )
         .at(from));
     }
+    Ok(())
+}
+
+fn the_missing(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let (from, _) = standstill(trace);
     let missing = text("missing");
     if missing != "GoSysCall" {
         let meaning = match missing.as_str() {
@@ -146,6 +164,12 @@ fn judge(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         )
         .at(from));
     }
+    Ok(())
+}
+
+fn the_cause(trace: &Trace, answers: &Table) -> Result<(), Fault> {
+    let text = |key: &str| given(answers, key);
+    let (from, _) = standstill(trace);
     if text("cause") != "c" {
         let meaning = match text("cause").as_str() {
             "a" => "Sysmon was there every ten milliseconds: the lines Preempt are its own.",
