@@ -20,6 +20,7 @@ pub fn globrunqput(sched: &mut SchedInner, gp: &'static G) {
 /// Takes a fair share for `pp`: one goroutine to run at once, and the rest of the batch into
 /// its queue. The share is `len / gomaxprocs + 1`, at most `max` (0: no limit) and half a
 /// local queue. Go's `globrunqget`.
+#[inline]
 pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option<&'static G> {
     let len = SCHED.runqsize.load(Relaxed) as usize;
     if len == 0 {
