@@ -9,8 +9,9 @@
 //! * `wrong/`: plausible mistakes, each with the rule that must catch it in its first line;
 //! * `hostile/`: files that try to get past the grader, with what becomes of them in the last.
 //!
-//! [`stage1`] and [`stage2`] hold what the judges of a stage share. [`catalogue`] is the list,
-//! [`runner`] builds, runs, judges and explains, and `main.rs` is the command line.
+//! The package `judges` compiles the judges: [`stage1`] and [`stage2`] hold what those of a stage
+//! share, [`catalogue`] is the list. [`runner`] builds, runs, judges and explains, and `main.rs`
+//! is the command line.
 //!
 //! A row of the table is the usual socket: `Stage { row: mine, ..STAGE }` runs the real
 //! runtime with the learner's function. A piece on a hot path has no row and stands alone.
@@ -22,10 +23,6 @@
 //!
 //! Nothing of Go corresponds to this crate.
 
-mod answers;
-pub mod attempt;
-pub mod catalogue;
-mod death;
 pub mod runner;
-pub mod stage1;
-pub mod stage2;
+
+pub use safepoint_judges::{attempt, catalogue, plug, stage1, stage2};

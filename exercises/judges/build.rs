@@ -5,7 +5,7 @@
 //! here: a checkout may be moved together with what was built in it, and then this program
 //! does not run again.
 
-#[path = "card/src/folders.rs"]
+#[path = "../card/src/folders.rs"]
 mod folders;
 
 use folders::folders;
@@ -14,16 +14,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(rust_analyzer)");
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     let mut stages: BTreeMap<u8, (String, String)> = BTreeMap::new();
-    for folder in folders(&here) {
+    for folder in folders(&here.join("..")) {
         let (stage, name) = (folder.stage, &folder.name);
         let (modules, list) = stages.entry(stage).or_default();
         let module = name.replace('-', "_");
         let file = |file| {
-            format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/stage{stage}/{name}/{file}\")")
+            format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../stage{stage}/{name}/{file}\")")
         };
         let _ = writeln!(
             modules,
@@ -41,7 +40,7 @@ fn main() {
         let text = format!("{modules}\npub(crate) const ALL: &[Found] = &[\n{list}];\n");
         std::fs::write(out.join(format!("stage{stage}.rs")), text).expect("OUT_DIR can be written");
         // The whole folder, so that a new exercise is seen.
-        println!("cargo::rerun-if-changed=stage{stage}");
+        println!("cargo::rerun-if-changed=../stage{stage}");
     }
-    println!("cargo::rerun-if-changed=card/src/folders.rs");
+    println!("cargo::rerun-if-changed=../card/src/folders.rs");
 }

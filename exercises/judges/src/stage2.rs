@@ -194,36 +194,3 @@ pub(crate) fn slices(trace: &Trace) -> Vec<Slice> {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use stage2_sysmon::STAGE;
-
-    #[test]
-    fn other_rows_stay_as_they_are() {
-        fn handoffp(pp: &'static rt::P) {
-            (STAGE.handoffp)(pp);
-        }
-        fn retake(now: u64) -> u32 {
-            (ROWS.retake)(now)
-        }
-        static FITTED: Stage = Stage {
-            handoffp,
-            more: &[&Rows { retake, ..ROWS }],
-            ..STAGE
-        };
-        let rows = Rows {
-            sysmon_tick: |_| {},
-            ..ROWS
-        };
-        let stage = with_rows(&FITTED, rows);
-        assert_eq!(stage.handoffp as usize, FITTED.handoffp as usize);
-        assert_eq!(
-            rows_of(stage).retake as usize,
-            ROWS.retake as usize,
-            "the last table counts"
-        );
-        assert_ne!(rows_of(&FITTED).retake as usize, ROWS.retake as usize);
-    }
-}
