@@ -145,9 +145,9 @@ macro_rules! plug {
     }};
     ($work:ident, $stage:ident::$exercise:ident, own row $row:ident) => {{
         const MINE: &$crate::$stage::library::Stage = &$crate::$stage::library::Stage {
-            more: &[&$crate::$stage::library::rt::Rows {
+            more: &[&$crate::$stage::library::rt::table::Rows {
                 $row: $work::$row,
-                ..$crate::$stage::library::rt::ROWS
+                ..$crate::$stage::library::rt::table::ROWS
             }],
             ..$crate::$stage::library::STAGE
         };

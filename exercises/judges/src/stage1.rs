@@ -8,7 +8,9 @@ use crate::attempt::{Fault, Run, start};
 use crate::catalogue::Found;
 #[doc(hidden)]
 pub use stage1_coop as library;
-use stage1_coop::rt::{self, G, Next, SCHED};
+use stage1_coop::rt;
+use stage1_coop::rt::gmp::{G, SCHED};
+use stage1_coop::rt::sched::Next;
 use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, gofunc, prologue, spin};
 use std::time::Duration;
 
@@ -52,15 +54,15 @@ pub(crate) static CHANGED: Stage = Stage {
 };
 
 fn back_to_the_front(gp: &'static G) -> Next {
-    let pp = rt::getm().p.get();
+    let pp = rt::arch::getm().p.get();
     (STAGE.preempted)(gp);
     // Out of the global queue again, and into runnext.
     let back = pp.and_then(|pp| {
         let mut sched = SCHED.lock();
-        rt::globrunqget(&mut sched, pp, 1)
+        rt::queues::globrunqget(&mut sched, pp, 1)
     });
     if let (Some(pp), Some(gp)) = (pp, back) {
-        rt::runqput(pp, gp, true);
+        rt::queues::runqput(pp, gp, true);
     }
     None
 }

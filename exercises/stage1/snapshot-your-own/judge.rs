@@ -152,7 +152,7 @@ fn records_something(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     if let Some(unknown) = events
         .iter()
-        .find(|e| !stage1_coop::rt::KINDS.iter().any(|k| k.name == **e))
+        .find(|e| !stage1_coop::rt::trace::KINDS.iter().any(|k| k.name == **e))
     {
         return Err(Fault::new(
             "unknown-event",

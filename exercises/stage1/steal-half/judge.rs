@@ -3,7 +3,7 @@
 
 use super::{sound, work};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
-use stage1_coop::rt::{G, P};
+use stage1_coop::rt::gmp::{G, P};
 use stage1_coop::{Chan, Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-use stage1_coop::rt::P;
+use stage1_coop::rt::gmp::P;
 
 pub fn runqgrab(_: &'static P, _: &'static P, _: u32, _: bool) -> u32 {
     println!("@ end");

@@ -1,4 +1,5 @@
-use stage2_sysmon::rt::{P, throw};
+use stage2_sysmon::rt::gmp::P;
+use stage2_sysmon::rt::last_words::throw;
 
 pub fn handoffp(_: &'static P) {
     throw("no")
