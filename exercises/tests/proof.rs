@@ -135,8 +135,8 @@ fn clippy_finds_nothing() {
         let main = dir.join("main.rs");
         std::fs::write(&main, text).expect("a file");
         let output = tests::cargo()
-            .args(["clippy", "-q", "-p", "exercises", "--test", "attempt"])
-            .args(["--", "-D", "warnings"])
+            .args(["clippy", "-q", "-p", "safepoint-judges", "-p", "exercises"])
+            .args(["--test", "attempt", "--", "-D", "warnings"])
             .env("EXERCISE_MAIN", main)
             .current_dir(&PLACES.root)
             .output()

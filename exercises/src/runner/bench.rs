@@ -1,4 +1,4 @@
-//! Building attempts. The target `attempt` of this package includes a `main` that is written
+//! Building attempts. The target `attempt` of the judges' package includes a `main` that is written
 //! here, in the scratch folder: it plugs one file into its socket, the learner's own or one that
 //! was handed in, or several files for the proof.
 //!

@@ -21,7 +21,7 @@ pub enum Built {
 const TARGET: &str = "attempt";
 const MAIN: &str = "EXERCISE_MAIN";
 
-/// Builds the target `attempt` of this package around `main`.
+/// Builds the target `attempt` of the judges' package around `main`.
 ///
 /// # Errors
 /// If cargo cannot be started.
@@ -30,7 +30,9 @@ pub(super) fn attempt(places: &Places, main: &Path, limit: Compiler) -> Result<B
     command
         .arg("--manifest-path")
         .arg(places.root.join("Cargo.toml"))
-        .args(["-p", "exercises", "--test", TARGET])
+        // This package too: with both, cargo chooses the features with which it built us.
+        .args(["-p", "safepoint-judges", "-p", "exercises"])
+        .args(["--test", TARGET])
         .env(MAIN, main);
     // Cargo is started in another folder than we were, and these may be relative.
     for name in TARGET_DIRS {

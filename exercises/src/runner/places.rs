@@ -121,7 +121,7 @@ impl Places {
     }
 }
 
-/// What an editor is to know of the learner's files: `attempt.rs` of the package names this one.
+/// What an editor is to know of the learner's files: `judges/attempt.rs` names this one.
 const EDITOR: &str = ".editor.rs";
 
 impl Places {
