@@ -8,7 +8,7 @@
 //! does not count: a goroutine that waits for one must wait in a system call (the crate's
 //! head shows how).
 
-use crate::syscall::OVER;
+use crate::syscall::enter::OVER;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;

@@ -7,26 +7,24 @@
 //!
 //! | idea | file | Go |
 //! |---|---|---|
-//! | who looks although nobody called | `sysmon.rs` | `sysmon` |
-//! | time slices, Ps in long calls | `retake.rs` | `retake` |
-//! | another policy for slices | `slices.rs` | |
-//! | into a system call, and back | `syscall.rs`, `exitsyscall.rs` | `entersyscall`, `exitsyscall` |
-//! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
-//! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
-//! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
-//! | timers that a program holds | `tick.rs` | `time.Timer`, `time.Ticker` |
-//! | work that is no longer wanted | `context.rs` | `context` |
-//! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
-//! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
-//! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
-//! | a descriptor that many goroutines share | `fd.rs`, `users.rs` | `internal/poll` |
-//! | pipes, sockets, files | `pipe.rs`, `net.rs`, `unix.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
+//! | who looks although nobody called | `sysmon/mod.rs` | `sysmon` |
+//! | time slices, Ps in long calls | `sysmon/retake.rs` | `retake` |
+//! | another policy for slices | `sysmon/slices.rs` | |
+//! | a glance at the scheduler | `sysmon/schedtrace.rs` | `schedtrace` |
+//! | Ctrl-\\: where is everybody? | `sysmon/sigquit.rs` | `sighandler` |
+//! | into a system call, and back | `syscall/enter.rs`, `syscall/exit.rs` | `entersyscall`, `exitsyscall` |
+//! | the same as Go 1.26 does it | `syscall/wired.rs` | `entersyscall` |
+//! | a P whose M cannot use it; many goroutines at once | `syscall/handoff.rs` | `handoffp`, `injectglist` |
+//! | timers, each with its P | `timers/` | `time.go` |
+//! | timers that a program holds | `timers/tick.rs` | `time.Timer`, `time.Ticker` |
+//! | work that is no longer wanted | `timers/context.rs` | `context` |
+//! | goroutines that wait for descriptors, and no thread | `netpoll/mod.rs` | `netpoll_epoll.go` |
+//! | who waits for which descriptor, until when | `netpoll/pollword.rs`, `netpoll/polldesc.rs` | `netpoll.go` |
+//! | the last idle thread sleeps in the poller | `netpoll/last_m.rs` | `findrunnable`, `wakeNetPoller` |
+//! | a descriptor that many goroutines share | `io/fd.rs`, `io/users.rs` | `internal/poll` |
+//! | pipes, sockets, files | `io/` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
-//! | a glance at the scheduler | `schedtrace.rs` | `schedtrace` |
-//! | Ctrl-\\: where is everybody? | `sigquit.rs` | `sighandler` |
-//! | the rows that this stage adds | `rows.rs` | |
-//! | its words in a G, M and P | `words.rs` | `runtime2.go` |
-//! | its events | `kinds.rs` | `trace.go` |
+//! | rows, words in a P and M, events that this stage adds | `table/` | `runtime2.go`, `trace.go` |
 //!
 //! # What this stage adds to the contract of `Runtime::run`
 //!
@@ -77,66 +75,44 @@
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
-mod calls;
 mod checkdead;
-mod context;
-mod exitsyscall;
-mod fd;
-mod handoff;
-mod heap;
-mod kinds;
-mod net;
+mod io;
 mod netpoll;
-mod pipe;
-mod polldesc;
-mod poller;
-mod pollword;
-mod retake;
-mod rows;
 pub mod rt;
-mod schedtrace;
-mod sigquit;
-mod sleep;
-mod slices;
-mod sockaddr;
 mod syscall;
 mod sysmon;
-mod tick;
+mod table;
 mod timers;
-mod unix;
-mod users;
-mod wired;
-mod words;
 
-pub use calls::{Answer, File, libc_call, nanosleep};
-pub use context::{Cancel, Context, ContextError};
-pub use net::{TcpListener, TcpStream};
-pub use pipe::{PipeReader, PipeWriter, pipe};
-pub use sleep::sleep;
+pub use io::calls::{Answer, File, libc_call, nanosleep};
+pub use io::net::{TcpListener, TcpStream};
+pub use io::pipe::{PipeReader, PipeWriter, pipe};
+pub use io::unix::{UnixListener, UnixStream};
 pub use stage1_coop::*;
-pub use syscall::{syscall, syscall_block};
-pub use tick::{Ticker, Timer, after, after_func};
-pub use unix::{UnixListener, UnixStream};
-pub use wired::syscall_wired;
+pub use syscall::enter::{syscall, syscall_block};
+pub use syscall::wired::syscall_wired;
+pub use timers::context::{Cancel, Context, ContextError};
+pub use timers::sleep::sleep;
+pub use timers::tick::{Ticker, Timer, after, after_func};
 
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
     name: "stage2-sysmon",
-    minit: words::minit,                         // what each P has besides
+    minit: table::words::minit,                  // what each P has besides
     main_start: sysmon::main_start,              // a thread that looks on
     schedule_slow: sysmon::schedule_slow,        // it sleeps while no P is in use: wake it
     p_slow: timers::p_slow,                      // timers that are due, before the queue
     stealwork: timers::stealwork,                // the same four passes, and then their timers
     poll: netpoll::poll,                         // descriptors that are ready
-    before_stopm: poller::before_stopm,          // sleep for descriptors, and for the next timer
+    before_stopm: netpoll::last_m::before_stopm, // sleep for descriptors, and for the next timer
     poll_break: netpoll::poll_break,             // and do not oversleep the end
     m_idle: checkdead::m_idle,                   // is anybody left who could do anything?
-    handoffp: handoff::handoffp,                 // a P that comes out of a system call
-    castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
-    wait_reasons: sleep::WAIT_REASONS,
+    handoffp: syscall::handoff::handoffp,        // a P that comes out of a system call
+    castatus_contended: syscall::wired::wait_for_the_bit, // a thief takes a P out of a call
+    wait_reasons: timers::sleep::WAIT_REASONS,
     wait_reasons_traced: &[("IO wait", "network")],
-    kinds: &[stage1_coop::rt::KINDS, kinds::KINDS],
-    godebug: schedtrace::godebug,
-    more: &[&rows::ROWS], // and the rows of this stage's own
+    kinds: &[stage1_coop::rt::KINDS, table::events::KINDS],
+    godebug: sysmon::schedtrace::godebug,
+    more: &[&table::rows::ROWS], // and the rows of this stage's own
     ..stage1_coop::STAGE
 };

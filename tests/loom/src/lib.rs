@@ -19,7 +19,7 @@ mod word;
 #[allow(dead_code)]
 mod runq;
 
-#[path = "../../../stage2-sysmon/src/pollword.rs"]
+#[path = "../../../stage2-sysmon/src/netpoll/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
 

@@ -1,7 +1,7 @@
 //! The rows that this stage adds to the table, for later stages and for exercises. They
 //! travel in the table's `more`; [`rows`] finds them there by their type.
 
-use crate::syscall::Side;
+use crate::syscall::enter::Side;
 use stage1_coop::rt::{G, Next, P, stage};
 
 /// The decisions of this stage, one row each, as in stage 1's table.
@@ -39,12 +39,12 @@ pub struct Rows {
 pub const ROWS: Rows = Rows {
     sysmon_delay: crate::sysmon::sysmon_delay,
     sysmon_tick: |_| {},
-    retake: crate::retake::retake,
-    retake_syscall: crate::retake::retake_syscall,
-    syscall_slow: crate::syscall::syscall_slow,
-    exitsyscall_slow: crate::exitsyscall::exitsyscall0,
+    retake: crate::sysmon::retake::retake,
+    retake_syscall: crate::sysmon::retake::retake_syscall,
+    syscall_slow: crate::syscall::enter::syscall_slow,
+    exitsyscall_slow: crate::syscall::exit::exitsyscall0,
     handoffp_gc: |_| false,
-    injectglist: crate::handoff::injectglist_split,
+    injectglist: crate::syscall::handoff::injectglist_split,
 };
 
 /// The rows of the run: the first table of this type in the stage's `more`.

@@ -9,9 +9,9 @@
 //! A descriptor may outlive its run and be used in the next one. One at which goroutines still
 //! waited when their run was over can only be closed: they are lost, and keep their turn.
 
-use crate::fd::{Fd, answer};
-use crate::polldesc::Mode;
-use crate::sockaddr::RawAddr;
+use crate::io::fd::{Fd, answer};
+use crate::io::sockaddr::RawAddr;
+use crate::netpoll::polldesc::Mode;
 use stage1_coop::prologue;
 use stage1_coop::rt::outside_world;
 use std::io::{self, Read, Write};
@@ -220,7 +220,7 @@ macro_rules! streams {
             /// # Errors
             /// The kernel's; or if it is closed.
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-                self.fd.with(|fd| $crate::net::as_std(fd).shutdown(how))
+                self.fd.with(|fd| $crate::io::net::as_std(fd).shutdown(how))
             }
 
             /// Until when a read may take: this long from now; `None` for ever. One that takes

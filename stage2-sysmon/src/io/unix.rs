@@ -1,11 +1,11 @@
 //! Sockets that have a path instead of an address and a port. Mirrors `UnixListener` and
 //! `UnixConn` of Go's package `net`; see `net.rs` for what holds for all sockets.
 
-use crate::fd::{Fd, answer};
-use crate::net::{handles, once, owned, reads, streams, writes};
-use crate::polldesc::Mode;
-use crate::sockaddr::RawAddr;
-use crate::syscall::syscall;
+use crate::io::fd::{Fd, answer};
+use crate::io::net::{handles, once, owned, reads, streams, writes};
+use crate::io::sockaddr::RawAddr;
+use crate::netpoll::polldesc::Mode;
+use crate::syscall::enter::syscall;
 use stage1_coop::prologue;
 use stage1_coop::rt::outside_world;
 use std::io::{self, Read, Write};

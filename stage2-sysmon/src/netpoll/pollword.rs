@@ -76,7 +76,7 @@ impl<T> PollWord<T> {
                         return false;
                     }
                 }
-                // A word is another one's only if two wait at once, which `fd.rs` rules out.
+                // A word is another one's only if two wait at once, which `io/fd.rs` rules out.
                 Err(_) => panic!("two goroutines wait for one descriptor"),
             }
         }

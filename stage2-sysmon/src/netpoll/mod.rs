@@ -6,18 +6,22 @@
 //!
 //! * an M that looks for work asks, without waiting (the row [`poll`]);
 //! * the last M that found none waits here, for descriptors and for the next timer
-//!   (`poller.rs`);
+//!   (`last_m.rs`);
 //! * sysmon asks when nobody has for 10 ms, because all are busy ([`poll_for_sysmon`]).
 //!
 //! The kernel is asked in the edge-triggered form: it tells each change once, and it never
 //! needs to be told that somebody waits, or does not any more. Therefore a goroutine tries
 //! first, and waits only after the kernel has said "not now"; and therefore what is told while
-//! nobody waits is kept, in the descriptor's [`PollWord`](crate::pollword::PollWord).
+//! nobody waits is kept, in the descriptor's [`PollWord`](crate::netpoll::pollword::PollWord).
+
+pub(crate) mod last_m;
+pub(crate) mod polldesc;
+pub(crate) mod pollword;
 
 use crate::checkdead::incidlelocked;
-use crate::handoff::injectglist;
-use crate::kinds::net_poll;
-use crate::polldesc::{Mode, PollDesc};
+use crate::netpoll::polldesc::{Mode, PollDesc};
+use crate::syscall::handoff::injectglist;
+use crate::table::events::net_poll;
 use stage1_coop::rt::*;
 use std::io;
 use std::mem::MaybeUninit;

@@ -2,7 +2,7 @@
 //! it; files whose reads and writes really block; and one call that does nothing else. Nothing in Go's runtime corresponds to this
 //! file; its package `syscall` does.
 
-use crate::syscall::syscall;
+use crate::syscall::enter::syscall;
 use stage1_coop::rt::{READ, WRITE, in_lockstep, wait_fd};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -7,10 +7,10 @@
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 
 use crate::checkdead::incidlelocked;
-use crate::kinds::proc_steal;
-use crate::rows::rows;
-use crate::wired;
-use crate::words::{others, syscalltick};
+use crate::syscall::wired;
+use crate::table::events::proc_steal;
+use crate::table::rows::rows;
+use crate::table::words::{others, syscalltick};
 use stage1_coop::rt::*;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -97,7 +97,7 @@ pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
 
 /// Takes `pp` out of its system call, if it is still there, and gives it to somebody.
 ///
-/// This is one side of the race for `p.status`; `syscall.rs` tells the whole story. The
+/// This is one side of the race for `p.status`; `syscall/enter.rs` tells the whole story. The
 /// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
 fn take(pp: &'static P, wired: bool) -> bool {
     // Sysmon counts as nobody. If it takes the only P, the goroutine comes back at this

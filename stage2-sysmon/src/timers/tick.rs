@@ -8,8 +8,8 @@
 //! receive from any more is taken away; until 1.22 an [`after`] that had lost its `select!`
 //! stayed until its time had come.
 
-use crate::poller::one_reason_less;
-use crate::sleep::{from_now, nanoseconds};
+use crate::netpoll::last_m::one_reason_less;
+use crate::timers::sleep::{from_now, nanoseconds};
 use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put, take_due};
 use stage1_coop::rt::*;
 use stage1_coop::{Chan, Receiver, prologue};

@@ -1,6 +1,6 @@
 //! Entering a system call: the goroutine keeps its M and lets go of its P, without telling
 //! anybody. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
-//! the way back is in `exitsyscall.rs`.
+//! the way back is in `exit.rs`.
 //!
 //! # The race for `p.status`
 //!
@@ -35,10 +35,10 @@
 //! raised the bit (`membarrier`), which is dear; but then he pays, and not each call.
 //! Go 1.15 pays at each call: its store is an exchange.
 
-use crate::exitsyscall::exitsyscall;
-use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
-use crate::rows::rows;
-use crate::words::{m_syscalltick, set_oldp, syscalltick};
+use crate::syscall::exit::exitsyscall;
+use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
+use crate::table::rows::rows;
+use crate::table::words::{m_syscalltick, set_oldp, syscalltick};
 use stage1_coop::prologue;
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;

@@ -12,8 +12,8 @@
 //! deadline any more is taken away at once.
 
 use crate::netpoll;
-use crate::poller::one_reason_less;
-use crate::pollword::PollWord;
+use crate::netpoll::last_m::one_reason_less;
+use crate::netpoll::pollword::PollWord;
 use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put};
 use stage1_coop::rt::*;
 use std::cell::UnsafeCell;
@@ -247,7 +247,7 @@ impl PollDesc {
             if self.check(mode).is_ok() && self.is_known() {
                 self.mind_deadline(mode);
                 let lock = std::ptr::from_ref(word).cast_mut().cast();
-                // SAFETY: on a goroutine (`fd.rs` asks); the word lives for ever, and whoever
+                // SAFETY: on a goroutine (`io/fd.rs` asks); the word lives for ever, and whoever
                 // unblocks it finds the goroutine there.
                 unsafe { gopark(Some(commit), lock, IO_WAIT) };
             }

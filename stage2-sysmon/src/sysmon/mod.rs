@@ -7,11 +7,14 @@
 //! while no P is in use. Mirrors `sysmon` of `proc.go`; the chapter *sysmon's day* draws the
 //! sleeps of a real run.
 
+pub(crate) mod retake;
+pub(crate) mod schedtrace;
+mod sigquit;
+pub(crate) mod slices;
+
 use crate::checkdead::checkdead;
 use crate::netpoll::{self, polling};
-use crate::rows::rows;
-use crate::schedtrace;
-use crate::sigquit;
+use crate::table::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;

@@ -1,13 +1,13 @@
 //! Back from a system call: the goroutine has its M and needs a P. It tries, from cheap to
 //! dear, the one that it had, any that is idle, and at last the queue. Mirrors
 //! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
-//! `syscall.rs` tells who else may want the same P.
+//! `enter.rs` tells who else may want the same P.
 
-use crate::kinds::{GO_SYS_EXIT_BLOCKED, event, proc_steal};
-use crate::rows::rows;
-use crate::syscall::{OVER, Side, the_call_is_over};
+use crate::syscall::enter::{OVER, Side, the_call_is_over};
 use crate::sysmon::wake_sysmon;
-use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick};
+use crate::table::events::{GO_SYS_EXIT_BLOCKED, event, proc_steal};
+use crate::table::rows::rows;
+use crate::table::words::{m_syscalltick, oldp, set_oldp, syscalltick};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
 

@@ -1,9 +1,9 @@
 //! Pipes whose ends park the goroutine and not the thread. Mirrors `os.Pipe`; what is common
 //! to all that wait in the poller is in `fd.rs`.
 
-use crate::fd::{Fd, answer};
-use crate::net::{handles, reads, writes};
-use crate::polldesc::Mode;
+use crate::io::fd::{Fd, answer};
+use crate::io::net::{handles, reads, writes};
+use crate::netpoll::polldesc::Mode;
 use stage1_coop::prologue;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

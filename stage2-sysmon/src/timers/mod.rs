@@ -6,11 +6,16 @@
 //! each, and each one that was due meant a switch to that goroutine, often on another thread. Here a P that is busy asks between two goroutines if something is due: one load
 //! while it has no timers, and a look at the clock while it has.
 
-use crate::heap::{Heap, Placed};
-use crate::polldesc::{Mode, PollDesc};
-use crate::poller;
-use crate::tick::Tick;
-use crate::words::others;
+pub(crate) mod context;
+pub(crate) mod heap;
+pub(crate) mod sleep;
+pub(crate) mod tick;
+
+use crate::netpoll::last_m;
+use crate::netpoll::polldesc::{Mode, PollDesc};
+use crate::table::words::others;
+use crate::timers::heap::{Heap, Placed};
+use crate::timers::tick::Tick;
 use stage1_coop::rt::*;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -127,7 +132,7 @@ pub(crate) fn put(pp: &'static P, when: u64, fire: Fire) {
 
 /// The second half: somebody must look at it in time.
 pub(crate) fn announce(when: u64) {
-    poller::wake_net_poller(when);
+    last_m::wake_net_poller(when);
     if getm().p.get().is_none() {
         // Whose timer it is may be idle, and everybody asleep.
         wakep();

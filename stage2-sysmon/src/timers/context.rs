@@ -4,8 +4,8 @@
 //! The runtime needs nothing new for it: a context is a channel that is closed, and a timer that
 //! may close it. A goroutine that works for somebody looks at the channel where it would wait.
 
-use crate::sleep::from_now;
-use crate::tick::{Timer, after_func};
+use crate::timers::sleep::from_now;
+use crate::timers::tick::{Timer, after_func};
 use stage1_coop::rt::{Lock, nanotime};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::cell::UnsafeCell;

@@ -1,6 +1,6 @@
 //! A system call as Go 1.26 makes it: the P stays with its M, and only the goroutine changes
 //! its state. Mirrors `entersyscall`, `exitsyscall`, `setBlockOnExitSyscall` and `takeP` of
-//! that version's `proc.go`. It stands beside the older form, which `syscall.rs` tells.
+//! that version's `proc.go`. It stands beside the older form, which `enter.rs` tells.
 //!
 //! # The race for the goroutine's state
 //!
@@ -25,10 +25,10 @@
 //! acquire, so the thief sees what the M did as the P's owner. Taking the bit down is a
 //! release and the way back an acquire, so the goroutine sees that its P is gone.
 
-use crate::exitsyscall::{any_p, queue_up};
-use crate::kinds::{GO_SYS_CALL, event, proc_steal};
-use crate::syscall::{OVER, here, no_checks, the_call_is_over};
-use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick, wired};
+use crate::syscall::enter::{OVER, here, no_checks, the_call_is_over};
+use crate::syscall::exit::{any_p, queue_up};
+use crate::table::events::{GO_SYS_CALL, event, proc_steal};
+use crate::table::words::{m_syscalltick, oldp, set_oldp, syscalltick, wired};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
 

@@ -5,11 +5,11 @@
 //! The numbers are read while everybody goes on changing them; they are a glance, not an
 //! account.
 
-use crate::syscall::OVER;
+use crate::syscall::enter::OVER;
 use crate::sysmon::ATTENTION_SYSMON;
-use crate::tick::ASYNCTIMERCHAN;
+use crate::table::words::syscalltick;
+use crate::timers::tick::ASYNCTIMERCHAN;
 use crate::timers::timers_of;
-use crate::words::syscalltick;
 use stage1_coop::rt::*;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, Ordering::*};

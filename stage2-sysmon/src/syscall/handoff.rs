@@ -1,9 +1,9 @@
 //! A P whose M cannot use it, and goroutines that became runnable in a bunch: who runs
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
 
+use crate::netpoll::last_m::mind_timers_of;
 use crate::netpoll::{any_waiters, polling};
-use crate::poller::mind_timers_of;
-use crate::rows::rows;
+use crate::table::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;

@@ -1,7 +1,7 @@
 //! The events that this stage adds to a trace: system calls, Ps that are taken away, and what
 //! the network poller finds.
 
-use crate::words::{m_syscalltick, oldp, syscalltick};
+use crate::table::words::{m_syscalltick, oldp, syscalltick};
 use stage1_coop::rt::gov2::{Gov2, PROC_START};
 use stage1_coop::rt::{Event, Kind, M, P, emit, living, on};
 use std::ptr::eq;

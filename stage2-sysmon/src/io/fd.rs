@@ -13,9 +13,9 @@
 //! sysmon does not look more often than every 20; so up to [`PLAIN_MAX`] bytes the goroutine
 //! keeps its P, and above that the pair's dozen nanoseconds do not show any more.
 
-use crate::polldesc::{Mode, PollDesc, closed};
-use crate::syscall::syscall;
-use crate::users::Users;
+use crate::io::users::Users;
+use crate::netpoll::polldesc::{Mode, PollDesc, closed};
+use crate::syscall::enter::syscall;
 use stage1_coop::rt::*;
 use stage1_coop::{Mutex, prologue};
 use std::io;

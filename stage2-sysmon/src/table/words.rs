@@ -6,7 +6,7 @@
 //! box for each P, found through one word.
 
 use crate::netpoll;
-use crate::retake::Sysmontick;
+use crate::sysmon::retake::Sysmontick;
 use crate::timers::Timers;
 use stage1_coop::rt::{M, P, Word, allp, throw};
 use std::sync::atomic::{Ordering::*, fence};

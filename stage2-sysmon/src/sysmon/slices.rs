@@ -6,11 +6,11 @@
 //! began. Here each P writes that down itself whenever it chooses a goroutine, which costs a
 //! look at the clock each time. Then sysmon needs to wake only once in a slice, as in Go.
 
-use crate::retake::FORCE_PREEMPT_NS;
-use crate::rows::Rows;
+use crate::sysmon::retake::FORCE_PREEMPT_NS;
 use crate::sysmon::{self, DELAY_MAX, sysmon_delay};
+use crate::table::rows::Rows;
+use crate::table::words::others;
 use crate::timers::checktimers;
-use crate::words::others;
 use stage1_coop::Stage;
 use stage1_coop::rt::*;
 use std::sync::atomic::Ordering::*;
@@ -31,7 +31,7 @@ pub const SLICE_ENDS: Stage = Stage {
 
 static ROWS: Rows = Rows {
     sysmon_delay: until_a_slice_ends,
-    ..crate::rows::ROWS
+    ..crate::table::rows::ROWS
 };
 
 fn main_start() {
