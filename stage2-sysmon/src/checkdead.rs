@@ -8,10 +8,13 @@
 //! does not count: a goroutine that waits for one must wait in a system call (the crate's
 //! head shows how).
 
-use crate::syscall::enter::OVER;
+use crate::table::words::OVER;
 use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use stage1_coop::rt::{
+    GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN, GSYSCALL, GWAITING, M, SCHED, dying, readgstatus, say,
+    throw,
+};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The row `m_idle` of this stage.
 pub fn m_idle(_mp: &'static M) {

@@ -74,7 +74,9 @@
 //! Everything of stage 1 is here too, under the same names.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
+#![deny(clippy::wildcard_imports)]
 
+mod asleep;
 mod checkdead;
 mod io;
 mod netpoll;
@@ -95,24 +97,66 @@ pub use timers::context::{Cancel, Context, ContextError};
 pub use timers::sleep::sleep;
 pub use timers::tick::{Ticker, Timer, after, after_func};
 
+use asleep::deep_sleep;
+use netpoll::{epoll, last_m};
+use stage1_coop::rt::{ASYNCPREEMPTOFF, GodebugKey, KINDS};
+use syscall::{enter, exit, handoff, wired};
+use sysmon::{retake, schedtrace, slices, start};
+use table::rows::Rows;
+use table::{events, reasons};
+use timers::tick;
+
+// ANCHOR: stage
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
     name: "stage2-sysmon",
-    minit: table::words::minit,                  // what each P has besides
-    main_start: sysmon::main_start,              // a thread that looks on
-    schedule_slow: sysmon::schedule_slow,        // it sleeps while no P is in use: wake it
+    minit: start::minit,                         // what each P has besides
+    main_start: start::main_start,               // a thread that looks on
+    schedule_slow: deep_sleep::schedule_slow,    // it sleeps while no P is in use: wake it
     p_slow: timers::p_slow,                      // timers that are due, before the queue
     stealwork: timers::stealwork,                // the same four passes, and then their timers
     poll: netpoll::poll,                         // descriptors that are ready
-    before_stopm: netpoll::last_m::before_stopm, // sleep for descriptors, and for the next timer
-    poll_break: netpoll::poll_break,             // and do not oversleep the end
-    m_idle: checkdead::m_idle,                   // is anybody left who could do anything?
-    handoffp: syscall::handoff::handoffp,        // a P that comes out of a system call
-    castatus_contended: syscall::wired::wait_for_the_bit, // a thief takes a P out of a call
-    wait_reasons: timers::sleep::WAIT_REASONS,
-    wait_reasons_traced: &[("IO wait", "network")],
-    kinds: &[stage1_coop::rt::KINDS, table::events::KINDS],
-    godebug: sysmon::schedtrace::godebug,
-    more: &[&table::rows::ROWS], // and the rows of this stage's own
+    before_stopm: last_m::before_stopm,          // sleep for descriptors, and for the next timer
+    poll_break: epoll::poll_break,               // and do not oversleep the end
+    m_idle: checkdead::m_idle,                   // can any M still do anything?
+    handoffp: handoff::handoffp,                 // a P that comes out of a system call
+    castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
+    wait_reasons: reasons::WAIT_REASONS,
+    wait_reasons_traced: reasons::WAIT_REASONS_TRACED,
+    kinds: &[KINDS, events::KINDS],
+    godebug: || GODEBUG,
+    more: &[&ROWS], // and the rows of this stage's own
     ..stage1_coop::STAGE
+};
+
+/// The rows that this stage adds to the table.
+pub const ROWS: Rows = Rows {
+    sysmon_delay: sysmon::sysmon_delay, // 20 us, and longer and longer
+    sysmon_tick: |_| {},                // jobs that are due by the clock: none yet
+    retake: retake::retake,             // slices that are over, Ps in long calls
+    retake_syscall: retake::retake_syscall, // is this P worth taking?
+    syscall_slow: enter::syscall_slow,  // a bit is set when a call begins or ends
+    exitsyscall_slow: exit::exitsyscall0, // back from a call, and no P
+    handoffp_gc: |_| false,             // a reason to start an M for a P: none yet
+    injectglist: handoff::injectglist_split, // many goroutines at once
+};
+// ANCHOR_END: stage
+
+/// The keys of `GODEBUG` that this stage reads.
+static GODEBUG: &[&GodebugKey] = &[
+    &ASYNCPREEMPTOFF,
+    &schedtrace::SCHEDTRACE,
+    &schedtrace::SCHEDDETAIL,
+    &tick::ASYNCTIMERCHAN,
+];
+
+/// Stage 2 with another policy for time slices, which is not Go's: `sysmon/slices.rs`.
+pub const SLICE_ENDS: Stage = Stage {
+    main_start: slices::main_start,
+    p_slow: slices::slice_begins_now,
+    more: &[&Rows {
+        sysmon_delay: slices::until_a_slice_ends,
+        ..ROWS
+    }],
+    ..STAGE
 };

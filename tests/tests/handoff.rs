@@ -343,7 +343,7 @@ impl Busy {
 fn a_slice_begins_when_it_is_first_seen_and_is_over_ten_milliseconds_later() {
     with(&STILL, 2, || {
         let busy = busy();
-        let seen = &rt::others(busy.pp).sysmontick;
+        let seen = rt::sysmontick(busy.pp);
         for (round, t) in [T0, T0 + 1_000_000_000].into_iter().enumerate() {
             // However much time has passed: a slice that was not seen before begins now.
             assert_eq!(rt::retake(t), 0);
@@ -430,7 +430,7 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
     ] {
         let taken = with(&NO_THIEVES, procs, move || {
             let pp = my_p();
-            let seen = &rt::others(pp).sysmontick;
+            let seen = rt::sysmontick(pp);
             seen.syscallwhen.store(T0, SeqCst);
             let ran = Arc::new(AtomicBool::new(!work));
             if work {

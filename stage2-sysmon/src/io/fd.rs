@@ -14,9 +14,10 @@
 //! keeps its P, and above that the pair's dozen nanoseconds do not show any more.
 
 use crate::io::users::Users;
-use crate::netpoll::polldesc::{Mode, PollDesc, closed};
+use crate::netpoll::deadline::Mode;
+use crate::netpoll::polldesc::{PollDesc, closed};
 use crate::syscall::enter::syscall;
-use stage1_coop::rt::*;
+use stage1_coop::rt::{READ, WRITE, on_goroutine, wait_fd};
 use stage1_coop::{Mutex, prologue};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};

@@ -11,7 +11,7 @@
 
 use crate::io::fd::{Fd, answer};
 use crate::io::sockaddr::RawAddr;
-use crate::netpoll::polldesc::Mode;
+use crate::netpoll::deadline::Mode;
 use stage1_coop::prologue;
 use stage1_coop::rt::outside_world;
 use std::io::{self, Read, Write};

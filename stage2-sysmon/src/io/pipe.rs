@@ -3,7 +3,7 @@
 
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, reads, writes};
-use crate::netpoll::polldesc::Mode;
+use crate::netpoll::deadline::Mode;
 use stage1_coop::prologue;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

@@ -4,7 +4,7 @@
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, once, owned, reads, streams, writes};
 use crate::io::sockaddr::RawAddr;
-use crate::netpoll::polldesc::Mode;
+use crate::netpoll::deadline::Mode;
 use crate::syscall::enter::syscall;
 use stage1_coop::prologue;
 use stage1_coop::rt::outside_world;
@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// A socket with a path, at which connections arrive. Go's `UnixListener`.

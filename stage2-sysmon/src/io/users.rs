@@ -6,9 +6,12 @@
 //! word says of which run they are. Once that run is over they are lost, and no longer count:
 //! otherwise a descriptor at which one waited could never be given back to the kernel.
 
-use crate::netpoll;
+use crate::netpoll::epoll;
 use stage1_coop::rt::{SCHED, on_goroutine};
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, SeqCst},
+};
 
 /// Bits 0 to 27.
 const GOROUTINE: u64 = 1;
@@ -35,7 +38,7 @@ struct Now {
 #[inline]
 fn now() -> Now {
     Now {
-        run: u64::from(netpoll::run().div_ceil(2)) << RUN_SHIFT,
+        run: u64::from(epoll::run().div_ceil(2)) << RUN_SHIFT,
         over: SCHED.live.load(SeqCst) == 0,
     }
 }

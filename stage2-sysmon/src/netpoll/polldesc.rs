@@ -1,37 +1,29 @@
-//! What the poller knows of one descriptor: who waits for it, until when, and whether it is
-//! being closed. Mirrors `pollDesc`, `pollWait`, `pollUnblock` and `pollSetDeadline` of
-//! `netpoll.go`.
+//! What the poller knows of one descriptor: which goroutines wait for it, until when, and
+//! whether it is being closed. Mirrors `pollDesc`, `pollWait`, `pollUnblock` and
+//! `pollSetDeadline` of `netpoll.go`.
 //!
-//! Descriptions are never freed, because the kernel may just be telling somebody about one.
-//! They are used again; a sequence number in what the kernel is given tells whether news are
-//! about the descriptor that has it now.
+//! Descriptions are never freed, because the kernel may be telling an M about one at any
+//! moment. They are used again; a sequence number in what the kernel is given tells whether an
+//! event is about the descriptor that has the description now.
 //!
-//! Deadlines cost nothing until somebody sleeps: whoever tries looks at the clock if there is
-//! a deadline, and whoever goes to sleep makes sure that a timer wakes it in time. A timer
-//! that comes too early, because the deadline was moved, is set again then. One that has no
-//! deadline any more is taken away at once.
+//! Tests: `netpoll.rs::closing_races_with_reading`,
+//! `netpoll.rs::a_descriptor_may_outlive_its_run`; loom: `netpoll.rs`.
 
-use crate::netpoll;
-use crate::netpoll::last_m::one_reason_less;
+use crate::asleep::sleeper::SLEEPER;
+use crate::netpoll::deadline::{Deadline, Mode};
+use crate::netpoll::epoll;
 use crate::netpoll::pollword::PollWord;
-use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put};
-use stage1_coop::rt::*;
+use crate::table::reasons::IO_WAIT;
+use crate::timers::{Alarm, NEVER, announce, one_reason_less};
+use stage1_coop::rt::{G, Link, Lock, Word, gopark, goready, nanotime};
 use std::cell::UnsafeCell;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*, fence};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
+};
 use std::time::Duration;
-
-/// Why a goroutine waits that waits for a descriptor.
-pub const IO_WAIT: WaitReason = WaitReason::Later1;
-
-/// What one waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    /// Something to read, a connection to accept, the end.
-    Read,
-    /// Room to write, or that a connection stands.
-    Write,
-}
 
 /// What the poller knows of one descriptor. Go's `pollDesc`.
 #[repr(align(64))]
@@ -45,47 +37,10 @@ pub struct PollDesc {
     seq: AtomicU32,
     /// The run in which the kernel was told of it. Written under the lock.
     known_in: AtomicU32,
-    deadlines: [Deadline; 2],
+    deadlines: [Deadline<PollDesc>; 2],
     lock: Lock,
     /// The next free one.
     link: Link<PollDesc>,
-}
-
-struct Deadline {
-    /// Until when one may wait; 0 for ever. *anybody*, see [`PollWord::stop_waiting`].
-    at: AtomicU64,
-    /// When the timer fires that is set for it; [`NEVER`] if none is. Under the lock.
-    timer: AtomicU64,
-    /// Number of that timer; those with other numbers are out of date. Under the lock.
-    timer_seq: AtomicU32,
-    /// The P whose timer it is (under the lock), and where it is in that one's heap (under the
-    /// heap's lock, which comes after ours).
-    pp: Link<P>,
-    place: Word,
-}
-
-impl Default for Deadline {
-    fn default() -> Deadline {
-        Deadline {
-            at: AtomicU64::new(0),
-            timer: AtomicU64::new(NEVER),
-            timer_seq: AtomicU32::new(0),
-            pp: Link::none(),
-            place: Word::new(0),
-        }
-    }
-}
-
-impl Deadline {
-    /// There is no timer any more, and one that is on its way is out of date. The lock is held.
-    fn forget_timer(&self) {
-        self.timer_seq.fetch_add(1, Relaxed);
-        if self.timer.swap(NEVER, Relaxed) != NEVER
-            && let Some(pp) = self.pp.get()
-        {
-            deltimer(pp, &self.place);
-        }
-    }
 }
 
 /// Descriptions that nobody uses.
@@ -108,7 +63,7 @@ impl PollDesc {
             closing: AtomicBool::new(false),
             seq: AtomicU32::new(0),
             known_in: AtomicU32::new(0),
-            deadlines: Default::default(),
+            deadlines: [Deadline::new(Mode::Read), Deadline::new(Mode::Write)],
             lock: Lock::new(),
             link: Link::none(),
         }
@@ -121,17 +76,7 @@ impl PollDesc {
             let _held = CACHE_LOCK.lock();
             // SAFETY: the lock is held.
             let free = unsafe { &mut *CACHE.0.get() };
-            let pd = match *free {
-                Some(pd) => pd,
-                None => {
-                    let block: Vec<PollDesc> = (0..BLOCK).map(|_| PollDesc::new()).collect();
-                    let block: &'static [PollDesc] = Vec::leak(block);
-                    for pair in block.windows(2) {
-                        pair[0].link.set(Some(&pair[1]));
-                    }
-                    &block[0]
-                }
-            };
+            let pd = free.unwrap_or_else(PollDesc::block);
             *free = pd.link.get();
             pd
         };
@@ -140,16 +85,29 @@ impl PollDesc {
         pd.known_in.store(0, Relaxed);
         for mode in [Mode::Read, Mode::Write] {
             pd.word(mode).reset();
-            pd.deadline(mode).at.store(0, Relaxed);
+            pd.deadline(mode).set(0);
         }
         pd.closing.store(false, Release);
         pd
     }
 
+    /// The first of some new ones, which are linked.
+    fn block() -> &'static PollDesc {
+        let block: Vec<PollDesc> = (0..BLOCK).map(|_| PollDesc::new()).collect();
+        let block: &'static [PollDesc] = Vec::leak(block);
+        for pd in block {
+            pd.deadlines.iter().for_each(|d| d.owner.set(Some(pd)));
+        }
+        for pair in block.windows(2) {
+            pair[0].link.set(Some(&pair[1]));
+        }
+        &block[0]
+    }
+
     /// Nobody uses the descriptor any more; it is about to be closed. Go's `pollClose`.
     pub(crate) fn free(&'static self) {
         if self.known_in.load(Relaxed) != 0 {
-            netpoll::close(self.fd.load(Relaxed));
+            epoll::close(self.fd.load(Relaxed));
         }
         {
             let _held = self.lock.lock();
@@ -182,20 +140,15 @@ impl PollDesc {
         // SAFETY: the kernel gives back what `data` made of a description, which lives for
         // ever.
         let pd = unsafe { address.as_ref() }?;
-        (pd.data() == data && pd.known_in.load(Acquire) == netpoll::run()).then_some(pd)
+        (pd.data() == data && pd.known_in.load(Acquire) == epoll::run()).then_some(pd)
     }
 
     pub(crate) fn word(&self, mode: Mode) -> &PollWord<G> {
         &self.words[mode as usize]
     }
 
-    fn deadline(&self, mode: Mode) -> &Deadline {
+    fn deadline(&self, mode: Mode) -> &Deadline<PollDesc> {
         &self.deadlines[mode as usize]
-    }
-
-    /// Where the timer of a deadline keeps its place in the heap.
-    pub(crate) fn place(&self, mode: Mode) -> &Word {
-        &self.deadline(mode).place
     }
 
     /// Before a try: is there anything to try? Go's `prepare`, `pollReset`.
@@ -218,8 +171,7 @@ impl PollDesc {
         if self.closing.load(Acquire) {
             return Err(closed());
         }
-        let at = self.deadline(mode).at.load(Acquire);
-        if at != 0 && at <= nanotime() {
+        if self.deadline(mode).is_over() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "i/o timeout"));
         }
         Ok(())
@@ -261,7 +213,7 @@ impl PollDesc {
 
     /// Whether the kernel was told of it, or is being told.
     fn is_known(&self) -> bool {
-        self.known_in.load(Acquire) == netpoll::run()
+        self.known_in.load(Acquire) == epoll::run()
     }
 
     /// Tells the kernel that we want to hear of the descriptor. If it has news, we hear of
@@ -279,8 +231,8 @@ impl PollDesc {
                 self.deadlines.iter().for_each(Deadline::forget_timer);
             }
             // Before the kernel knows: it may tell somebody at once.
-            self.known_in.store(netpoll::run(), Release);
-            let told = netpoll::open(self.fd.load(Relaxed), self.data());
+            self.known_in.store(epoll::run(), Release);
+            let told = epoll::open(self.fd.load(Relaxed), self.data());
             if told.is_err() {
                 self.known_in.store(0, Release);
             }
@@ -299,44 +251,15 @@ impl PollDesc {
     /// The goroutine is about to sleep: a timer must wake it in time.
     fn mind_deadline(&'static self, mode: Mode) {
         let deadline = self.deadline(mode);
-        if deadline.at.load(Acquire) == 0 {
+        if deadline.at() == 0 {
             return;
         }
-        let at = {
+        let set = {
             let _held = self.lock.lock();
-            // Again, under the lock: who takes the deadline away takes the timer away after
-            // that, and must find it.
-            let at = deadline.at.load(Acquire);
-            if at == 0 || deadline.timer.load(Relaxed) <= at {
-                // There is none, or it comes early, and is set again then.
-                return;
-            }
-            deadline.forget_timer();
-            let pp = my_p();
-            deadline.timer.store(at, Relaxed);
-            deadline.pp.set(Some(pp));
-            let seq = deadline.timer_seq.load(Relaxed);
-            put(pp, at, Fire::Deadline(self, mode, seq));
-            at
+            deadline.set_timer()
         };
-        announce(at);
-    }
-
-    /// A timer that [`mind_deadline`](Self::mind_deadline) has set is due. Go's
-    /// `netpolldeadlineimpl`.
-    pub(crate) fn timer_fired(&'static self, mode: Mode, seq: u32, now: u64) {
-        let deadline = self.deadline(mode);
-        {
-            let _held = self.lock.lock();
-            if deadline.timer_seq.load(Relaxed) != seq {
-                return;
-            }
-            deadline.timer.store(NEVER, Relaxed);
-        }
-        match deadline.at.load(Acquire) {
-            0 => {}
-            at if at <= now => self.stop_waiting(mode),
-            _ => self.mind_deadline(mode),
+        if let Some(at) = set {
+            announce(at);
         }
     }
 
@@ -348,7 +271,7 @@ impl PollDesc {
             nanotime().saturating_add(ns).clamp(1, NEVER - 1)
         });
         let deadline = self.deadline(mode);
-        deadline.at.store(at, Release);
+        deadline.set(at);
         // See `stop_waiting`: either who waits sees the new deadline, or we see its timer.
         fence(SeqCst);
         let timer = {
@@ -356,7 +279,7 @@ impl PollDesc {
             if at == 0 {
                 deadline.forget_timer();
             }
-            deadline.timer.load(Relaxed)
+            deadline.timer()
         };
         if at == 0 {
             one_reason_less();
@@ -389,8 +312,32 @@ impl PollDesc {
             // SAFETY: it stood in the word, where `commit` puts it, and the exchange that took
             // it out is ours.
             unsafe { goready(gp) };
-            netpoll::one_less_waits();
+            SLEEPER.wait_no_more(1);
             one_reason_less();
+        }
+    }
+}
+
+impl Alarm for Deadline<PollDesc> {
+    fn place(&self) -> &Word {
+        &self.place
+    }
+
+    /// Go's `netpolldeadlineimpl`.
+    fn fire(&'static self, seq: u32, now: u64) {
+        let Some(pd) = self.owner.get() else {
+            return;
+        };
+        {
+            let _held = pd.lock.lock();
+            if !self.timer_has_fired(seq) {
+                return;
+            }
+        }
+        match self.at() {
+            0 => {}
+            at if at <= now => pd.stop_waiting(self.mode),
+            _ => pd.mind_deadline(self.mode),
         }
     }
 }
@@ -400,10 +347,10 @@ fn commit(gp: &'static G, word: *mut ()) -> bool {
     // SAFETY: `wait` passes a word of a description, which lives for ever.
     let word = unsafe { &*word.cast::<PollWord<G>>() };
     // Counted before it can be found.
-    netpoll::one_more_waits();
+    SLEEPER.one_more_waits();
     let sleeps = word.commit(gp);
     if !sleeps {
-        netpoll::one_less_waits();
+        SLEEPER.wait_no_more(1);
     }
     sleeps
 }

@@ -15,7 +15,7 @@
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicUsize, fence};
 use std::marker::PhantomData;
-use std::sync::atomic::Ordering::*;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicUsize, fence};
 

@@ -36,21 +36,15 @@
 //! Go 1.15 pays at each call: its store is an exchange.
 
 use crate::syscall::exit::exitsyscall;
-use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
-use crate::table::rows::rows;
-use crate::table::words::{m_syscalltick, set_oldp, syscalltick};
-use stage1_coop::prologue;
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
+use crate::table::rows::{Side, rows};
+use crate::table::words::{OVER, m_syscalltick, set_oldp, syscalltick};
 
-/// The two sides of a system call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
-    /// Going in. The P was given up, and is the argument.
-    Enter,
-    /// Coming back, before a P is taken.
-    Exit,
-}
+use stage1_coop::rt::{
+    G, GRUNNING, GSYSCALL, P, PSYSCALL, SCHED, STACK_PREEMPT, casgstatus, getg, getm, on_goroutine,
+    releasep, stage, systemstack, throw,
+};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 // ANCHOR: syscall
 /// Calls `f`, which may block in the kernel, without keeping a processor from the other
@@ -117,32 +111,6 @@ pub(crate) fn no_checks(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     gp.sched.bp.set(bp);
 }
 
-/// And they end like this, when there is a P again.
-#[inline(always)]
-pub(crate) fn the_call_is_over(gp: &'static G) {
-    gp.throwsplit.store(false, Relaxed);
-    let asked = gp.preempt.load(Relaxed);
-    let guard = if asked {
-        STACK_PREEMPT
-    } else {
-        ordinary_guard(gp)
-    };
-    gp.stackguard0.store(guard, Relaxed);
-    event(&GO_SYS_EXIT);
-    if asked {
-        hear_the_request();
-    }
-}
-
-/// There was a request before the call or during it. Go leaves it to the next function; here
-/// a call looks on its way out, because a loop may consist of nothing else. (A check on the
-/// way in would cost every call; on the way out `gp.preempt` must be read anyway.)
-#[cold]
-#[inline(never)]
-fn hear_the_request() {
-    prologue!();
-}
-
 #[inline(always)]
 fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     no_checks(gp, pc, sp, bp);
@@ -199,9 +167,6 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
     systemstack(|| (stage().handoffp)(unsafe { releasep(mp) }));
     true
 }
-
-/// The bits of `sched.attention` that mean that the run ends or the process dies.
-pub(crate) const OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
 
 /// The row `syscall_slow` of this stage: something is up. When everything is over, nobody
 /// goes on by himself: the scheduler knows what to do.

@@ -3,13 +3,17 @@
 //! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
 //! `enter.rs` tells who else may want the same P.
 
-use crate::syscall::enter::{OVER, Side, the_call_is_over};
-use crate::sysmon::wake_sysmon;
-use crate::table::events::{GO_SYS_EXIT_BLOCKED, event, proc_steal};
-use crate::table::rows::rows;
-use crate::table::words::{m_syscalltick, oldp, set_oldp, syscalltick};
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use crate::asleep::deep_sleep::wake_sysmon;
+use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
+use crate::table::rows::{Side, rows};
+use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick};
+use stage1_coop::prologue;
+use stage1_coop::rt::{
+    G, GRUNNABLE, GRUNNING, GSYSCALL, M, Next, P, PIDLE, PSYSCALL, SCHED, STACK_PREEMPT, acquirep,
+    casgstatus, dropg, execute, getg, getm, globrunqput, mcall, on, ordinary_guard, osyield,
+    pidleget, pin_while_unwinding, slice_begins, stoplockedm, stopm, throw, wirep,
+};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 // ANCHOR: exitsyscall
 /// The goroutine is back from its system call; returns when it has a P again. Go's
@@ -34,6 +38,32 @@ pub unsafe fn exitsyscall() {
     queue_up(mp, old);
 }
 // ANCHOR_END: exitsyscall
+
+/// All ways back end like this, when there is a P again.
+#[inline(always)]
+pub(crate) fn the_call_is_over(gp: &'static G) {
+    gp.throwsplit.store(false, Relaxed);
+    let asked = gp.preempt.load(Relaxed);
+    let guard = if asked {
+        STACK_PREEMPT
+    } else {
+        ordinary_guard(gp)
+    };
+    gp.stackguard0.store(guard, Relaxed);
+    event(&GO_SYS_EXIT);
+    if asked {
+        hear_the_request();
+    }
+}
+
+/// There was a request before the call or during it. Go leaves it to the next function; here
+/// a call looks on its way out, because a loop may consist of nothing else. (A check on the
+/// way in would cost every call; on the way out `gp.preempt` must be read anyway.)
+#[cold]
+#[inline(never)]
+fn hear_the_request() {
+    prologue!();
+}
 
 /// There is no P: the goroutine waits for one as all others do. Returns on some M.
 #[cold]

@@ -1,12 +1,14 @@
 //! A P whose M cannot use it, and goroutines that became runnable in a bunch: who runs
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
 
-use crate::netpoll::last_m::mind_timers_of;
-use crate::netpoll::{any_waiters, polling};
+use crate::asleep::sleeper::SLEEPER;
 use crate::table::rows::rows;
-use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use crate::timers::{NEVER, mind_timers_of, time_sleep_until};
+use stage1_coop::rt::{
+    G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, getm, globrunqput, go_unblock, gomaxprocs,
+    pidleput, runqput, startm, wake_for_queued_work,
+};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 // ANCHOR: handoffp
 /// The row `handoffp` of this stage. It must start an M in every case in which
@@ -37,8 +39,8 @@ pub fn handoffp(pp: &'static P) {
     // This is the last P in use, there are timers or goroutines that wait for the network,
     // and nobody sleeps for them: send one who will, when it has found nothing to do.
     if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
-        && !polling()
-        && (any_waiters() || time_sleep_until() != NEVER)
+        && !SLEEPER.polling()
+        && (SLEEPER.any_waiters() || time_sleep_until() != NEVER)
     {
         drop(sched);
         return startm(Some(pp), false);

@@ -25,12 +25,15 @@
 //! acquire, so the thief sees what the M did as the P's owner. Taking the bit down is a
 //! release and the way back an acquire, so the goroutine sees that its P is gone.
 
-use crate::syscall::enter::{OVER, here, no_checks, the_call_is_over};
-use crate::syscall::exit::{any_p, queue_up};
+use crate::syscall::enter::{here, no_checks};
+use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
 use crate::table::events::{GO_SYS_CALL, event, proc_steal};
-use crate::table::words::{m_syscalltick, oldp, set_oldp, syscalltick, wired};
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick, wired};
+use stage1_coop::rt::{
+    G, GRUNNING, GSCAN, GSYSCALL, M, P, PIDLE, SCHED, casgstatus, getg, getm, on_goroutine,
+    osyield, readgstatus, slice_begins, throw, wirep,
+};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 // ANCHOR: syscall_wired
 /// As [`syscall`](crate::syscall()), with the protocol of Go 1.26. What may be done in `f`

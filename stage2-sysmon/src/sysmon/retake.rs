@@ -10,9 +10,12 @@ use crate::checkdead::incidlelocked;
 use crate::syscall::wired;
 use crate::table::events::proc_steal;
 use crate::table::rows::rows;
-use crate::table::words::{others, syscalltick};
-use stage1_coop::rt::*;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use crate::table::words::{EachP, P_SYSMONTICK, syscalltick};
+use stage1_coop::rt::{P, PIDLE, PRUNNING, PSYSCALL, SCHED, Word, allp, preemptone, stage};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 /// Nanoseconds that a goroutine may run before it is asked to yield. Go's
 /// `forcePreemptNS`.
@@ -46,13 +49,22 @@ impl Default for Sysmontick {
     }
 }
 
+/// The note of each P.
+// SAFETY: no other part of this crate uses the word.
+pub(super) static SYSMONTICK: EachP<Sysmontick> = unsafe { EachP::at(P_SYSMONTICK) };
+
+/// Sysmon's note about `pp`.
+pub fn sysmontick(pp: &'static P) -> &'static Sysmontick {
+    SYSMONTICK.of(pp)
+}
+
 // ANCHOR: retake
 /// The row `retake` of this stage: one look at all Ps. Returns how many were taken out of a
 /// system call.
 pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
-        let seen = &others(pp).sysmontick;
+        let seen = sysmontick(pp);
         let status = pp.status.load(Acquire);
         // In a call of the newer form, in which the P keeps its M.
         let wired = status == PRUNNING && wired::in_call(pp);
@@ -91,7 +103,7 @@ pub fn retake(now: u64) -> u32 {
 pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
     !pp.runq.is_empty()
         || SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
-        || others(pp).sysmontick.syscallwhen.load(Relaxed) + SYSCALL_NS <= now
+        || sysmontick(pp).syscallwhen.load(Relaxed) + SYSCALL_NS <= now
 }
 // ANCHOR_END: three_conditions
 

@@ -5,14 +5,18 @@
 //! The numbers are read while everybody goes on changing them; they are a glance, not an
 //! account.
 
-use crate::syscall::enter::OVER;
-use crate::sysmon::ATTENTION_SYSMON;
-use crate::table::words::syscalltick;
-use crate::timers::tick::ASYNCTIMERCHAN;
+use crate::asleep::deep_sleep::ATTENTION_SYSMON;
+use crate::table::words::{OVER, syscalltick};
 use crate::timers::timers_of;
-use stage1_coop::rt::*;
+use stage1_coop::rt::{
+    Escaped, GodebugKey, SCHED, SchedInner, WaitReason, Word, allp, dying_on, gomaxprocs, living,
+    readgstatus, say_line,
+};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicI64, Ordering::*};
+use std::sync::atomic::{
+    AtomicI64,
+    Ordering::{Acquire, Relaxed},
+};
 
 /// Milliseconds between two lines; 0 for none.
 pub static SCHEDTRACE: GodebugKey = GodebugKey {
@@ -27,14 +31,6 @@ pub static SCHEDDETAIL: GodebugKey = GodebugKey {
     doc: "1: schedtrace also prints a line for each P, M and goroutine",
     value: AtomicI64::new(0),
 };
-
-/// The keys of this stage, and those of the stage before.
-static KEYS: &[&GodebugKey] = &[&ASYNCPREEMPTOFF, &SCHEDTRACE, &SCHEDDETAIL, &ASYNCTIMERCHAN];
-
-/// What the stage's table holds.
-pub fn godebug() -> &'static [&'static GodebugKey] {
-    KEYS
-}
 
 /// Whether lines are wanted. Then sysmon never sleeps for long.
 pub(crate) fn on() -> bool {

@@ -11,10 +11,16 @@
 //! alarm clock (`os/last_resort.rs` of stage 1) runs from the signal on: when sysmon has
 //! neither printed a line nor used the processor for a few rings, it ends the process.
 
-use crate::sysmon;
-use stage1_coop::rt::*;
+use crate::asleep::deep_sleep::{thread, wake_from_signal};
+use stage1_coop::rt::{
+    die_with_all_goroutines, dying, getm_opt, handle_during_run, in_lockstep, last_resort,
+    say_bytes,
+};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+use std::sync::atomic::{
+    AtomicU32, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+};
 
 // How far it is.
 /// There is no run.
@@ -102,12 +108,12 @@ extern "C" fn on_quit(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_
         for (noted, register) in NOTED.registers.iter().zip(registers) {
             noted.store(*register as usize, Relaxed);
         }
-        last_resort::watch(sysmon::thread());
+        last_resort::watch(thread());
         last_resort::start(last_resort_words);
         STATE.store(ASKED, Release);
         if !in_lockstep() {
             // There sysmon's sleep is one of virtual time, and ends by itself.
-            sysmon::wake_from_signal();
+            wake_from_signal();
         }
     }
     // SAFETY: as above.

@@ -6,14 +6,11 @@
 //! began. Here each P writes that down itself whenever it chooses a goroutine, which costs a
 //! look at the clock each time. Then sysmon needs to wake only once in a slice, as in Go.
 
-use crate::sysmon::retake::FORCE_PREEMPT_NS;
-use crate::sysmon::{self, DELAY_MAX, sysmon_delay};
-use crate::table::rows::Rows;
-use crate::table::words::others;
+use crate::sysmon::retake::{FORCE_PREEMPT_NS, sysmontick};
+use crate::sysmon::{DELAY_MAX, start, sysmon_delay};
 use crate::timers::checktimers;
-use stage1_coop::Stage;
-use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
+use stage1_coop::rt::{GLOBAL_EVERY, P, PRUNNING, SCHED, allp, nanotime};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// `p.attention`: the P writes down when a slice begins.
 pub const P_ATTENTION_SLICES: u32 = 2;
@@ -21,21 +18,9 @@ pub const P_ATTENTION_SLICES: u32 = 2;
 /// at once: without the addition sysmon would wake just before its end, and then again.
 const WHOLE_SLICE: u32 = (FORCE_PREEMPT_NS / 1_000) as u32 + 500;
 
-/// Stage 2 with this policy.
-pub const SLICE_ENDS: Stage = Stage {
-    main_start,
-    p_slow: slice_begins_now,
-    more: &[&ROWS],
-    ..crate::STAGE
-};
-
-static ROWS: Rows = Rows {
-    sysmon_delay: until_a_slice_ends,
-    ..crate::table::rows::ROWS
-};
-
-fn main_start() {
-    sysmon::main_start();
+/// The row `main_start` of this policy: sysmon, and a bit for each P.
+pub(crate) fn main_start() {
+    start::main_start();
     for pp in allp() {
         pp.attention.fetch_or(P_ATTENTION_SLICES, Relaxed);
     }
@@ -44,22 +29,22 @@ fn main_start() {
 /// The row `p_slow` of this policy. Who chooses a goroutine begins a slice, unless it takes
 /// the one in `runnext`, which goes on with the slice that runs. If sysmon looks at this
 /// very moment, it finds an old tick and stamps the slice itself, later.
-fn slice_begins_now(pp: &'static P) {
+pub(crate) fn slice_begins_now(pp: &'static P) {
     checktimers(pp);
     let tick = pp.schedtick.load(Relaxed);
     let global_first = tick.is_multiple_of(GLOBAL_EVERY) && SCHED.runqsize.load(Relaxed) > 0;
     if pp.runq.next().is_none() || global_first {
-        let seen = &others(pp).sysmontick;
+        let seen = sysmontick(pp);
         seen.schedwhen.store(nanotime(), Relaxed);
         seen.schedtick.set(tick.wrapping_add(1) as usize);
     }
 }
 
 /// The row `sysmon_delay` of this policy: as Go's, but not beyond the end of a slice.
-fn until_a_slice_ends(idle: u32, delay: u32) -> u32 {
+pub(crate) fn until_a_slice_ends(idle: u32, delay: u32) -> u32 {
     let now = nanotime();
     let left = |pp: &'static P| {
-        let began = others(pp).sysmontick.schedwhen.load(Relaxed);
+        let began = sysmontick(pp).schedwhen.load(Relaxed);
         match (began + FORCE_PREEMPT_NS).saturating_sub(now) {
             // Sysmon has just asked: the next slice begins now.
             0 => WHOLE_SLICE,

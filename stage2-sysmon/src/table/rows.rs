@@ -1,8 +1,19 @@
-//! The rows that this stage adds to the table, for later stages and for exercises. They
-//! travel in the table's `more`; [`rows`] finds them there by their type.
+//! The rows that this stage adds to the table, for later stages and for exercises: their types,
+//! and how they are found. `ROWS` in `lib.rs` fills them. They travel in the table's `more`;
+//! [`rows`] finds them there by their type.
+//!
+//! Tests: `traces.rs::the_tables_of_the_stages`, and one per row in `sysmon.rs` and `handoff.rs`.
 
-use crate::syscall::enter::Side;
-use stage1_coop::rt::{G, Next, P, stage};
+use stage1_coop::rt::{G, Next, P, stage, throw};
+
+/// The two sides of a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// Going in. The P was given up, and is the argument.
+    Enter,
+    /// Coming back, before a P is taken.
+    Exit,
+}
 
 /// The decisions of this stage, one row each, as in stage 1's table.
 #[derive(Clone, Copy)]
@@ -35,24 +46,11 @@ pub struct Rows {
     pub injectglist: fn(list: &[&'static G]),
 }
 
-/// What this stage decides.
-pub const ROWS: Rows = Rows {
-    sysmon_delay: crate::sysmon::sysmon_delay,
-    sysmon_tick: |_| {},
-    retake: crate::sysmon::retake::retake,
-    retake_syscall: crate::sysmon::retake::retake_syscall,
-    syscall_slow: crate::syscall::enter::syscall_slow,
-    exitsyscall_slow: crate::syscall::exit::exitsyscall0,
-    handoffp_gc: |_| false,
-    injectglist: crate::syscall::handoff::injectglist_split,
-};
-
 /// The rows of the run: the first table of this type in the stage's `more`.
 pub fn rows() -> &'static Rows {
-    static OURS: Rows = ROWS;
-    stage()
-        .more
-        .iter()
-        .find_map(|table| table.downcast_ref())
-        .unwrap_or(&OURS)
+    let found = stage().more.iter().find_map(|table| table.downcast_ref());
+    match found {
+        Some(rows) => rows,
+        None => throw("a stage without the rows of stage 2"),
+    }
 }

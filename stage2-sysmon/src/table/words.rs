@@ -1,64 +1,72 @@
-//! What this stage keeps in an M and a P beside what stage 1 put there: which of the four
-//! `ext` words is whose. Go has all of it as fields of `m` and `p` in `runtime2.go`.
+//! The words that this stage adds to an M and a P: which of the four `ext` words is whose. Go
+//! has all of them as fields of `m` and `p` in `runtime2.go`.
 //!
-//! Words that a system call touches lie in the structure itself, because two of them are
-//! read and written around every call. What only sysmon and the timers need lies apart, one
-//! box for each P, found through one word.
+//! Words that a system call touches are in the structure itself, because two of them are
+//! read and written around every call. What only sysmon and the timers need is apart, a box for
+//! each P behind one word ([`EachP`]).
+//!
+//! Tests: every test of this stage.
 
-use crate::netpoll;
-use crate::sysmon::retake::Sysmontick;
-use crate::timers::Timers;
-use stage1_coop::rt::{M, P, Word, allp, throw};
-use std::sync::atomic::{Ordering::*, fence};
+use stage1_coop::rt::{ATTENTION_FREEZE, ATTENTION_STOP, M, P, Word, allp, throw};
+use std::marker::PhantomData;
+use std::sync::atomic::{
+    Ordering::{Acquire, Release},
+    fence,
+};
 
 // Of a P.
 const P_SYSCALLTICK: usize = 0;
-const P_OTHERS: usize = 1;
+pub(crate) const P_TIMERS: usize = 1;
+pub(crate) const P_SYSMONTICK: usize = 2;
 // Of an M.
 const M_OLDP: usize = 0;
 const M_SYSCALLTICK: usize = 1;
 const M_WIRED: usize = 2;
 
-/// What a P has beside its words. Never freed, as the P itself.
-#[derive(Default)]
-pub struct POthers {
-    /// What sysmon saw when it last looked.
-    pub sysmontick: Sysmontick,
-    /// Its timers.
-    pub timers: Timers,
+/// The bits of `sched.attention` that mean that the run ends or the process dies.
+pub(crate) const OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
+
+/// A word of every P that leads to a box of its own. Boxes are never freed, as Ps are not.
+pub(crate) struct EachP<T: 'static> {
+    word: usize,
+    what: PhantomData<fn() -> T>,
 }
 
-/// The row `minit` of this stage: the run's first thread gives every P its [`POthers`], before
-/// there is anybody who could ask for them.
-pub fn minit(mp: &'static M) {
-    if mp.id.get() != 0 {
-        return;
+impl<T: Default + Sync> EachP<T> {
+    /// # Safety
+    /// Nothing else uses this word of a P.
+    pub(crate) const unsafe fn at(word: usize) -> EachP<T> {
+        let what = PhantomData;
+        EachP { word, what }
     }
-    netpoll::init();
-    for pp in allp() {
-        let others: &'static POthers = Box::leak(Box::default());
-        // With the one in `others`: whoever reads the word sees what it leads to.
-        fence(Release);
-        pp.ext[P_OTHERS].set(std::ptr::from_ref(others) as usize);
-    }
-}
 
-/// What `pp` has beside its words.
-pub fn others(pp: &'static P) -> &'static POthers {
-    let address = pp.ext[P_OTHERS].get() as *const POthers;
-    fence(Acquire);
-    // SAFETY: the word is 0 or was written by `init`, once, from a reference to a box that is
-    // never freed. The fences order the making of the box before our look at it; on x86-64
-    // they cost nothing.
-    match unsafe { address.as_ref() } {
-        Some(others) => others,
-        None => throw("a P that no run of this stage knows"),
+    /// A run begins, and there is one thread: gives every P a box.
+    pub(crate) fn make(&self) {
+        for pp in allp() {
+            let own: &'static T = Box::leak(Box::default());
+            // With the one in `of`: a thread that reads the word sees what it leads to.
+            fence(Release);
+            pp.ext[self.word].set(std::ptr::from_ref(own) as usize);
+        }
+    }
+
+    /// The box of `pp`.
+    pub(crate) fn of(&self, pp: &'static P) -> &'static T {
+        let address = pp.ext[self.word].get() as *const T;
+        fence(Acquire);
+        // SAFETY: the word is 0 or was written by `make`, from a reference to a box of this
+        // type that is never freed: `at` was promised that nothing else writes it. The fences
+        // order the making of the box before our look at it; on x86-64 they cost nothing.
+        match unsafe { address.as_ref() } {
+            Some(own) => own,
+            None => throw("a P that no run of this stage knows"),
+        }
     }
 }
 
 /// Counts the system calls of a P that are over, and those that cost their M the P: as long
-/// as it stands still, it is the same call. *owner* of the P, and who takes it away before
-/// anybody else can get it. Go's `p.syscalltick`.
+/// as it stands still, it is the same call. *owner* of the P, and a thief before any other M
+/// can get the P. Go's `p.syscalltick`.
 #[inline]
 pub fn syscalltick(pp: &P) -> &Word {
     &pp.ext[P_SYSCALLTICK]

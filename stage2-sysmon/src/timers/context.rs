@@ -11,7 +11,7 @@ use stage1_coop::{Chan, Receiver, prologue};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

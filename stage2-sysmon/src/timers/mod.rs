@@ -1,25 +1,34 @@
-//! Timers belong to Ps: each P keeps those that were set by goroutines which ran on it, and
+//! Timers belong to Ps: each P keeps those that were set by goroutines that ran on it, and
 //! looks at them whenever it looks for work. Mirrors `addtimer`, `checkTimers`, `runtimer`
 //! and `timeSleepUntil` of `time.go` and `proc.go`.
 //!
 //! Before Go 1.14 timers were kept apart from the Ps, in up to 64 buckets with a goroutine
-//! each, and each one that was due meant a switch to that goroutine, often on another thread. Here a P that is busy asks between two goroutines if something is due: one load
-//! while it has no timers, and a look at the clock while it has.
+//! each, and each one that was due meant a switch to that goroutine, often on another thread.
+//! Here a P that is busy asks between two goroutines if something is due: one load while it has
+//! no timers, and a look at the clock while it has.
+//!
+//! A timer that is set must be looked at in time. If every M without work sleeps, one of them
+//! sleeps for all timers; the protocol between that sleeper and an earlier timer is told in
+//! `asleep/sleeper.rs`.
+//!
+//! Tests: `timers.rs`; loom: `poller.rs`.
 
 pub(crate) mod context;
 pub(crate) mod heap;
 pub(crate) mod sleep;
 pub(crate) mod tick;
 
-use crate::netpoll::last_m;
-use crate::netpoll::polldesc::{Mode, PollDesc};
-use crate::table::words::others;
+use crate::asleep::eventfd::{net_poll_break, wake_net_poller};
+use crate::asleep::sleeper::SLEEPER;
+use crate::table::words::{EachP, P_TIMERS};
 use crate::timers::heap::{Heap, Placed};
-use crate::timers::tick::Tick;
-use stage1_coop::rt::*;
+use stage1_coop::rt::{
+    ATTENTION_LEAVE, G, GRUNNABLE, GWAITING, Lock, Order, P, SCHED, Word, allp, casgstatus, getm,
+    go_unblock, nanotime, runqput, throw, wakep,
+};
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The time of a timer that is not there.
 pub const NEVER: u64 = u64::MAX;
@@ -33,9 +42,29 @@ pub(crate) enum Fire {
     Ready(&'static G),
     /// A channel gets a value, or a function is called; the number says whether that is still
     /// meant.
-    Tick(Arc<Tick>, usize),
+    Shared(Arc<dyn SharedAlarm>, u32),
     /// A deadline may be over; the number says whether it is still meant.
-    Deadline(&'static PollDesc, Mode, u32),
+    Alarm(&'static dyn Alarm, u32),
+}
+
+// The four children of an entry are in two cache lines.
+const _: () = assert!(size_of::<(u64, Fire)>() == 32);
+
+/// What lives for ever and has a timer: the deadline of a descriptor. Timers need to know no
+/// more of it. Go's timer has a function, an argument and a number (`f`, `arg`, `seq`).
+pub(crate) trait Alarm: Sync {
+    /// Where the timer is in the heap of its P.
+    fn place(&self) -> &Word;
+    /// The timer with this number is due.
+    fn fire(&'static self, seq: u32, now: u64);
+}
+
+/// What has a timer and ends with its last owner: a `Timer`, a `Ticker`.
+pub(crate) trait SharedAlarm: Send + Sync {
+    /// Where the timer is in the heap of its P.
+    fn place(&self) -> &Word;
+    /// The timer with this number was due at `when`.
+    fn fire(self: Arc<Self>, seq: u32, when: u64, now: u64);
 }
 
 impl Placed for Fire {
@@ -44,8 +73,8 @@ impl Placed for Fire {
         match self {
             // A sleep cannot be taken back.
             Fire::Ready(_) => {}
-            Fire::Tick(tick, _) => tick.place.set(place),
-            Fire::Deadline(pd, mode, _) => pd.place(*mode).set(place),
+            Fire::Shared(alarm, _) => alarm.place().set(place),
+            Fire::Alarm(alarm, _) => alarm.place().set(place),
         }
     }
 }
@@ -55,8 +84,9 @@ pub struct Timers {
     /// Go's `timersLock`. It comes before `sched.lock`.
     lock: Lock,
     heap: UnsafeCell<Heap<Fire>>,
-    /// When the earliest is due, [`NEVER`] if there is none. Written under the lock; anybody may
-    /// look (relaxed: see `poller` for who must not miss what). Go's `timer0When`.
+    /// When the earliest is due, [`NEVER`] if there is none. Written under the lock, read by
+    /// all without it (relaxed: the barriers are those of `asleep/sleeper.rs`). Go's
+    /// `timer0When`.
     first: AtomicU64,
 }
 
@@ -73,13 +103,14 @@ impl Default for Timers {
     }
 }
 
-fn timers(pp: &'static P) -> &'static Timers {
-    &others(pp).timers
-}
+/// The timers of each P.
+// SAFETY: no other part of this crate uses the word.
+pub(crate) static TIMERS: EachP<Timers> = unsafe { EachP::at(P_TIMERS) };
 
-/// Lets `f` change the timers of `pp`, and tells those who look without the lock.
+/// Lets `f` change the timers of `pp`, and publishes the earliest for those that look without
+/// the lock.
 fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
-    let timers = timers(pp);
+    let timers = TIMERS.of(pp);
     let _held = timers.lock.lock();
     // SAFETY: the lock is held, and `f` cannot come here again: nothing that is called with a
     // heap in hand sets a timer.
@@ -87,10 +118,10 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
     let result = f(heap);
     let first = heap.first();
     timers.first.store(first.unwrap_or(NEVER), Relaxed);
-    let raised = pp.attention.load(Relaxed) & P_ATTENTION_TIMERS != 0;
-    if first.is_some() && !raised {
+    let set = pp.attention.load(Relaxed) & P_ATTENTION_TIMERS != 0;
+    if first.is_some() && !set {
         pp.attention.fetch_or(P_ATTENTION_TIMERS, Relaxed);
-    } else if first.is_none() && raised {
+    } else if first.is_none() && set {
         pp.attention.fetch_and(!P_ATTENTION_TIMERS, Relaxed);
     }
     result
@@ -98,7 +129,7 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
 
 /// How many timers `pp` has. Takes their lock.
 pub fn timers_of(pp: &'static P) -> usize {
-    let timers = timers(pp);
+    let timers = TIMERS.of(pp);
     let _held = timers.lock.lock();
     // SAFETY: the lock is held.
     unsafe { &*timers.heap.get() }.len()
@@ -106,7 +137,7 @@ pub fn timers_of(pp: &'static P) -> usize {
 
 /// When the earliest timer of `pp` is due; [`NEVER`] if there is none.
 pub fn first_of(pp: &'static P) -> u64 {
-    timers(pp).first.load(Relaxed)
+    TIMERS.of(pp).first.load(Relaxed)
 }
 
 /// When the earliest of all timers is due; [`NEVER`] if there is none. Go's `timeSleepUntil`.
@@ -130,19 +161,36 @@ pub(crate) fn put(pp: &'static P, when: u64, fire: Fire) {
     with(pp, |heap| heap.push(when, fire));
 }
 
-/// The second half: somebody must look at it in time.
+/// The second half: an M must look at it in time.
 pub(crate) fn announce(when: u64) {
-    last_m::wake_net_poller(when);
+    wake_net_poller(when);
     if getm().p.get().is_none() {
-        // Whose timer it is may be idle, and everybody asleep.
+        // The P with the timer may be idle, and all Ms asleep.
         wakep();
+    }
+}
+
+/// A timer was taken away, or a goroutine does not wait for its descriptor any more. If that was
+/// the last one, the M in the poller sleeps for nothing and hides a deadlock: it gets up and
+/// looks for itself.
+pub(crate) fn one_reason_less() {
+    if SLEEPER.sleeps_for_timers_at_most() && time_sleep_until() == NEVER {
+        net_poll_break();
+    }
+}
+
+/// `pp` is about to become idle: an M that sleeps in the poller must sleep for its timers, too.
+pub(crate) fn mind_timers_of(pp: &'static P) {
+    let when = first_of(pp);
+    if when != NEVER {
+        wake_net_poller(when);
     }
 }
 
 /// Takes the timer that keeps its place in `place` away from `pp`, unless it has fired or is
 /// about to. In Go's `deltimer` it is only marked, and stays in the heap until a P finds it at
-/// the top. Here whatever is in a heap is wanted, so who asks if anybody is left to wake
-/// (`checkdead`, the poller) may count on it.
+/// the top. Here whatever is in a heap is wanted, so `checkdead` and the sleeper may count on
+/// it.
 pub(crate) fn deltimer(pp: &'static P, place: &Word) {
     with(pp, |heap| heap.remove(place.get()));
 }
@@ -200,8 +248,8 @@ fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
                 make_ready(gp, *ready == 0);
                 *ready += 1;
             }
-            Fire::Deadline(pd, mode, seq) => pd.timer_fired(mode, seq, now),
-            Fire::Tick(tick, seq) => tick.fire(seq, when, now),
+            Fire::Alarm(alarm, seq) => alarm.fire(seq, now),
+            Fire::Shared(alarm, seq) => alarm.fire(seq, when, now),
         }
     }
     n == BATCH
@@ -215,14 +263,14 @@ fn make_ready(gp: &'static G, first: bool) {
         throw("checkTimers: no p");
     };
     go_unblock(gp);
-    // SAFETY: its timer was set by its `unlockf`, and whoever takes it off the heap is the
+    // SAFETY: its timer was set by its `unlockf`, and the M that takes it off the heap is the
     // one waker.
     unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     runqput(own, gp, first);
 }
 
-/// Who ran timers is about to choose a goroutine. If there is more than one, another M may
-/// help. Go wakes one in any case, which then often finds nothing; where two threads share a
+/// An M that ran timers is about to choose a goroutine. If there is more than one, another M
+/// may help. Go wakes one in any case, which then often finds nothing; where two threads share a
 /// CPU the one with the timers waits for it, up to a few milliseconds.
 fn wake_for_the_rest() {
     let queued = getm().p.get().map_or(0, |pp| pp.runq.len());

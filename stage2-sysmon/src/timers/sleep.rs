@@ -1,14 +1,10 @@
 //! The simplest use of a timer: a goroutine sleeps. Mirrors `timeSleep` of `time.go`.
 
+use crate::table::reasons::SLEEP;
 use crate::timers::{Fire, NEVER, addtimer, my_p};
 use stage1_coop::prologue;
-use stage1_coop::rt::*;
+use stage1_coop::rt::{G, gopark, nanotime, on_goroutine, usleep};
 use std::time::Duration;
-
-/// Why a goroutine waits that sleeps.
-pub const SLEEP: WaitReason = WaitReason::Later0;
-/// The names of this stage's reasons to wait, for the stage's table.
-pub const WAIT_REASONS: &[&str] = &["sleep", "IO wait"];
 
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)

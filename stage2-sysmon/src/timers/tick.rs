@@ -8,13 +8,16 @@
 //! receive from any more is taken away; until 1.22 an [`after`] that had lost its `select!`
 //! stayed until its time had come.
 
-use crate::netpoll::last_m::one_reason_less;
 use crate::timers::sleep::{from_now, nanoseconds};
-use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put, take_due};
-use stage1_coop::rt::*;
+use crate::timers::{
+    Fire, NEVER, SharedAlarm, announce, deltimer, my_p, one_reason_less, put, take_due,
+};
+use stage1_coop::rt::{
+    GodebugKey, Lock, P, Source, Word, go_on_g0, nanotime, on_goroutine, systemstack,
+};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Go's switch back to timers that fire only when a P looks at them.
@@ -29,7 +32,7 @@ fn async_timer_chan() -> bool {
 }
 
 /// A timer with what it does. Go's `timer`, inside of `time.Timer` and `time.Ticker`.
-pub(crate) struct Tick {
+struct Tick {
     /// Taken before the P's lock of its timers, and held over a send: after [`Tick::disarm`]
     /// nothing comes that was meant before. Go's `sendLock`.
     lock: Lock,
@@ -41,7 +44,7 @@ pub(crate) struct Tick {
     period: u64,
     /// The P whose timer it is, and where it is in that one's heap (under the heap's lock).
     pp: &'static P,
-    pub(crate) place: Word,
+    place: Word,
     /// When it fires, [`NEVER`] if it does not. Under the lock; anybody may look.
     when: AtomicU64,
     /// Counts how often it was set or stopped: older ones are not meant any more. Under the
@@ -100,15 +103,26 @@ impl Tick {
     /// The lock is held.
     fn arm(self: &Arc<Tick>, when: u64) {
         self.when.store(when, Relaxed);
-        put(self.pp, when, Fire::Tick(self.clone(), self.seq.get()));
+        put(self.pp, when, Fire::Shared(self.clone(), self.number()));
+    }
+
+    /// Of the timer that is set now, the low bits: older ones are out of date.
+    fn number(&self) -> u32 {
+        self.seq.get() as u32
+    }
+}
+
+impl SharedAlarm for Tick {
+    fn place(&self) -> &Word {
+        &self.place
     }
 
     /// It was due at `when`, and is out of its heap. On `g0`, where nothing of the program's may
     /// run: a function gets a goroutine of its own, and what it owns is dropped there. Go's
     /// `sendTime` and `goFunc`, and the part of `unlockAndRun` for timers that repeat.
-    pub(crate) fn fire(self: Arc<Tick>, seq: usize, when: u64, now: u64) {
+    fn fire(self: Arc<Tick>, seq: u32, when: u64, now: u64) {
         self.lock.raw_lock();
-        let meant = self.seq.get() == seq;
+        let meant = self.number() == seq;
         if meant {
             self.when.store(NEVER, Relaxed);
             // The next multiple that is not over yet: whoever was late does not catch up.
@@ -147,7 +161,7 @@ impl Source for Wanted {
         let now = nanotime();
         if when <= now {
             systemstack(|| {
-                if let Some((when, Fire::Tick(tick, seq))) = take_due(tick.pp, &tick.place, now) {
+                if let Some((when, Fire::Shared(tick, seq))) = take_due(tick.pp, &tick.place, now) {
                     tick.fire(seq, when, now);
                 }
             });
