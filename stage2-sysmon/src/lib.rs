@@ -99,7 +99,8 @@ pub use timers::tick::{Ticker, Timer, after, after_func};
 
 use asleep::deep_sleep;
 use netpoll::{epoll, last_m};
-use stage1_coop::rt::{ASYNCPREEMPTOFF, GodebugKey, KINDS};
+use stage1_coop::rt::life::{ASYNCPREEMPTOFF, GodebugKey};
+use stage1_coop::rt::trace::KINDS;
 use syscall::{enter, exit, handoff, wired};
 use sysmon::{retake, schedtrace, slices, start};
 use table::rows::Rows;

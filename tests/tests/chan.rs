@@ -91,7 +91,7 @@ fn without_a_buffer_both_sides_wait_for_each_other() {
 /// An unbuffered channel never holds anything.
 fn assert_none_left(c: &Chan<i32>) {
     if !(c.is_empty() && c.cap() == 0) {
-        rt::throw("an unbuffered channel holds a value");
+        rt::last_words::throw("an unbuffered channel holds a value");
     }
 }
 
@@ -753,8 +753,8 @@ fn a_wait_group_may_be_used_again_while_the_last_done_returns() {
     }
     // Holds `done` between waking the waiter and what it does next: the ring is full then,
     // so this row is called. Nobody else can run until it is.
-    fn hold(pp: &'static rt::P, batch: &[&'static rt::G]) {
-        rt::runqputslow(pp, batch);
+    fn hold(pp: &'static rt::gmp::P, batch: &[&'static rt::gmp::G]) {
+        rt::queues::runqputslow(pp, batch);
         if ARMED.swap(false, SeqCst) {
             RELEASED.store(true, SeqCst);
             until(&NEXT_ROUND);
@@ -783,7 +783,7 @@ fn a_wait_group_may_be_used_again_while_the_last_done_returns() {
             let first = group.clone();
             go("first round", move || {
                 // Runnext and the whole ring.
-                for _ in 0..=rt::RUNQ_SIZE {
+                for _ in 0..=rt::queues::RUNQ_SIZE {
                     go("filler", || {});
                 }
                 ARMED.store(true, SeqCst);

@@ -231,7 +231,7 @@ fn after_sends_once() {
         assert!(begin.elapsed() >= 10 * MS);
         sleep(20 * MS);
         assert_eq!(c.try_recv(), Err(WouldBlock));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -271,7 +271,7 @@ fn a_timer_can_be_called_off_and_set_again() {
             }
             assert!(!timer.stop());
             assert_eq!(timer.c().try_recv(), Err(WouldBlock));
-            assert_eq!(rt::time_sleep_until(), rt::NEVER);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         });
     }
 }
@@ -281,7 +281,7 @@ struct OnAGoroutine(Arc<AtomicUsize>);
 
 impl Drop for OnAGoroutine {
     fn drop(&mut self) {
-        assert!(rt::on_goroutine());
+        assert!(rt::arch::on_goroutine());
         self.0.fetch_add(1, SeqCst);
     }
 }
@@ -292,10 +292,10 @@ fn a_function_is_called_on_a_goroutine_of_its_own() {
         on(procs, || {
             let (called, dropped) = (Chan::new(1), Arc::new(AtomicUsize::new(0)));
             let (ring, owned) = (called.clone(), OnAGoroutine(dropped.clone()));
-            let main = rt::getg().goid.get();
+            let main = rt::arch::getg().goid.get();
             let alarm = after_func(MS, move || {
                 let _ = &owned;
-                assert_ne!(rt::getg().goid.get(), main);
+                assert_ne!(rt::arch::getg().goid.get(), main);
                 ring.send(());
             });
             assert_eq!(called.recv(), Some(()));
@@ -311,7 +311,7 @@ fn a_function_is_called_on_a_goroutine_of_its_own() {
             assert!(never.stop());
             drop(never);
             assert_eq!(dropped.load(SeqCst), 2);
-            assert_eq!(rt::time_sleep_until(), rt::NEVER);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         });
     }
 }
@@ -344,7 +344,7 @@ fn after_a_stop_nothing_comes() {
             });
         }
         done.wait();
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -358,7 +358,7 @@ fn many_timers_are_called_off_in_no_time() {
         let begin = Instant::now();
         drop(all);
         assert!(begin.elapsed() < LATE, "{:?}", begin.elapsed());
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -368,9 +368,9 @@ fn an_after_that_nobody_can_receive_is_taken_away() {
         let c = after(Duration::from_secs(3600));
         let other = c.clone();
         drop(c);
-        assert_ne!(rt::time_sleep_until(), rt::NEVER);
+        assert_ne!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         drop(other);
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -394,7 +394,11 @@ fn a_ticker_ticks_until_it_is_dropped_and_does_not_catch_up() {
         drop(ticker);
         // What came before and was not taken is gone, as in Go since 1.23.
         assert_eq!(c.try_recv(), Err(WouldBlock));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
     });
 }
 
@@ -415,7 +419,7 @@ fn tickers_can_be_dropped_while_they_fire() {
             });
         }
         done.wait();
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -475,14 +479,14 @@ struct Searcher;
 
 impl Searcher {
     fn new() -> Searcher {
-        rt::SCHED.nmspinning.fetch_add(1, SeqCst);
+        rt::gmp::SCHED.nmspinning.fetch_add(1, SeqCst);
         Searcher
     }
 }
 
 impl Drop for Searcher {
     fn drop(&mut self) {
-        rt::SCHED.nmspinning.fetch_sub(1, SeqCst);
+        rt::gmp::SCHED.nmspinning.fetch_sub(1, SeqCst);
     }
 }
 
@@ -500,7 +504,10 @@ fn beside_a_searcher_without_a_cpu(queued: bool) -> bool {
             done()
         };
         // The other M has run it, and is idle again.
-        let idle = || rt::time_sleep_until() != rt::NEVER && rt::SCHED.npidle.load(SeqCst) == 1;
+        let idle = || {
+            rt::timers::time_sleep_until() != rt::timers::NEVER
+                && rt::gmp::SCHED.npidle.load(SeqCst) == 1
+        };
         assert!(wait(&idle), "the other M does not come");
         let _searcher = Searcher::new();
         let left = Arc::new(AtomicUsize::new(1 + usize::from(queued)));
@@ -570,7 +577,11 @@ fn canceling_races_with_new_children() {
                 });
             }
             done.wait();
-            assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+            assert_eq!(
+                rt::timers::time_sleep_until(),
+                rt::timers::NEVER,
+                "a timer was left behind"
+            );
         }
     });
 }
@@ -608,7 +619,11 @@ fn contexts_that_nobody_has_leave_nothing_behind() {
         }
         first.cancel();
         assert_eq!(last.err(), Some(Canceled));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
         drop(last);
     });
 }

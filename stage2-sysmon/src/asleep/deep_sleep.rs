@@ -34,9 +34,10 @@
 //! Tests: `sysmon.rs`, `no_p_no_sysmon` and those after it. No loom model: one lock covers both
 //! sides.
 
-use stage1_coop::rt::{
-    ATTENTION_LEAVE, ATTENTION_STOP, Link, M, SCHED, SchedInner, Slow, gomaxprocs, nanotime,
-};
+use stage1_coop::rt::gmp::{ATTENTION_LEAVE, ATTENTION_STOP, M, SCHED, SchedInner, gomaxprocs};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::Slow;
+use stage1_coop::rt::word::Link;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Nanoseconds that sysmon sleeps at most when no P is in use. Go's is half of the time

@@ -10,7 +10,9 @@
 //! `netpoll.rs::deadlines_race_with_data`; loom: `netpoll.rs`.
 
 use crate::timers::{Alarm, Fire, NEVER, deltimer, my_p, put};
-use stage1_coop::rt::{Link, P, Word, nanotime};
+use stage1_coop::rt::gmp::P;
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::word::{Link, Word};
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},

@@ -8,7 +8,8 @@
 
 use crate::asleep::eventfd;
 use crate::asleep::sleeper::SLEEPER;
-use stage1_coop::rt::{READ, throw_args, wait_fd};
+use stage1_coop::rt::last_words::throw_args;
+use stage1_coop::rt::os::{READ, wait_fd};
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{

@@ -12,9 +12,9 @@ use crate::asleep::eventfd::wake_net_poller;
 use crate::asleep::sleeper::SLEEPER;
 use crate::netpoll::{Found, netpoll};
 use crate::timers::{NEVER, checktimers, time_sleep_until};
-use stage1_coop::rt::{
-    ATTENTION_STOP, M, SCHED, SchedGuard, Slow, acquirep, allp, nanotime, pidleget,
-};
+use stage1_coop::rt::gmp::{ATTENTION_STOP, M, SCHED, SchedGuard, allp};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::{Slow, acquirep, pidleget};
 use std::sync::atomic::Ordering::Acquire;
 
 // ANCHOR: before_stopm

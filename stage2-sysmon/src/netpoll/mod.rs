@@ -30,7 +30,8 @@ use crate::netpoll::epoll::{BATCH, EVENTFD, Events, epoll_wait};
 use crate::netpoll::polldesc::PollDesc;
 use crate::syscall::handoff::injectglist;
 use crate::table::events::net_poll;
-use stage1_coop::rt::{G, GRUNNABLE, GWAITING, P, casgstatus, go_unblock};
+use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, casgstatus};
+use stage1_coop::rt::trace::go_unblock;
 use std::mem::MaybeUninit;
 
 /// Goroutines that can go on: two at most for each event. They are not runnable yet, and until

@@ -15,7 +15,10 @@ use crate::netpoll::epoll;
 use crate::netpoll::pollword::PollWord;
 use crate::table::reasons::IO_WAIT;
 use crate::timers::{Alarm, NEVER, announce, one_reason_less};
-use stage1_coop::rt::{G, Link, Lock, Word, gopark, goready, nanotime};
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::sched::{gopark, goready};
+use stage1_coop::rt::word::{Link, Word};
 use std::cell::UnsafeCell;
 use std::io;
 use std::sync::atomic::{

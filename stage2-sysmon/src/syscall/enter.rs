@@ -40,10 +40,12 @@ use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
 use crate::table::rows::{Side, rows};
 use crate::table::words::{OVER, m_syscalltick, set_oldp, syscalltick};
 
-use stage1_coop::rt::{
-    G, GRUNNING, GSYSCALL, P, PSYSCALL, SCHED, STACK_PREEMPT, casgstatus, getg, getm, on_goroutine,
-    releasep, stage, systemstack, throw,
-};
+use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
+use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, PSYSCALL, SCHED, casgstatus};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::sched::releasep;
+use stage1_coop::rt::stack::STACK_PREEMPT;
+use stage1_coop::rt::stage::stage;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 // ANCHOR: syscall

@@ -8,11 +8,18 @@ use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
 use crate::table::rows::{Side, rows};
 use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick};
 use stage1_coop::prologue;
-use stage1_coop::rt::{
-    G, GRUNNABLE, GRUNNING, GSYSCALL, M, Next, P, PIDLE, PSYSCALL, SCHED, STACK_PREEMPT, acquirep,
-    casgstatus, dropg, execute, getg, getm, globrunqput, mcall, on, ordinary_guard, osyield,
-    pidleget, pin_while_unwinding, slice_begins, stoplockedm, stopm, throw, wirep,
+use stage1_coop::rt::arch::{getg, getm, mcall};
+use stage1_coop::rt::gmp::{
+    G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, PIDLE, PSYSCALL, SCHED, casgstatus,
 };
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::osyield;
+use stage1_coop::rt::queues::globrunqput;
+use stage1_coop::rt::sched::{
+    Next, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
+};
+use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
+use stage1_coop::rt::trace::{on, slice_begins};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 // ANCHOR: exitsyscall

@@ -4,10 +4,11 @@
 use crate::asleep::sleeper::SLEEPER;
 use crate::table::rows::rows;
 use crate::timers::{NEVER, mind_timers_of, time_sleep_until};
-use stage1_coop::rt::{
-    G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, getm, globrunqput, go_unblock, gomaxprocs,
-    pidleput, runqput, startm, wake_for_queued_work,
-};
+use stage1_coop::rt::arch::getm;
+use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, gomaxprocs};
+use stage1_coop::rt::queues::{globrunqput, runqput};
+use stage1_coop::rt::sched::{pidleput, startm, wake_for_queued_work};
+use stage1_coop::rt::trace::go_unblock;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 // ANCHOR: handoffp

@@ -29,10 +29,14 @@ use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
 use crate::table::events::{GO_SYS_CALL, event, proc_steal};
 use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick, wired};
-use stage1_coop::rt::{
-    G, GRUNNING, GSCAN, GSYSCALL, M, P, PIDLE, SCHED, casgstatus, getg, getm, on_goroutine,
-    osyield, readgstatus, slice_begins, throw, wirep,
+use stage1_coop::rt::arch::{getg, getm, on_goroutine};
+use stage1_coop::rt::gmp::{
+    G, GRUNNING, GSCAN, GSYSCALL, M, P, PIDLE, SCHED, casgstatus, readgstatus,
 };
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::osyield;
+use stage1_coop::rt::sched::wirep;
+use stage1_coop::rt::trace::slice_begins;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 // ANCHOR: syscall_wired

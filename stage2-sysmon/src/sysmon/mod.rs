@@ -22,7 +22,10 @@ use crate::checkdead::checkdead;
 use crate::netpoll;
 use crate::table::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::{ATTENTION_STOP, M, SCHED, getm, gomaxprocs, nanotime, startm};
+use stage1_coop::rt::arch::getm;
+use stage1_coop::rt::gmp::{ATTENTION_STOP, M, SCHED, gomaxprocs};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::startm;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Microseconds between two looks while there is something to do.

@@ -11,7 +11,10 @@ use crate::syscall::wired;
 use crate::table::events::proc_steal;
 use crate::table::rows::rows;
 use crate::table::words::{EachP, P_SYSMONTICK, syscalltick};
-use stage1_coop::rt::{P, PIDLE, PRUNNING, PSYSCALL, SCHED, Word, allp, preemptone, stage};
+use stage1_coop::rt::gmp::{P, PIDLE, PRUNNING, PSYSCALL, SCHED, allp};
+use stage1_coop::rt::stack::preemptone;
+use stage1_coop::rt::stage::stage;
+use stage1_coop::rt::word::Word;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},

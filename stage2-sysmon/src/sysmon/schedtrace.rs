@@ -8,10 +8,12 @@
 use crate::asleep::deep_sleep::ATTENTION_SYSMON;
 use crate::table::words::{OVER, syscalltick};
 use crate::timers::timers_of;
-use stage1_coop::rt::{
-    Escaped, GodebugKey, SCHED, SchedInner, WaitReason, Word, allp, dying_on, gomaxprocs, living,
-    readgstatus, say_line,
-};
+use stage1_coop::rt::gmp::{SCHED, SchedInner, allp, gomaxprocs, living, readgstatus};
+use stage1_coop::rt::last_words::dying_on;
+use stage1_coop::rt::life::GodebugKey;
+use stage1_coop::rt::os::say_line;
+use stage1_coop::rt::trace::{Escaped, WaitReason};
+use stage1_coop::rt::word::Word;
 use std::fmt::Write;
 use std::sync::atomic::{
     AtomicI64,

@@ -9,7 +9,9 @@
 use crate::sysmon::retake::{FORCE_PREEMPT_NS, sysmontick};
 use crate::sysmon::{DELAY_MAX, start, sysmon_delay};
 use crate::timers::checktimers;
-use stage1_coop::rt::{GLOBAL_EVERY, P, PRUNNING, SCHED, allp, nanotime};
+use stage1_coop::rt::gmp::{P, PRUNNING, SCHED, allp};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::GLOBAL_EVERY;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// `p.attention`: the P writes down when a slice begins.

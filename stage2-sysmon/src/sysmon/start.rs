@@ -8,7 +8,9 @@ use crate::netpoll::epoll;
 use crate::sysmon::retake::SYSMONTICK;
 use crate::sysmon::{sigquit, sysmon};
 use crate::timers::TIMERS;
-use stage1_coop::rt::{M, newm, systemstack};
+use stage1_coop::rt::arch::systemstack;
+use stage1_coop::rt::gmp::M;
+use stage1_coop::rt::sched::newm;
 
 /// The row `minit` of this stage: the run's first thread makes what this stage keeps for each P,
 /// before any other thread could ask for it.

@@ -2,7 +2,7 @@
 //!
 //! Tests: `sysmon.rs`, `netpoll.rs`: the dumps in them.
 
-use stage1_coop::rt::WaitReason;
+use stage1_coop::rt::trace::WaitReason;
 
 /// Why a goroutine waits that sleeps.
 pub const SLEEP: WaitReason = WaitReason::Later0;

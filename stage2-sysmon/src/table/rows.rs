@@ -4,7 +4,10 @@
 //!
 //! Tests: `traces.rs::the_tables_of_the_stages`, and one per row in `sysmon.rs` and `handoff.rs`.
 
-use stage1_coop::rt::{G, Next, P, stage, throw};
+use stage1_coop::rt::gmp::{G, P};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::sched::Next;
+use stage1_coop::rt::stage::stage;
 
 /// The two sides of a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,7 +7,9 @@
 //!
 //! Tests: every test of this stage.
 
-use stage1_coop::rt::{ATTENTION_FREEZE, ATTENTION_STOP, M, P, Word, allp, throw};
+use stage1_coop::rt::gmp::{ATTENTION_FREEZE, ATTENTION_STOP, M, P, allp};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::word::Word;
 use std::marker::PhantomData;
 use std::sync::atomic::{
     Ordering::{Acquire, Release},

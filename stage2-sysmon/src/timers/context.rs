@@ -6,7 +6,7 @@
 
 use crate::timers::sleep::from_now;
 use crate::timers::tick::{Timer, after_func};
-use stage1_coop::rt::{Lock, nanotime};
+use stage1_coop::rt::os::{Lock, nanotime};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;

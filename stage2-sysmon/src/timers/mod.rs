@@ -22,10 +22,14 @@ use crate::asleep::eventfd::{net_poll_break, wake_net_poller};
 use crate::asleep::sleeper::SLEEPER;
 use crate::table::words::{EachP, P_TIMERS};
 use crate::timers::heap::{Heap, Placed};
-use stage1_coop::rt::{
-    ATTENTION_LEAVE, G, GRUNNABLE, GWAITING, Lock, Order, P, SCHED, Word, allp, casgstatus, getm,
-    go_unblock, nanotime, runqput, throw, wakep,
-};
+use stage1_coop::rt::arch::getm;
+use stage1_coop::rt::gmp::{ATTENTION_LEAVE, G, GRUNNABLE, GWAITING, P, SCHED, allp, casgstatus};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::queues::{Order, runqput};
+use stage1_coop::rt::sched::wakep;
+use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::word::Word;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

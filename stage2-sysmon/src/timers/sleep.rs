@@ -3,7 +3,10 @@
 use crate::table::reasons::SLEEP;
 use crate::timers::{Fire, NEVER, addtimer, my_p};
 use stage1_coop::prologue;
-use stage1_coop::rt::{G, gopark, nanotime, on_goroutine, usleep};
+use stage1_coop::rt::arch::on_goroutine;
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::os::{nanotime, usleep};
+use stage1_coop::rt::sched::gopark;
 use std::time::Duration;
 
 pub(crate) fn nanoseconds(time: Duration) -> u64 {

@@ -12,9 +12,13 @@ use crate::timers::sleep::{from_now, nanoseconds};
 use crate::timers::{
     Fire, NEVER, SharedAlarm, announce, deltimer, my_p, one_reason_less, put, take_due,
 };
-use stage1_coop::rt::{
-    GodebugKey, Lock, P, Source, Word, go_on_g0, nanotime, on_goroutine, systemstack,
-};
+use stage1_coop::rt::arch::{on_goroutine, systemstack};
+use stage1_coop::rt::gmp::P;
+use stage1_coop::rt::life::GodebugKey;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::sched::go_on_g0;
+use stage1_coop::rt::sync::Source;
+use stage1_coop::rt::word::Word;
 use stage1_coop::{Chan, Receiver, prologue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
