@@ -1,30 +1,35 @@
 //! Stage 2 of Safepoint: sysmon, the thread without a P.
 //!
-//! In stage 1 somebody has to raise the flag by hand. Here a thread that needs no processor
+//! In stage 1 the program has to set the flag itself. Here a thread that needs no processor
 //! does it: it watches how long each goroutine has been running, and takes Ps away from
-//! threads that sit in a system call. What is still missing to take a goroutine off that
+//! threads that are in a system call. What is still missing to take a goroutine off that
 //! never looks is stage 3.
 //!
 //! | idea | file | Go |
 //! |---|---|---|
-//! | who looks although nobody called | `sysmon/mod.rs` | `sysmon` |
+//! | the thread that looks without being called | `sysmon/mod.rs` | `sysmon` |
 //! | time slices, Ps in long calls | `sysmon/retake.rs` | `retake` |
 //! | another policy for slices | `sysmon/slices.rs` | |
 //! | a glance at the scheduler | `sysmon/schedtrace.rs` | `schedtrace` |
-//! | Ctrl-\\: where is everybody? | `sysmon/sigquit.rs` | `sighandler` |
+//! | Ctrl-\\: where are all goroutines? | `sysmon/sigquit.rs` | `sighandler` |
 //! | into a system call, and back | `syscall/enter.rs`, `syscall/exit.rs` | `entersyscall`, `exitsyscall` |
 //! | the same as Go 1.26 does it | `syscall/wired.rs` | `entersyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `syscall/handoff.rs` | `handoffp`, `injectglist` |
-//! | timers, each with its P | `timers/` | `time.go` |
+//! | timers, each with its P | `timers/mod.rs`, `timers/heap.rs`, `timers/sleep.rs` | `time.go` |
 //! | timers that a program holds | `timers/tick.rs` | `time.Timer`, `time.Ticker` |
 //! | work that is no longer wanted | `timers/context.rs` | `context` |
-//! | goroutines that wait for descriptors, and no thread | `netpoll/mod.rs` | `netpoll_epoll.go` |
-//! | who waits for which descriptor, until when | `netpoll/pollword.rs`, `netpoll/polldesc.rs` | `netpoll.go` |
-//! | the last idle thread sleeps in the poller | `netpoll/last_m.rs` | `findrunnable`, `wakeNetPoller` |
+//! | goroutines that wait for descriptors, and no thread | `netpoll/mod.rs`, `netpoll/epoll.rs` | `netpoll_epoll.go` |
+//! | which goroutine waits for a descriptor, until when | `netpoll/pollword.rs`, `netpoll/polldesc.rs`, `netpoll/deadline.rs` | `netpoll.go` |
+//! | the last M without work sleeps in the poller | `netpoll/last_m.rs` | `findrunnable` |
 //! | a descriptor that many goroutines share | `io/fd.rs`, `io/users.rs` | `internal/poll` |
 //! | pipes, sockets, files | `io/` | `os`, `net` |
-//! | nobody is left | `checkdead.rs` | `checkdead` |
-//! | rows, words in a P and M, events that this stage adds | `table/` | `runtime2.go`, `trace.go` |
+//! | no M is left that could do anything | `checkdead.rs` | `checkdead` |
+//! | the two threads that sleep for all, and how they are woken | `asleep/` | `sysmonwait`, `wakeNetPoller` |
+//! | rows, words in an M and a P, events, reasons to wait | `table/` | `runtime2.go`, `trace.go` |
+//!
+//! A folder knows only those after it: `sysmon/` and `io/` are on top, then `netpoll/`, then
+//! `syscall/` and `checkdead.rs`, then `timers/`, and at the bottom `asleep/` and `table/`. No
+//! file imports one that imports it, not even through others.
 //!
 //! # What this stage adds to the contract of `Runtime::run`
 //!
@@ -36,13 +41,13 @@
 //!   `running`), because such a function may yield, and there is no P to yield. A frame of
 //!   the call is a thread's, so a guard of std's may live in it: the goroutine cannot change
 //!   threads before it is back.
-//! * **Who waits for a thread that the runtime does not know waits in [`syscall`].** In a
-//!   channel he counts as asleep, and the stranger who would send does not count at all: when
-//!   all others sleep too, the process ends with `all goroutines are asleep - deadlock!`,
-//!   although help was near. And a plain blocking call without `syscall` is no mistake, only
-//!   dear: it keeps its P until it returns.
+//! * **A goroutine that waits for a thread that the runtime does not know must wait in
+//!   [`syscall`].** In a channel it counts as asleep, and the thread that would send does not
+//!   count at all: when all others sleep too, the process ends with `all goroutines are asleep -
+//!   deadlock!`, although a value was to come. A plain blocking call without `syscall` is
+//!   correct but expensive: it keeps its P until it returns.
 //! * **No time is a promise but the earliest.** A goroutine that sleeps does not run before
-//!   its time; how long after it depends on the others. Somebody has to look: the P that has
+//!   its time; how long after it depends on the others. An M has to look: that of the P with
 //!   the timer, between two goroutines; one that has nothing to do; or sysmon, which is up to
 //!   10 ms late and needs an idle P. While all Ps are in loops that come to no check, no
 //!   timer fires.
@@ -51,7 +56,7 @@
 //! * **At the end of a run a call has a second to return.** Then one line names the goroutine
 //!   in it, and the process ends with status 0.
 //!
-//! The right way to wait for a stranger:
+//! The right way to wait for such a thread:
 //!
 //! ```no_run
 //! use stage2_sysmon::{Chan, Runtime, STAGE, go, syscall};

@@ -1,6 +1,9 @@
 //! System calls that programs make, on top of `syscall`: what a call answered, as Rust says
-//! it; files whose reads and writes really block; and one call that does nothing else. Nothing in Go's runtime corresponds to this
-//! file; its package `syscall` does.
+//! it; files whose reads and writes really block; and one call that does nothing else. Nothing
+//! in Go's runtime corresponds to this file; its package `syscall` does.
+//!
+//! Tests: `sysmon.rs::a_call_that_a_signal_interrupts_is_made_again`,
+//! `sysmon.rs::a_call_s_error_is_what_errno_says`.
 
 use crate::syscall::enter::syscall;
 use stage1_coop::rt::os::{READ, WRITE, in_lockstep, wait_fd};
@@ -64,7 +67,7 @@ pub fn nanosleep(time: Duration) {
 }
 
 /// A file, a pipe or a terminal in the kernel's ordinary form: a read or write may block, and
-/// then it keeps the thread. The P goes to somebody else, when sysmon has noticed. Go's
+/// then it keeps the thread. The P goes to another M, when sysmon has noticed. Go's
 /// `os.File`, for what the network poller cannot watch.
 ///
 /// ```no_run

@@ -12,6 +12,8 @@
 //! kernel needs to copy the bytes. A few thousand bytes are copied in about a microsecond, and
 //! sysmon does not look more often than every 20; so up to [`PLAIN_MAX`] bytes the goroutine
 //! keeps its P, and above that the pair's dozen nanoseconds do not show any more.
+//!
+//! Tests: `netpoll.rs`.
 
 use crate::io::users::Users;
 use crate::netpoll::deadline::Mode;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 /// Bytes that a try may move without `entersyscall`.
 const PLAIN_MAX: usize = 16 << 10;
-/// Milliseconds between two looks of a thread that waits off a goroutine: nobody can wake it.
+/// Milliseconds between two looks of a thread that waits off a goroutine: it cannot be woken.
 const THREAD_LOOKS_MS: u64 = 10;
 
 /// See the module. Go's `poll.FD`.
@@ -34,14 +36,14 @@ pub struct Fd {
     /// It knows the descriptor's number, too: handles stay small, and so do frames with several.
     pd: &'static PollDesc,
     /// How many are in an operation. The last one out closes the descriptor: its number must
-    /// not get a new meaning while somebody is about to use it.
+    /// not get a new meaning while a user is about to use it.
     users: Users,
     /// One reads and one writes; others queue.
     reading: Mutex<()>,
     writing: Mutex<()>,
 }
 
-/// Somebody is in an operation.
+/// A goroutine or a thread that is in an operation.
 struct User<'a>(&'a Fd);
 
 impl Drop for User<'_> {
@@ -80,7 +82,7 @@ impl Fd {
         Err(closed())
     }
 
-    /// Closes the descriptor: who waits for it wakes with an error. Go's `FD.Close`.
+    /// Closes the descriptor: a goroutine that waits for it wakes with an error. Go's `FD.Close`.
     ///
     /// # Errors
     /// If it is closed already.
@@ -107,7 +109,7 @@ impl Fd {
         Ok(())
     }
 
-    /// Nobody uses it any more, or only goroutines of a run that is over.
+    /// It has no users any more, or only goroutines of a run that is over.
     fn destroy(&self) {
         // First: once it is free, the description is another descriptor's.
         let fd = self.fd();
@@ -267,7 +269,7 @@ impl AsRawFd for Fd {
     }
 }
 
-/// The goroutine's turn. Off a goroutine nobody can queue.
+/// The goroutine's turn. A thread that is not on a goroutine cannot queue.
 #[inline]
 fn lock(turn: &Mutex<()>) -> io::Result<stage1_coop::MutexGuard<'_, ()>> {
     if let Some(guard) = turn.try_lock() {

@@ -8,6 +8,8 @@
 //!
 //! A descriptor may outlive its run and be used in the next one. One at which goroutines still
 //! waited when their run was over can only be closed: they are lost, and keep their turn.
+//!
+//! Tests: `netpoll.rs`.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::sockaddr::RawAddr;
@@ -46,7 +48,7 @@ impl TcpListener {
         Ok(TcpListener { fd })
     }
 
-    /// Waits for the next connection and returns it, with the address of who made it. Go's
+    /// Waits for the next connection and returns it, with the address of its other end. Go's
     /// `Accept`.
     ///
     /// # Errors
@@ -81,7 +83,7 @@ impl TcpListener {
         self.fd.set_deadline(Mode::Read, time)
     }
 
-    /// Stops listening. Who waits in an accept wakes with an error. Go's `Close`; dropping
+    /// Stops listening. A goroutine in an accept wakes with an error. Go's `Close`; dropping
     /// does it too.
     ///
     /// # Errors
@@ -111,7 +113,7 @@ impl TcpStream {
     /// Connects to an address. Go's `net.Dial`.
     ///
     /// # Errors
-    /// The kernel's: nobody listens there, no way leads there.
+    /// The kernel's: there is no listener, or no way to it.
     pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         TcpStream::dial(addr, None)
     }
@@ -125,7 +127,7 @@ impl TcpStream {
         TcpStream::dial(addr, Some(time))
     }
 
-    /// A port at which nobody listens may be the very one that the kernel chooses for our end:
+    /// A port without a listener may be the very one that the kernel chooses for our end:
     /// then the connection is one to itself, which stands and answers. Go's `selfConnect`.
     fn dial(addr: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
         prologue!();
@@ -260,7 +262,7 @@ macro_rules! streams {
 macro_rules! reads {
     ($name:ident) => {
         impl $name {
-            /// Closes it. Who waits for it wakes with an error. Go's `Close`; dropping does it
+            /// Closes it. A goroutine that waits for it wakes with an error. Go's `Close`; dropping does it
             /// too.
             ///
             /// # Errors
@@ -286,7 +288,7 @@ macro_rules! reads {
     };
 }
 
-/// What can be written. `write_all` is one operation: nobody else's bytes come in between.
+/// What can be written. `write_all` is one operation: no other bytes come in between.
 macro_rules! writes {
     ($name:ident) => {
         impl Write for &$name {

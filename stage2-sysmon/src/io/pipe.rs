@@ -1,5 +1,7 @@
 //! Pipes whose ends park the goroutine and not the thread. Mirrors `os.Pipe`; what is common
 //! to all that wait in the poller is in `fd.rs`.
+//!
+//! Tests: `netpoll.rs::a_pipe_ends_when_its_other_end_does` and others.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, reads, writes};
@@ -40,7 +42,7 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 
 impl PipeReader {
     /// Takes a descriptor that can be read and that the kernel can watch: a pipe, a socket, a
-    /// terminal, but no ordinary file. Whoever shares it sees that it does not block any more.
+    /// terminal, but no ordinary file. For a program that shares it, it does not block any more either.
     /// Go's `os.NewFile`.
     ///
     /// # Errors
@@ -79,7 +81,7 @@ impl PipeWriter {
         self.fd.set_deadline(Mode::Write, time)
     }
 
-    /// Closes it: the reader comes to the end. Who waits for it wakes with an error. Go's
+    /// Closes it: the reader comes to the end. A goroutine that waits for it wakes with an error. Go's
     /// `Close`; dropping does it too.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Sockets that have a path instead of an address and a port. Mirrors `UnixListener` and
 //! `UnixConn` of Go's package `net`; see `net.rs` for what holds for all sockets.
+//!
+//! Tests: `netpoll.rs::connections_arrive_at_a_path` and the one after it.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, once, owned, reads, streams, writes};
@@ -71,7 +73,7 @@ impl UnixListener {
         let none = std::ptr::null_mut();
         let fd = self.fd.accept(|fd| {
             let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-            // SAFETY: null means that nobody wants to know the peer's address.
+            // SAFETY: null means that the peer's address is not wanted.
             owned(|| unsafe { libc::accept4(fd, none, std::ptr::null_mut(), flags) })
         })?;
         Ok(UnixStream { fd: Fd::new(fd) })

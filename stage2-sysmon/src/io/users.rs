@@ -1,10 +1,12 @@
-//! Who is using a descriptor: counts, in one word, from which the last one out learns that it is
+//! How many use a descriptor: counts, in one word, from which the last user learns that it is
 //! the last. Mirrors the reference count of `fdMutex` of Go's package `internal/poll`.
 //!
 //! Go's process is one run; ours may have several, and a goroutine that is inside an operation
 //! when its run ends never leaves it. So goroutines are counted apart from threads, and the
 //! word says of which run they are. Once that run is over they are lost, and no longer count:
 //! otherwise a descriptor at which one waited could never be given back to the kernel.
+//!
+//! Tests: below, and `netpoll.rs::a_descriptor_can_be_closed_when_the_run_of_its_goroutines_is_over`.
 
 use crate::netpoll::epoll;
 use stage1_coop::rt::arch::on_goroutine;

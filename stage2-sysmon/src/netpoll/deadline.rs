@@ -31,7 +31,7 @@ pub enum Mode {
 ///
 /// "Under the lock" means under that of the description.
 pub(crate) struct Deadline<O: 'static> {
-    /// Until when a goroutine may wait; 0 for ever. *anybody*, see `PollWord::stop_waiting`.
+    /// Until when a goroutine may wait; 0 for ever. *any thread*, see `PollWord::stop_waiting`.
     at: AtomicU64,
     /// When the timer fires that is set for it; [`NEVER`] if none is. Under the lock.
     timer: AtomicU64,

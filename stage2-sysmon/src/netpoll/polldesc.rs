@@ -34,7 +34,7 @@ pub struct PollDesc {
     words: [PollWord<G>; 2],
     /// The descriptor. Written before the first goroutine can use it.
     fd: AtomicI32,
-    /// Nobody shall wait here any more. *anybody*, see [`PollWord::stop_waiting`].
+    /// No goroutine may wait here any more. *any thread*, see [`PollWord::stop_waiting`].
     closing: AtomicBool,
     /// How often the description was used before: 16 bits of it.
     seq: AtomicU32,
@@ -46,7 +46,7 @@ pub struct PollDesc {
     link: Link<PollDesc>,
 }
 
-/// Descriptions that nobody uses.
+/// Descriptions that are not in use.
 struct Cache(UnsafeCell<Option<&'static PollDesc>>);
 // SAFETY: reached with `CACHE_LOCK` held only.
 unsafe impl Sync for Cache {}
@@ -73,7 +73,7 @@ impl PollDesc {
     }
 
     /// A description for `fd`. Go's `pollCache.alloc` and half of `pollOpen`: the kernel is
-    /// told when somebody has to wait, which may never be.
+    /// told when a goroutine has to wait, which may never be.
     pub(crate) fn open(fd: i32) -> &'static PollDesc {
         let pd = {
             let _held = CACHE_LOCK.lock();
@@ -107,7 +107,7 @@ impl PollDesc {
         &block[0]
     }
 
-    /// Nobody uses the descriptor any more; it is about to be closed. Go's `pollClose`.
+    /// The descriptor has no users any more; it is about to be closed. Go's `pollClose`.
     pub(crate) fn free(&'static self) {
         if self.known_in.load(Relaxed) != 0 {
             epoll::close(self.fd.load(Relaxed));
@@ -197,12 +197,12 @@ impl PollDesc {
             if !word.prepare() {
                 return Ok(());
             }
-            // Once more, now that whoever closes or moves the deadline sees us; and so does one
-            // of the other mode who could not make the descriptor known.
+            // Once more, now that a goroutine that closes or moves the deadline sees us; and so
+            // does one of the other mode that could not make the descriptor known.
             if self.check(mode).is_ok() && self.is_known() {
                 self.mind_deadline(mode);
                 let lock = std::ptr::from_ref(word).cast_mut().cast();
-                // SAFETY: on a goroutine (`io/fd.rs` asks); the word lives for ever, and whoever
+                // SAFETY: on a goroutine (`io/fd.rs` asks); the word lives for ever, and the thread that
                 // unblocks it finds the goroutine there.
                 unsafe { gopark(Some(commit), lock, IO_WAIT) };
             }
@@ -233,7 +233,7 @@ impl PollDesc {
                 self.words.iter().for_each(PollWord::reset);
                 self.deadlines.iter().for_each(Deadline::forget_timer);
             }
-            // Before the kernel knows: it may tell somebody at once.
+            // Before the kernel knows: it may tell an M at once.
             self.known_in.store(epoll::run(), Release);
             let told = epoll::open(self.fd.load(Relaxed), self.data());
             if told.is_err() {
@@ -243,7 +243,7 @@ impl PollDesc {
         };
         if told.is_err() {
             // One of the other mode may have gone to sleep, because the descriptor counted as
-            // known for a moment. It shall try itself, and get its own error.
+            // known for a moment. It must try itself, and get its own error.
             for mode in [Mode::Read, Mode::Write] {
                 self.wake_up(mode);
             }
@@ -266,7 +266,7 @@ impl PollDesc {
         }
     }
 
-    /// Sets or takes away the deadline: this long from now. Who waits is held to the new one. Go's
+    /// Sets or takes away the deadline: this long from now. It holds for a goroutine that waits, too. Go's
     /// `pollSetDeadline`.
     pub(crate) fn set_deadline(&'static self, mode: Mode, time: Option<Duration>) {
         let at = time.map_or(0, |time| {
@@ -275,7 +275,8 @@ impl PollDesc {
         });
         let deadline = self.deadline(mode);
         deadline.set(at);
-        // See `stop_waiting`: either who waits sees the new deadline, or we see its timer.
+        // See `stop_waiting`: either a goroutine that waits sees the new deadline, or we see its
+        // timer.
         fence(SeqCst);
         let timer = {
             let _held = self.lock.lock();
@@ -287,22 +288,22 @@ impl PollDesc {
         if at == 0 {
             one_reason_less();
         } else if at < timer {
-            // It sleeps for too long, if it sleeps: it shall set an earlier timer.
+            // It sleeps for too long, if it sleeps: it must set an earlier timer.
             self.stop_waiting(mode);
         }
     }
 
-    /// The descriptor is being closed: nobody waits for it any more. Go's `pollUnblock`.
+    /// The descriptor is being closed: no goroutine waits for it any more. Go's `pollUnblock`.
     pub(crate) fn evict(&'static self) {
         self.closing.store(true, Release);
         self.stop_waiting(Mode::Read);
         self.stop_waiting(Mode::Write);
     }
 
-    /// Whoever waits for this shall look again whether it should.
+    /// A goroutine that waits for this must look again whether it should.
     fn stop_waiting(&'static self, mode: Mode) {
-        // The caller has written down why. Either we see that the descriptor is known, or who
-        // makes it known, and looks for a reason afterwards, sees the caller's.
+        // The caller has written down why. Either we see that the descriptor is known, or the
+        // goroutine that makes it known, and looks for a reason afterwards, sees the caller's.
         fence(SeqCst);
         if self.is_known() {
             self.wake_up(mode);

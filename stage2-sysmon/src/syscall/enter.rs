@@ -1,39 +1,52 @@
-//! Entering a system call: the goroutine keeps its M and lets go of its P, without telling
-//! anybody. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
+//! Entering a system call: the goroutine keeps its M and lets go of its P, without telling any
+//! other thread. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
 //! the way back is in `exit.rs`.
 //!
-//! # The race for `p.status`
+//! # Protocol: the race for `p.status`
 //!
-//! Most calls return within a microsecond, so entering must cost next to nothing: no lock,
-//! nobody woken. The M takes itself off the P (`p.m` and `m.p` become empty) and writes
-//! `PSYSCALL` into `p.status`. From that store on the P belongs to nobody, and lies there for
-//! whoever takes it first:
+//! Most calls return within a microsecond, so entering must cost next to nothing: no lock, no
+//! wake-up.
+//!
+//! The M that enters ([`reentersyscall`]):
+//!
+//! 1. notes the P and its tick for the way back (`m.oldp`, `m.syscalltick`);
+//! 2. takes itself off the P: `m.p` and `p.m` become empty;
+//! 3. stores `PSYSCALL` into `p.status`. From here on the P has no owner.
+//!
+//! Three may take the P, each by the same exchange of `PSYSCALL` for `PIDLE`, so exactly one
+//! gets it and is its owner. The P is in no list then, and no other M has it:
 //!
 //! * the same M, back from its call (`exitsyscall_fast`): nothing happened, it runs on;
-//! * sysmon, when the call takes long and somebody could use the P (`retake`);
+//! * sysmon, when the call takes long and the P is of use elsewhere (`retake`). It counts the
+//!   P's tick up and hands the P off;
 //! * another M whose own P was taken, because this P was *its* P once and is in a call
-//!   again now. That is fair: it is in a hurry, and the one in the call is not.
+//!   again now. That is fair: it is in a hurry, and the M in the call is not.
 //!
-//! All of them take it by the same compare-and-swap, `PSYSCALL` to `PIDLE`, so exactly one
-//! wins. The winner is the P's owner then: the P stands in no list, and no other M has it.
+//! An M that comes back and does not get the P (`exit.rs`) takes any idle one, or queues its
+//! goroutine and sleeps.
 //!
 //! What the orderings carry:
 //!
 //! * The store of `PSYSCALL` is a release, and every one of those exchanges an acquire. So
-//!   the winner sees all that the M did while it was the owner: the ring's `tail` and
+//!   the new owner sees all that the M did while it was the owner: the ring's `tail` and
 //!   `runnext`, `schedtick`, and that `p.m` is empty.
-//! * An exchange that fails reads nothing that anybody acts upon, so it is relaxed. The M
+//! * An exchange that fails reads nothing that the thread acts upon, so it is relaxed. The M
 //!   that lost its P learns what happened to it from `syscalltick`, which only ever means
 //!   "not the same call any more".
 //! * The M's own side, `m.oldp` and `m.syscalltick`, is written before the store and read by
 //!   the same thread afterwards; it needs no ordering.
 //!
-//! Entering and leaving look at `sched.attention` besides. On x86 a store may still wait in
-//! the store buffer when the load behind it is done, so an M that enters can miss a bit that
-//! is raised at the same moment, and who raised it can miss that the P is in a call. In this
-//! stage nobody minds. Who must not miss it has to make every thread pass a barrier after he
-//! raised the bit (`membarrier`), which is dear; but then he pays, and not each call.
-//! Go 1.15 pays at each call: its store is an exchange.
+//! Entering and leaving look at `sched.attention` besides. On x86 a store may still be in the
+//! store buffer when the load after it is done, so an M that enters can miss a bit that is set
+//! at the same moment, and the thread that sets it can miss that the P is in a call. In this
+//! stage that does no harm. A thread that must not miss it has to make every thread pass a
+//! barrier after it has set the bit (`membarrier`), which is expensive; but then it pays once,
+//! and not each call. Go 1.15 pays at each call: its store is an exchange.
+//!
+//! Loom: `tests/loom/src/syscall.rs`, with the counterexample without the release. Tests:
+//! `sysmon.rs::a_thread_in_a_call_loses_its_p_to_whoever_has_work`,
+//! `sysmon.rs::who_comes_back_first_takes_its_old_p_out_of_another_s_call`,
+//! `sysmon.rs::many_calls_on_few_ps_lose_nobody`.
 
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
@@ -50,7 +63,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 
 // ANCHOR: syscall
 /// Calls `f`, which may block in the kernel, without keeping a processor from the other
-/// goroutines: when `f` takes long, somebody else gets the P. Returns what `f` returns.
+/// goroutines: when `f` takes long, another M gets the P. Returns what `f` returns.
 ///
 /// In `f` the goroutine is not the scheduler's. It must not call anything of this crate, nor
 /// a `#[gofunc]`: that ends the process with `fatal error`. (Handles may be cloned and
@@ -65,7 +78,7 @@ pub fn syscall<R>(f: impl FnOnce() -> R) -> R {
 }
 // ANCHOR_END: syscall
 
-/// As [`syscall`], for a call that is known to block: the P goes to somebody else at once,
+/// As [`syscall`], for a call that is known to block: the P goes to another M at once,
 /// not when sysmon has noticed.
 pub fn syscall_block<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
@@ -83,7 +96,7 @@ impl Drop for Back {
     }
 }
 
-/// Where the goroutine stands, for a dump while it is in the call: the caller's frame, which
+/// Where the goroutine is, for a dump while it is in the call: the caller's frame, which
 /// lives until the call is over.
 #[inline(always)]
 pub(crate) fn here() -> (usize, usize, usize) {
@@ -122,7 +135,7 @@ fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
 }
 
 // ANCHOR: entersyscall
-/// The goroutine, which stands at `pc`, is about to enter a system call. Returns false off a
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
 /// goroutine: then there is nothing to do, now and afterwards. Go's `entersyscall`. Never
 /// inlined: a goroutine's own code must not look at its thread in several steps.
 #[inline(never)]
@@ -139,7 +152,7 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     set_oldp(mp, Some(pp));
     mp.p.set(None);
     pp.m.set(None);
-    // From here on the P is whoever's takes it first.
+    // From here on the P belongs to the first that takes it.
     pp.status.store(PSYSCALL, Release);
     if SCHED.attention.load(Relaxed) != 0 {
         (rows().syscall_slow)(Side::Enter, Some(pp));
@@ -170,8 +183,8 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
     true
 }
 
-/// The row `syscall_slow` of this stage: something is up. When everything is over, nobody
-/// goes on by himself: the scheduler knows what to do.
+/// The row `syscall_slow` of this stage: a bit of `sched.attention` is set. When the run is over,
+/// no goroutine takes a P by itself: it goes to the scheduler, which stops it.
 pub fn syscall_slow(side: Side, _pp: Option<&'static P>) -> bool {
     side == Side::Enter || SCHED.attention.load(Relaxed) & OVER == 0
 }

@@ -1,7 +1,11 @@
 //! Back from a system call: the goroutine has its M and needs a P. It tries, from cheap to
-//! dear, the one that it had, any that is idle, and at last the queue. Mirrors
-//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
-//! `enter.rs` tells who else may want the same P.
+//! expensive, the one that it had, any that is idle, and at last the queue. Mirrors
+//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of `enter.rs`
+//! tells which other threads may want the same P.
+//!
+//! Tests: `sysmon.rs::a_call_that_nobody_takes_the_p_of_changes_nothing`,
+//! `sysmon.rs::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
+//! `handoff.rs::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
@@ -100,7 +104,7 @@ fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
     if SCHED.attention.load(Relaxed) != 0 && !(rows().syscall_slow)(Side::Exit, old) {
         return false;
     }
-    // The look in front of the exchange spares the cache line when the P is gone. Acquire,
+    // The load in front of the exchange avoids a write to the cache line when the P is gone. Acquire,
     // because the P may have been elsewhere and come back into a call: then another M was
     // its owner last, and what that one did must be seen.
     if let Some(pp) = old
@@ -157,9 +161,9 @@ fn pidle() -> Option<&'static P> {
     Some(pp)
 }
 
-/// Who took our P first records that, and then counts; we record what we do afterwards. Only
-/// for the sake of the trace's order. A P that still lies there was taken by nobody: we were
-/// told not to.
+/// A thief records that it takes our P, and counts `syscalltick` up after that; we record what
+/// we do afterwards. Only for the order of the trace. A P whose status is still `PSYSCALL` was
+/// not taken: `syscall_slow` told us not to take it.
 fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
     if let Some(pp) = old
         && on()
@@ -186,7 +190,7 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     let idle = {
         let mut sched = SCHED.lock();
         if SCHED.attention.load(Relaxed) & OVER != 0 {
-            // Nobody runs it any more.
+            // No M runs it any more.
             return None;
         }
         let pp = pidleget(&mut sched);
@@ -205,10 +209,10 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
             return Some(execute(mp, gp, false));
         }
     }
-    // Our M is asked and not the goroutine: that one may run elsewhere already, and be
-    // locked there.
+    // The M says whether the goroutine is locked; the goroutine may run elsewhere already, and
+    // be locked there.
     if mp.lockedg.get().is_some() {
-        // It can run here only: wait until somebody lends us a P for it.
+        // It can run here only: wait until another M hands us a P for it.
         // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
         return stoplockedm(mp).then(|| unsafe { execute(mp, gp, false) });
     }

@@ -1,5 +1,7 @@
-//! A P whose M cannot use it, and goroutines that became runnable in a bunch: who runs
+//! A P whose M cannot use it, and many goroutines that become runnable at once: which Ms run
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
+//!
+//! Tests: `handoff.rs`; `sysmon.rs::goroutines_that_are_injected_all_run`.
 
 use crate::asleep::sleeper::SLEEPER;
 use crate::table::rows::rows;
@@ -15,14 +17,14 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 /// The row `handoffp` of this stage. It must start an M in every case in which
 /// `findrunnable` would find something to run on `pp`.
 pub fn handoffp(pp: &'static P) {
-    // Work of its own, or of everybody's.
+    // Work in its own queue, or in the global one.
     if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
         return startm(Some(pp), false);
     }
     if (rows().handoffp_gc)(pp) {
         return startm(Some(pp), false);
     }
-    // No work here; but if nobody looks for work anywhere, somebody should.
+    // No work here; but if no M searches for work anywhere, one should.
     if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
         && SCHED
             .nmspinning
@@ -32,13 +34,13 @@ pub fn handoffp(pp: &'static P) {
         return startm(Some(pp), true);
     }
     let mut sched = SCHED.lock();
-    // The global queue again: who puts something there holds this lock.
+    // The global queue again: an M that puts something there holds this lock.
     if SCHED.runqsize.load(Relaxed) != 0 {
         drop(sched);
         return startm(Some(pp), false);
     }
     // This is the last P in use, there are timers or goroutines that wait for the network,
-    // and nobody sleeps for them: send one who will, when it has found nothing to do.
+    // and no M sleeps for them: start one, which will when it has found nothing to do.
     if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
         && !SLEEPER.polling()
         && (SLEEPER.any_waiters() || time_sleep_until() != NEVER)
@@ -46,7 +48,7 @@ pub fn handoffp(pp: &'static P) {
         drop(sched);
         return startm(Some(pp), false);
     }
-    // Nobody looks after this P's timers from here on but who sleeps for all.
+    // From here on only the sleeper minds the timers of this P.
     mind_timers_of(pp);
     pidleput(&mut sched, pp);
     drop(sched);
@@ -55,7 +57,7 @@ pub fn handoffp(pp: &'static P) {
 // ANCHOR_END: handoffp
 
 /// Makes waiting goroutines runnable, all at once, and finds Ms for them. The caller is an M;
-/// one without a P counts as nobody while it does this (`incidlelocked`). Go's `injectglist`.
+/// while one without a P does this, `checkdead` counts one sleeping M less (`incidlelocked`). Go's `injectglist`.
 ///
 /// # Safety
 /// The caller is, for each of them, the one waker that `gopark` speaks of.

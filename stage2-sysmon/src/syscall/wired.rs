@@ -1,29 +1,40 @@
 //! A system call as Go 1.26 makes it: the P stays with its M, and only the goroutine changes
 //! its state. Mirrors `entersyscall`, `exitsyscall`, `setBlockOnExitSyscall` and `takeP` of
-//! that version's `proc.go`. It stands beside the older form, which `enter.rs` tells.
+//! that version's `proc.go`. It is beside the older form, whose protocol `enter.rs` tells.
 //!
-//! # The race for the goroutine's state
+//! # Protocol: the race for the goroutine's state
 //!
 //! In the older form the P has no owner during the call, and each way takes one exchange to
 //! get it back. Here `p.m` and `PRUNNING` stay as they are, so an undisturbed call costs two
-//! exchanges, in and out, which the goroutine's state needs anyway. The price is paid by a
-//! thief:
+//! exchanges, in and out, which the goroutine's state needs anyway. A thief pays.
 //!
-//! * A thief sets the bit `GSCAN` on the state `GSYSCALL`. While it stands there, the
-//!   goroutine cannot leave its call: the way back waits for the bit to go. So the M stands
-//!   still, and the thief may take its P away as if it were the M itself.
-//! * The way back exchanges `GSYSCALL` for `GRUNNING`, which fails while the bit is up. Who
-//!   gets through looks whether the P is still there.
+//! The goroutine:
 //!
-//! `m.p` is empty during the call, as in the older form; the P is in `m.oldp`. All of the
-//! runtime reads `m.p` as "this P is mine": to wake a goroutine is to put it into the queue of
-//! `m.p`. A thief may take the P at any moment, so a call that wakes a goroutine must not find
-//! it there, or two threads would move one ring's `tail`. Go leaves `m.p` as it is because
-//! nothing of Go runs between enter and exit. Here a closure does.
+//! 1. notes the P in `m.oldp`, sets `m.wired`, and empties `m.p`;
+//! 2. exchanges `GRUNNING` for `GSYSCALL` ([`reentersyscall_wired`]);
+//! 3. makes its call;
+//! 4. exchanges `GSYSCALL` for `GRUNNING` ([`exitsyscall_wired`]), which fails while a thief
+//!    holds the bit `GSCAN`: then it waits and tries again;
+//! 5. looks whether `p.m` still names its M. If not, the P was taken.
+//!
+//! A thief, sysmon or an M in step 5 whose own P was taken ([`take_out`]):
+//!
+//! 1. sets the bit `GSCAN` on the state `GSYSCALL`: the goroutine cannot leave its call;
+//! 2. looks whether goroutine, M and P still belong together, and are in a call of this form;
+//! 3. if so, takes the P away as if it were the M itself: `p.m` empty, `PIDLE`;
+//! 4. clears the bit.
+//!
+//! `m.p` is empty during the call, as in the older form. All of the runtime reads `m.p` as
+//! "this P is mine": to wake a goroutine is to put it into the queue of `m.p`. A thief may take
+//! the P at any moment, so a call that wakes a goroutine must not find it there, or two threads
+//! would move one ring's `tail`. Go leaves `m.p` as it is because nothing of Go runs between
+//! enter and exit. Here a closure does.
 //!
 //! What the orderings carry: the exchange that enters is a release and the thief's an
-//! acquire, so the thief sees what the M did as the P's owner. Taking the bit down is a
-//! release and the way back an acquire, so the goroutine sees that its P is gone.
+//! acquire, so the thief sees what the M did as the P's owner. Clearing the bit is a release and
+//! the way back an acquire, so the goroutine sees that its P is gone.
+//!
+//! Loom: `tests/loom/src/wired.rs`, with three counterexamples. Tests: `wired.rs`.
 
 use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
@@ -62,7 +73,7 @@ impl Drop for Back {
 }
 
 // ANCHOR: entersyscall_wired
-/// The goroutine, which stands at `pc`, is about to enter a system call. Returns false off a
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
 /// goroutine. Never inlined, as the older form.
 #[inline(never)]
 pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
@@ -115,8 +126,8 @@ pub fn exitsyscall_wired() {
 }
 // ANCHOR_END: exitsyscall_wired
 
-/// The row `castatus_contended` of this stage: a thief looks at the goroutine, or takes its
-/// P, for a few instructions. Anything else is a bug.
+/// The row `castatus_contended` of this stage: for a few instructions a thief looks at the
+/// goroutine, or takes its P. Anything else is a bug.
 #[cold]
 pub fn wait_for_the_bit(gp: &'static G, old: u32, new: u32) {
     if readgstatus(gp) & GSCAN != 0 {

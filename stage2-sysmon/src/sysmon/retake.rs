@@ -1,10 +1,14 @@
-//! What sysmon looks for in each round: goroutines whose time is up, and Ps that lie idle
+//! What sysmon looks for in each round: goroutines whose time is up, and Ps that are unused
 //! in a system call. Mirrors `retake` of `proc.go`.
 //!
 //! Sysmon is a sampler. It does not know when a slice or a call began; it only sees that
 //! since its last look a counter has moved, or has not. A slice that it sees for the first
 //! time is stamped with *now*, so the ten milliseconds begin then, and end at the first look
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
+//!
+//! Tests: `handoff.rs`, those about slices and calls;
+//! `sysmon.rs::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
+//! `wired.rs`, `checkdead.rs`.
 
 use crate::checkdead::incidlelocked;
 use crate::syscall::wired;
@@ -23,7 +27,7 @@ use std::sync::atomic::{
 /// Nanoseconds that a goroutine may run before it is asked to yield. Go's
 /// `forcePreemptNS`.
 pub const FORCE_PREEMPT_NS: u64 = 10_000_000;
-/// Nanoseconds after which a P is taken out of a system call even if nobody needs it.
+/// Nanoseconds after which a P is taken out of a system call even if no M needs it.
 pub const SYSCALL_NS: u64 = 10_000_000;
 
 /// What sysmon saw of a P when it looked last. Only sysmon writes it (with the policy of
@@ -101,7 +105,7 @@ pub fn retake(now: u64) -> u32 {
 
 // ANCHOR: three_conditions
 /// The row `retake_syscall` of this stage. A P is worth taking if it has work in its queue;
-/// if nobody else is there for new work, neither an M that looks for some nor an idle P; and
+/// if nothing else is there for new work, neither a searching M nor an idle P; and
 /// in the end anyhow, because a P in a call keeps sysmon from its deep sleep.
 pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
     !pp.runq.is_empty()
@@ -110,14 +114,14 @@ pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
 }
 // ANCHOR_END: three_conditions
 
-/// Takes `pp` out of its system call, if it is still there, and gives it to somebody.
+/// Takes `pp` out of its system call, if it is still there, and hands it off.
 ///
 /// This is one side of the race for `p.status`; `syscall/enter.rs` tells the whole story. The
 /// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
 fn take(pp: &'static P, wired: bool) -> bool {
-    // Sysmon counts as nobody. If it takes the only P, the goroutine comes back at this
-    // moment, queues, and its M sees everybody asleep, then that would look like the end.
-    // So count one sleeper less while the P is on its way.
+    // `checkdead` does not count sysmon among the Ms. If it takes the only P, and at this moment
+    // the goroutine comes back and queues, its M sees all Ms asleep, and that would look like
+    // the end. So count one sleeping M less while the P is on its way.
     incidlelocked(-1);
     let won = if wired {
         wired::take_out(pp)
@@ -127,9 +131,9 @@ fn take(pp: &'static P, wired: bool) -> bool {
             .is_ok()
     };
     if won {
-        // Nobody else can reach the P: it stands in no list. The event first, the counter
-        // afterwards: whoever comes back from the call waits for the counter, so its events
-        // come behind ours.
+        // No other thread can reach the P: it is in no list. The event first, the counter
+        // afterwards: the M that comes back from the call waits for the counter, so its events
+        // come after ours.
         proc_steal(pp);
         syscalltick(pp).bump();
         (stage().handoffp)(pp);

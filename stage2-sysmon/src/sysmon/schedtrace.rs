@@ -2,8 +2,10 @@
 //! sysmon; with `scheddetail=1` also a line for each P, M and G. Mirrors `schedtrace` of
 //! `proc.go`, in the form of Go 1.15.
 //!
-//! The numbers are read while everybody goes on changing them; they are a glance, not an
+//! The numbers are read while all threads go on changing them; they are a glance, not an
 //! account.
+//!
+//! Tests: `sysmon.rs::schedtrace_prints_go_s_line_again_and_again`.
 
 use crate::asleep::deep_sleep::ATTENTION_SYSMON;
 use crate::table::words::{OVER, syscalltick};
@@ -95,8 +97,8 @@ fn queues(text: &mut String) -> std::fmt::Result {
     write!(text, " [{}]", lengths.join(" "))
 }
 
-/// Everybody: Ps by number, Ms from the newest to the oldest, Gs in the order in which they
-/// were made. -1 stands for nobody. Nothing stops the world yet, so nobody waits for it.
+/// Ps by number, Ms from the newest to the oldest, Gs in the order in which they were made. -1
+/// stands for none. Nothing stops the world yet, so no thread waits for that.
 fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::Result {
     let sysmonwait = u32::from(SCHED.attention.load(Relaxed) & ATTENTION_SYSMON != 0);
     write!(

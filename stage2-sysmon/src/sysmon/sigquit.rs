@@ -1,15 +1,27 @@
-//! Ctrl-\, or `kill -QUIT`: where is everybody? All goroutines are printed, and the process
-//! ends with status 2. Mirrors `sighandler` and `dumpregs` of `signal_unix.go`, in the form
-//! of Go 1.15.
+//! Ctrl-\, or `kill -QUIT`: all goroutines are printed, and the process ends with status 2.
+//! Mirrors `sighandler` and `dumpregs` of `signal_unix.go`, in the form of Go 1.15.
 //!
-//! A handler may interrupt anything, also the allocator. So it only notes where it came in,
-//! and wakes sysmon, which prints: it has a stack of its own, needs no P, and never waits for
-//! a goroutine. Go's handler prints by itself, because nothing that it needs can be held by
-//! whom it interrupted.
+//! A handler may interrupt anything, including the allocator. So it only notes where it came
+//! in, and wakes sysmon, which prints: it has a stack of its own, needs no P, and never waits
+//! for a goroutine. Go's handler prints by itself, because the thread that it interrupted holds
+//! nothing that it needs.
 //!
 //! Even sysmon may need something that will never be free again. Therefore the last resort's
 //! alarm clock (`os/last_resort.rs` of stage 1) runs from the signal on: when sysmon has
 //! neither printed a line nor used the processor for a few rings, it ends the process.
+//!
+//! # Protocol
+//!
+//! The word is `STATE`.
+//!
+//! 1. The run begins ([`watch`]): `QUIET`.
+//! 2. A handler exchanges `QUIET` for `NOTING`; a second one does nothing. It notes registers
+//!    and M, starts the alarm clock, and stores `ASKED` (a release, so sysmon sees the notes).
+//! 3. Sysmon finds `ASKED` in its round, stores `PRINTING`, and prints.
+//! 4. At the end of the run `QUIET` becomes `OFF`. A signal that sysmon did not see any more is
+//!    raised again, for the program's own handler, which is back.
+//!
+//! Tests: `last_words.rs`, those with SIGQUIT.
 
 use crate::asleep::deep_sleep::{thread, wake_from_signal};
 use stage1_coop::rt::arch::getm_opt;
@@ -27,7 +39,7 @@ const OFF: u32 = 4;
 const QUIET: u32 = 0;
 /// A handler writes down where it came in.
 const NOTING: u32 = 1;
-/// Somebody has asked, and nobody has answered.
+/// A signal has come, and sysmon has not seen it.
 const ASKED: u32 = 2;
 /// Sysmon prints.
 const PRINTING: u32 = 3;
@@ -76,7 +88,7 @@ pub(crate) fn watch() {
     handle_during_run(libc::SIGQUIT, on_quit, at_end);
 }
 
-/// Whether somebody wants to see everybody. Asked by sysmon in each round.
+/// Whether the signal has come. Sysmon looks in each round.
 #[inline]
 pub(crate) fn asked() -> bool {
     STATE.load(Acquire) == ASKED
@@ -85,12 +97,12 @@ pub(crate) fn asked() -> bool {
 // ANCHOR: on_quit
 /// Async-signal-safe: it stores, sets an alarm, and wakes by a futex.
 extern "C" fn on_quit(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: `__errno_location` gives this thread's errno; whom we interrupt may be about
-    // to read it.
+    // SAFETY: `__errno_location` gives this thread's errno; the code that we interrupt may be
+    // about to read it.
     let errno = unsafe { *libc::__errno_location() };
     let before = STATE.compare_exchange(QUIET, NOTING, AcqRel, Relaxed);
     if before == Err(OFF) {
-        // The run is over, and the old handler is back: it hears the signal when we return.
+        // The run is over, and the old handler is back: it gets the signal when we return.
         // SAFETY: raise takes a number.
         unsafe { libc::raise(libc::SIGQUIT) };
     }
@@ -167,7 +179,7 @@ fn at_end() {
     unsafe { libc::raise(libc::SIGQUIT) };
 }
 
-/// What is said if the dump cannot go on: who asked, if that was not said yet.
+/// What is said if the dump cannot go on: its head, if that was not said yet.
 fn last_resort_words() {
     if STATE.load(Acquire) == ASKED && !dying() {
         let mut line = Line::new();

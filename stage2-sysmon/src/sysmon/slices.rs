@@ -5,6 +5,8 @@
 //! counts from then, so a slice lasts up to 20 ms. To do better one must know when a slice
 //! began. Here each P writes that down itself whenever it chooses a goroutine, which costs a
 //! look at the clock each time. Then sysmon needs to wake only once in a slice, as in Go.
+//!
+//! Tests: `sysmon.rs`, `wired.rs::with_the_other_policy_everybody_has_a_turn`.
 
 use crate::sysmon::retake::{FORCE_PREEMPT_NS, sysmontick};
 use crate::sysmon::{DELAY_MAX, start, sysmon_delay};
@@ -28,8 +30,8 @@ pub(crate) fn main_start() {
     }
 }
 
-/// The row `p_slow` of this policy. Who chooses a goroutine begins a slice, unless it takes
-/// the one in `runnext`, which goes on with the slice that runs. If sysmon looks at this
+/// The row `p_slow` of this policy. An M that chooses a goroutine begins a slice, unless it
+/// takes the one in `runnext`, which goes on with the slice that runs. If sysmon looks at this
 /// very moment, it finds an old tick and stamps the slice itself, later.
 pub(crate) fn slice_begins_now(pp: &'static P) {
     checktimers(pp);

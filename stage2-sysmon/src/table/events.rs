@@ -1,5 +1,7 @@
 //! The events that this stage adds to a trace: system calls, Ps that are taken away, and what
 //! the network poller finds.
+//!
+//! Tests: `traces.rs`, `gotrace.rs`.
 
 use crate::table::words::{m_syscalltick, oldp, syscalltick};
 use stage1_coop::rt::gmp::{M, P, living};
@@ -50,7 +52,7 @@ pub(crate) fn event(kind: &'static Kind) {
 #[inline]
 pub(crate) fn proc_steal(pp: &'static P) {
     if on() {
-        // Who is in the call is only asked for the trace; Go's M leaves no address either.
+        // The M in the call is only looked for because of the trace; Go's M leaves no address either.
         // An M that lost the P earlier may still be in its call; its tick is another one.
         let left = |m: &&M| {
             oldp(m).is_some_and(|p| eq(p, pp)) && m_syscalltick(m).get() == syscalltick(pp).get()
@@ -112,7 +114,7 @@ fn in_go_exit(w: &mut Gov2, e: &Event) {
 fn in_go_exit_blocked(w: &mut Gov2, _: &Event) {
     let [p, seq] = std::mem::replace(&mut w.track().ext, NO_CALL);
     if seq != 0 && w.p_seq(p) == seq {
-        // At the end of a run nobody took it, and the M must not. In Go's form it has to be
+        // At the end of a run it was not taken, and the M must not take it. In Go's form it has to be
         // gone, so the M takes it from itself.
         steal(w, p, w.m());
     }

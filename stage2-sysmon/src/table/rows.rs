@@ -2,7 +2,7 @@
 //! and how they are found. `ROWS` in `lib.rs` fills them. They travel in the table's `more`;
 //! [`rows`] finds them there by their type.
 //!
-//! Tests: `traces.rs::the_tables_of_the_stages`, and one per row in `sysmon.rs` and `handoff.rs`.
+//! Tests: `traces.rs::generated_pages`, and one per row in `sysmon.rs` and `handoff.rs`.
 
 use stage1_coop::rt::gmp::{G, P};
 use stage1_coop::rt::last_words::throw;
@@ -25,7 +25,7 @@ pub struct Rows {
     /// and the last sleep: how many microseconds to sleep now.
     pub sysmon_delay: fn(idle: u32, delay: u32) -> u32,
     /// Called by sysmon at the end of each round, with the time: jobs that are due whether
-    /// or not anybody asks for them. In Go these are a collection that is forced when there
+    /// or not they are asked for. In Go these are a collection that is forced when there
     /// was none for two minutes (`forcegc`), and giving memory back to the system (the
     /// scavenger, until Go 1.15). Stage 4 fills this slot. Here: none.
     pub sysmon_tick: fn(now: u64),

@@ -2,7 +2,9 @@
 //! package `context`, without its values.
 //!
 //! The runtime needs nothing new for it: a context is a channel that is closed, and a timer that
-//! may close it. A goroutine that works for somebody looks at the channel where it would wait.
+//! may close it. A goroutine that does part of a larger job looks at the channel where it would wait.
+//!
+//! Tests: `timers.rs`, those with contexts.
 
 use crate::timers::sleep::from_now;
 use crate::timers::tick::{Timer, after_func};
@@ -35,7 +37,7 @@ impl fmt::Display for ContextError {
 
 impl std::error::Error for ContextError {}
 
-/// How long the work for somebody is wanted. Clones are the same context. Go's
+/// How long a job is wanted. Clones are the same context. Go's
 /// `context.Context`.
 ///
 /// ```no_run
@@ -65,7 +67,7 @@ pub struct Cancel(Arc<Node>);
 
 /// A context's place in the tree.
 struct Node {
-    /// Nothing for the root, which nobody can cancel.
+    /// Nothing for the root, which cannot be canceled.
     parent: Option<Arc<Node>>,
     /// Its key in the parent's list.
     id: u64,
@@ -151,7 +153,7 @@ impl Node {
         }
     }
 
-    /// Nobody has it any more: takes it out of the tree and gives back its parent.
+    /// Its last handle is gone: takes it out of the tree and gives back its parent.
     fn leave(&mut self) -> Option<Arc<Node>> {
         self.state.get_mut().timer.iter().for_each(Timer::release);
         let parent = self.parent.take()?;

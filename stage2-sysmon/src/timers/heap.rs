@@ -1,14 +1,16 @@
 //! A heap in which every entry has four children: the order in which a P keeps its timers.
 //! Mirrors `siftupTimer` and `siftdownTimer` of `time.go`.
 //!
-//! Four instead of two: the tree is half as deep, and the four children of an entry stand
+//! Four instead of two: the tree is half as deep, and the four children of an entry are
 //! side by side, in one or two cache lines. Going down compares more and misses less.
+//!
+//! Tests: below.
 
 /// Entries by time, the earliest first.
 pub struct Heap<T>(Vec<(u64, T)>);
 
 /// An entry that can be taken out of the middle knows where it is: the heap tells it, so that
-/// nobody has to search.
+/// no search is needed.
 pub trait Placed {
     /// The entry is at this place now; 0: in no heap any more.
     fn placed(&self, _place: usize) {}

@@ -1,4 +1,6 @@
 //! The simplest use of a timer: a goroutine sleeps. Mirrors `timeSleep` of `time.go`.
+//!
+//! Tests: `timers.rs`, those up to `many_sleeps_on_many_ps_all_end`.
 
 use crate::table::reasons::SLEEP;
 use crate::timers::{Fire, NEVER, addtimer, my_p};
@@ -19,7 +21,7 @@ pub(crate) fn from_now(time: Duration) -> u64 {
 }
 
 // ANCHOR: sleep
-/// Parks the goroutine for this time, or somewhat longer: it has to queue like everybody
+/// Parks the goroutine for this time, or somewhat longer: it has to queue like any other
 /// when it is over. Go's `time.Sleep`. Off a goroutine the thread sleeps.
 #[inline(never)]
 pub fn sleep(time: Duration) {

@@ -1,12 +1,14 @@
-//! Timers that programs hold in their hands: a channel that gets a value when a time has come,
+//! Timers that programs hold: a channel that gets a value when a time has come,
 //! once or again and again, or a function that is called then. Mirrors `sleep.go` and `tick.go`
 //! of Go's package `time`, and `timer.maybeRunChan` of the runtime's `time.go`.
 //!
 //! In two points we follow Go 1.23, where these timers changed. A timer that is due fires
-//! before its channel is asked, whoever asks (`GODEBUG=asynctimerchan=1` takes that back: then,
-//! as until 1.22, it fires when a P looks at its timers). And a timer whose channel nobody can
-//! receive from any more is taken away; until 1.22 an [`after`] that had lost its `select!`
-//! stayed until its time had come.
+//! before a goroutine asks its channel (`GODEBUG=asynctimerchan=1` takes that back: then, as
+//! until 1.22, it fires when a P looks at its timers). And a timer from whose channel no
+//! goroutine can receive any more is taken away; until 1.22 an [`after`] that had lost its
+//! `select!` stayed until its time had come.
+//!
+//! Tests: `timers.rs`, from `after_sends_once` on.
 
 use crate::timers::sleep::{from_now, nanoseconds};
 use crate::timers::{
@@ -40,7 +42,7 @@ struct Tick {
     /// Taken before the P's lock of its timers, and held over a send: after [`Tick::disarm`]
     /// nothing comes that was meant before. Go's `sendLock`.
     lock: Lock,
-    /// Nobody but us sends here, and nobody can close it: others have a [`Receiver`].
+    /// Only this file sends here, and it never closes the channel: others have a [`Receiver`].
     c: Chan<()>,
     /// What to call instead of sending.
     call: Option<Box<dyn Fn() + Send + Sync>>,
@@ -49,7 +51,7 @@ struct Tick {
     /// The P whose timer it is, and where it is in that one's heap (under the heap's lock).
     pp: &'static P,
     place: Word,
-    /// When it fires, [`NEVER`] if it does not. Under the lock; anybody may look.
+    /// When it fires, [`NEVER`] if it does not. Written under the lock, read by all.
     when: AtomicU64,
     /// Counts how often it was set or stopped: older ones are not meant any more. Under the
     /// lock.
@@ -70,7 +72,7 @@ impl Tick {
         })
     }
 
-    /// The lock is held: takes the timer away, and a value that nobody has received. Returns
+    /// The lock is held: takes the timer away, and a value that was not received. Returns
     /// whether it was set.
     fn disarm(&self) -> bool {
         // If it is on its way already, the number stops it.
@@ -129,13 +131,13 @@ impl SharedAlarm for Tick {
         let meant = self.number() == seq;
         if meant {
             self.when.store(NEVER, Relaxed);
-            // The next multiple that is not over yet: whoever was late does not catch up.
+            // The next multiple that is not over yet: a late ticker does not catch up.
             if let Some(missed) = now.saturating_sub(when).checked_div(self.period) {
                 let further = self.period.saturating_mul(missed + 1);
                 self.arm(when.saturating_add(further).min(NEVER - 1));
             }
             if self.call.is_none() {
-                // A full channel has a tick that nobody has taken yet; one is enough.
+                // A full channel has a tick that was not taken yet; one is enough.
                 let _ = self.c.try_send(());
             }
         }
@@ -151,7 +153,7 @@ impl SharedAlarm for Tick {
     }
 }
 
-/// As long as somebody can receive from the timer's channel.
+/// As long as a goroutine can receive from the timer's channel.
 struct Wanted(Arc<Tick>);
 
 impl Source for Wanted {
@@ -196,7 +198,7 @@ pub fn after(time: Duration) -> Receiver<()> {
     start(time, 0).1
 }
 
-/// A channel that gets a value again and again. Ticks that nobody takes in time are left
+/// A channel that gets a value again and again. Ticks that are not taken in time are left
 /// out. Go's `time.Ticker`; dropping it stops it.
 /// It belongs to its run.
 pub struct Ticker {
