@@ -6,8 +6,8 @@
 //! ```
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
-//! is what `netpoll` tries.
-//! `checkdead`, `note`, `poller`, `syscall`, `wake` and `wired` are models of a protocol that
+//! are what `netpoll` and `poller` try.
+//! `checkdead`, `note`, `syscall`, `wake` and `wired` are models of a protocol that
 //! in the runtime is spread over several
 //! functions; each says which. Bounds: up to three threads, up to four items, no bound on
 //! the number of preemptions unless a model says so.
@@ -22,6 +22,10 @@ mod runq;
 #[path = "../../../stage2-sysmon/src/netpoll/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
+
+#[path = "../../../stage2-sysmon/src/asleep/sleeper.rs"]
+#[allow(dead_code)]
+mod sleeper;
 
 #[cfg(test)]
 mod checkdead;
