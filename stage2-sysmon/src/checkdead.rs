@@ -8,8 +8,8 @@
 //! does not count: a goroutine that waits for one must wait in a system call (the crate's
 //! head shows how).
 //!
-//! Tests: `sysmon.rs::whoever_is_the_last_one_finds_that_nobody_is_left`,
-//! `sysmon.rs::nobody_is_declared_dead_too_early`; loom: `checkdead.rs`.
+//! Tests: `sysmon::deadlock::whoever_is_the_last_one_finds_that_nobody_is_left`,
+//! `sysmon::deadlock::nobody_is_declared_dead_too_early`; loom: `checkdead.rs`.
 
 use crate::table::words::OVER;
 use crate::timers::{NEVER, time_sleep_until};

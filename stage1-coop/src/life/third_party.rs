@@ -3,8 +3,10 @@
 //! it is whoever sits here: a function of the user's, or Ctrl-C.
 
 use crate::arch::getm;
-use crate::gmp::*;
+use crate::gmp::{ATTENTION_STOP, SCHED, allp};
+use crate::last_words::panics::third_party_panicked;
 use crate::os;
+use crate::sched::leave::THIRD_PARTY as NOTE;
 use crate::stack::preempt::{preemptall, preemptone, requests};
 use safepoint_lockstep::say;
 use std::io::IsTerminal;
@@ -13,7 +15,6 @@ use std::time::Duration;
 
 /// What the third party can do.
 pub struct ThirdParty {
-    mp: &'static M,
     began: u64,
     heard_ctrl_c: u32,
 }
@@ -24,16 +25,15 @@ impl ThirdParty {
         let mp = getm();
         // Code of the user's, which may change the thread: no M may be a copy of it.
         mp.locked_ext.store(1, Relaxed);
-        os::watch_ctrl_c(&mp.park);
+        os::watch_ctrl_c(&NOTE);
         let mut me = ThirdParty {
-            mp,
             began: os::nanotime(),
             heard_ctrl_c: 0,
         };
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&mut me)));
         os::unwatch_ctrl_c();
         if let Err(payload) = result {
-            crate::last_words::panics::third_party_panicked(payload.as_ref());
+            third_party_panicked(payload.as_ref());
         }
     }
 
@@ -44,9 +44,9 @@ impl ThirdParty {
         let deadline = os::nanotime().saturating_add(ns);
         loop {
             let now = os::nanotime();
-            let woken = now < deadline && self.mp.park.tsleep(deadline - now);
+            let woken = now < deadline && NOTE.tsleep(deadline - now);
             if woken {
-                self.mp.park.clear();
+                NOTE.clear();
             }
             if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
                 return false;
@@ -100,5 +100,54 @@ impl ThirdParty {
     /// Time since the third party sat down.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(os::nanotime() - self.began)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::Note;
+    use crate::{Chan, Runtime, STAGE, WaitGroup, go, gosched, lock_os_thread};
+    use std::sync::atomic::AtomicPtr;
+
+    /// What the handler of Ctrl-C has found, before it is held up.
+    static FOUND: AtomicPtr<Note> = AtomicPtr::new(std::ptr::null_mut());
+
+    /// The third party leaves at once, and its M becomes one of those that sleep for a P. Then
+    /// the handler goes on.
+    #[test]
+    fn a_late_ctrl_c_wakes_no_m() {
+        let third = |_: &mut ThirdParty| FOUND.store(os::ctrl_c_note(), SeqCst);
+        let runtime = Runtime::new(&STAGE).procs(2).third_party(third);
+        // SAFETY: nothing in here keeps anything that belongs to a thread across a yield.
+        unsafe {
+            runtime.run(|| {
+                while SCHED.lock().freem.is_none() {
+                    gosched();
+                }
+                let (stop, locked, done) = (Chan::<()>::new(0), WaitGroup::new(), WaitGroup::new());
+                for _ in 0..4 {
+                    locked.add(1);
+                    done.add(1);
+                    let (stop, locked, done) = (stop.clone(), locked.clone(), done.clone());
+                    go("keeps its M", move || {
+                        lock_os_thread();
+                        locked.done();
+                        stop.recv();
+                        done.done();
+                    });
+                }
+                locked.wait();
+                while SCHED.lock().nmidlelocked < 4 {
+                    gosched();
+                }
+                assert!(SCHED.lock().freem.is_none(), "one of them has it");
+                let found = FOUND.load(SeqCst).as_ref().expect("SIGINT is watched");
+                found.wakeup_from_signal();
+                std::thread::sleep(Duration::from_millis(20));
+                stop.close();
+                done.wait();
+            });
+        }
     }
 }

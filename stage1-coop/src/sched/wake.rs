@@ -7,10 +7,12 @@
 //! one looking wakes the next. So a burst of work spreads over all Ps, and a single
 //! goroutine wakes one thread and not all.
 
-use crate::gmp::*;
-use crate::last_words::panics::{thread_exhaustion, throw, too_many_threads};
+use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;
+use crate::queues::global::work_is_queued;
 use crate::sched::template;
+use crate::stage::stage;
+use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
 use std::sync::atomic::{Ordering::*, fence};
 
@@ -295,7 +297,7 @@ pub fn handoffp(pp: &'static P) {
 /// `findrunnable`. (Go's `handoffp` does not, and can leave a P idle beside a queue.)
 pub fn wake_for_queued_work() {
     fence(SeqCst);
-    if crate::sched::schedule::work_is_queued() {
+    if work_is_queued() {
         wakep();
     }
 }

@@ -6,6 +6,7 @@
 //! experiments with growth; nothing of Go corresponds to it.
 
 use crate::arch::{getg, on_goroutine, on_stack};
+use crate::stack::slots::frames_room;
 
 /// The marks lie half a KiB off the multiples of the frame, so that neither the guard
 /// (928 bytes above a power of two) nor the compiler's frame in between comes near one.
@@ -39,9 +40,11 @@ pub fn with_frame<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
     let gp = getg();
     let hi = gp.stack.hi.get();
     let here = hi - approximate_sp();
-    let depth = next_mark(here, bytes);
-    touch(hi - here, hi - depth);
     let before = gp.ruler.get();
+    // In lockstep the marks begin deeper, and what is above the first one may take that room.
+    let room = frames_room();
+    let depth = next_mark(here - if before > 0 { room } else { 0 }, bytes) + room;
+    touch(hi - here, hi - depth);
     gp.ruler.set(depth);
     let f_address = address::<_, R>(&f);
     let mut c = Call {
@@ -49,8 +52,9 @@ pub fn with_frame<R>(bytes: usize, f: impl FnOnce() -> R) -> R {
         result: None,
     };
     // SAFETY: `next_mark` puts the new stack pointer below everything in use, the two words
-    // that `on_stack` pushes first included, and at most 5 KiB deeper, which the slack below
-    // every usable part holds; past its end `touch` has met the guard page. `call` may
+    // that `on_stack` pushes first included, and at most 5 KiB and the room for frames deeper,
+    // which the slack below every usable part holds; past its end `touch` has met the guard
+    // page. `call` may
     // unwind, and `on_stack` has the CFI for it.
     unsafe { on_stack((&raw mut c).cast(), f_address, hi - depth) };
     gp.ruler.set(before);

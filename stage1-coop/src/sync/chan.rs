@@ -15,7 +15,7 @@ use crate::gmp::{ENTRY_WORDS, G};
 use crate::os::Lock;
 use crate::prologue;
 use crate::sched::park::{gopark, ready};
-use crate::sync::mutex::need_goroutine;
+use crate::sync::queue::need_goroutine;
 use crate::trace::WaitReason;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -126,6 +126,9 @@ impl Hchan {
     ///
     /// # Safety
     /// The lock is held; `elem` points at a value of the channel's type.
+    // Always: as calls of their own these two cost `send` 34 instructions more than 144, and
+    // `recv` 44 more than 174.
+    #[inline(always)]
     pub unsafe fn send_locked(&self, elem: *const u8) -> (Outcome, Option<&'static G>) {
         // SAFETY: the lock is held, so `inner` and queued sudogs are ours; `elem` and the
         // buffer's places hold values of `elem_size` bytes and do not overlap.
@@ -153,6 +156,7 @@ impl Hchan {
     ///
     /// # Safety
     /// The lock is held; `elem` points at room for a value of the channel's type.
+    #[inline(always)]
     pub unsafe fn recv_locked(&self, elem: *mut u8) -> (Outcome, Option<&'static G>) {
         // SAFETY: as in `send_locked`.
         unsafe {

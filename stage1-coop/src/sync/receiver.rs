@@ -42,12 +42,21 @@ impl<T: Send> Receiver<T> {
         Receiver { chan, source }
     }
 
+    /// The channel, when what is due has come.
+    #[inline]
+    fn chan(&self) -> &Chan<T> {
+        if let Some(source) = &self.source {
+            source.look();
+        }
+        &self.chan
+    }
+
     /// As [`Chan::recv`].
     ///
     /// # Panics
     /// Off a goroutine.
     pub fn recv(&self) -> Option<T> {
-        self.end().recv()
+        self.chan().recv()
     }
 
     /// As [`Chan::try_recv`].
@@ -55,7 +64,7 @@ impl<T: Send> Receiver<T> {
     /// # Errors
     /// When one would have to wait.
     pub fn try_recv(&self) -> Result<Option<T>, WouldBlock> {
-        self.end().try_recv()
+        self.chan().try_recv()
     }
 
     /// Whether the channel was closed.
@@ -65,7 +74,7 @@ impl<T: Send> Receiver<T> {
 
     /// Values that wait to be received.
     pub fn len(&self) -> usize {
-        self.end().len()
+        self.chan().len()
     }
 
     /// Whether there are none.
@@ -86,12 +95,28 @@ impl<T: Send> From<Chan<T>> for Receiver<T> {
     }
 }
 
+/// A channel that only this crate can do something with. See [`Receive::end`].
+pub struct End<'a, T>(pub(crate) &'a Chan<T>);
+
 /// What a `recv` arm of `select!` takes: a channel, its receiving end, or a reference to one.
+#[diagnostic::on_unimplemented(
+    message = "select!: one cannot receive from a `{Self}`",
+    label = "this is no channel",
+    note = "an arm receives from a `Chan` or a `Receiver`; a thing that has a channel in it gives it by a method, often `c()`: `recv(thing.c())`"
+)]
 pub trait Receive {
     /// What comes.
     type Item: Send;
-    /// The channel to receive from. It is not for sending or closing.
-    fn end(&self) -> &Chan<Self::Item>;
+    /// The channel to receive from, sealed: the scheduler sends on the one of a timer, and must
+    /// not find it closed, so programs only hand it on.
+    ///
+    /// ```compile_fail,E0599
+    /// # use stage1_coop::{Receiver, rt::Receive};
+    /// # fn f(c: Receiver<u32>) {
+    /// c.end().close();
+    /// # }
+    /// ```
+    fn end(&self) -> End<'_, Self::Item>;
     /// Who may have something for it that is due, if there is somebody: [`end`](Self::end) has
     /// asked, and whoever keeps the channel for later asks again.
     fn source(&self) -> Option<&dyn Source> {
@@ -101,18 +126,15 @@ pub trait Receive {
 
 impl<T: Send> Receive for Chan<T> {
     type Item = T;
-    fn end(&self) -> &Chan<T> {
-        self
+    fn end(&self) -> End<'_, T> {
+        End(self)
     }
 }
 
 impl<T: Send> Receive for Receiver<T> {
     type Item = T;
-    fn end(&self) -> &Chan<T> {
-        if let Some(source) = self.source() {
-            source.look();
-        }
-        &self.chan
+    fn end(&self) -> End<'_, T> {
+        End(self.chan())
     }
     fn source(&self) -> Option<&dyn Source> {
         self.source.as_deref()
@@ -121,7 +143,7 @@ impl<T: Send> Receive for Receiver<T> {
 
 impl<D: Deref<Target: Receive>> Receive for D {
     type Item = <D::Target as Receive>::Item;
-    fn end(&self) -> &Chan<Self::Item> {
+    fn end(&self) -> End<'_, Self::Item> {
         (**self).end()
     }
     fn source(&self) -> Option<&dyn Source> {

@@ -12,7 +12,7 @@ use crate::prologue;
 use crate::queues::steal::fastrand;
 use crate::sched::park::{gopark, ready};
 use crate::sync::chan::{Chan, Hchan, Outcome, SelectDone, Sudog};
-use crate::sync::mutex::need_goroutine;
+use crate::sync::queue::need_goroutine;
 use crate::sync::receiver::{Receive, Source};
 use crate::trace::WaitReason;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -49,7 +49,7 @@ impl<'a, T: Send> RecvCase<'a, T> {
     /// A case that receives from `from`.
     pub fn new(from: &'a impl Receive<Item = T>) -> Self {
         RecvCase {
-            chan: from.end(),
+            chan: from.end().0,
             slot: MaybeUninit::uninit(),
         }
     }
@@ -436,6 +436,23 @@ macro_rules! __select {
     (@arm $done:tt $pool:tt $default:tt) => {
         $crate::__select!(@go $done $default)
     };
+    // Patterns that never fit an `Option`, or not always. The compiler's words would be about a
+    // `let` that is not in the program.
+    (@arm $done:tt $pool:tt $default:tt recv($($c:tt)*) -> Some($($p:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@option)
+    };
+    (@arm $done:tt $pool:tt $default:tt recv($($c:tt)*) -> Some($($p:tt)*) if $($rest:tt)*) => {
+        $crate::__select!(@option)
+    };
+    (@arm $done:tt $pool:tt $default:tt recv($($c:tt)*) -> None $($rest:tt)*) => {
+        $crate::__select!(@option)
+    };
+    (@arm $done:tt $pool:tt $default:tt recv($($c:tt)*) -> ($v:tt, $ok:tt) $($rest:tt)*) => {
+        $crate::__select!(@option)
+    };
+    (@option) => {
+        ::core::compile_error!("select!: an arm that receives gets one `Option`, `None` when the channel is closed, and must take both; name it, `recv(channel) -> got => body`, and let the body ask: `match got`, or `if let Some(value) = got`")
+    };
     (@arm $done:tt $pool:tt $default:tt recv($c:expr $(,)?) -> $p:pat => $($rest:tt)+) => {
         $crate::__select!(@body {recv ($c) ($p) (true)} $done $pool $default $($rest)+)
     };
@@ -530,6 +547,12 @@ macro_rules! __select {
     };
     (@arm $done:tt $pool:tt $default:tt default $($rest:tt)*) => {
         ::core::compile_error!("select!: there are two arms `default`")
+    };
+    (@arm $done:tt $pool:tt $default:tt recv $($rest:tt)*) => {
+        ::core::compile_error!("select!: the channel of an arm that receives is in parentheses: `recv(channel) -> pattern => body`")
+    };
+    (@arm $done:tt $pool:tt $default:tt send $($rest:tt)*) => {
+        ::core::compile_error!("select!: the channel and the value of an arm that sends are in parentheses: `send(channel, value) => body`")
     };
     (@arm $done:tt $pool:tt $default:tt $other:tt $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(

@@ -31,8 +31,8 @@
 //! Two more wake the note without the lock: the end of a run (`attention` says so, and sysmon
 //! looks after its next short sleep) and the handler of SIGQUIT.
 //!
-//! Tests: `sysmon.rs`, `no_p_no_sysmon` and those after it. No loom model: one lock covers both
-//! sides.
+//! Tests: `sysmon::sysmon_wakes_when_a_p_is_used_again`,
+//! `sysmon::an_idle_process_does_not_wake_up`. No loom model: one lock covers both sides.
 
 use stage1_coop::rt::gmp::{ATTENTION_LEAVE, ATTENTION_STOP, M, SCHED, SchedInner, gomaxprocs};
 use stage1_coop::rt::os::nanotime;

@@ -34,9 +34,9 @@
 //! (`eventfd.rs`): a wake-up that comes before the sleep ends the sleep at once.
 //!
 //! Loom: `tests/loom/src/poller.rs`, on this file, with the counterexample for each barrier and
-//! for the second look. Tests: `timers.rs::nobody_wakes_too_early_and_nobody_is_forgotten`,
-//! `handoff.rs::the_last_p_in_use_gets_an_m_if_nobody_sleeps_for_the_timers`,
-//! `sysmon.rs::nothing_that_was_called_off_hides_a_deadlock`.
+//! for the second look. Tests: `timers::nobody_wakes_too_early_and_nobody_is_forgotten`,
+//! `handoff::the_last_p_in_use_gets_an_m_if_nobody_sleeps_for_the_timers`,
+//! `sysmon::deadlock::nothing_that_was_called_off_hides_a_deadlock`.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};

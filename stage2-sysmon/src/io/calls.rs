@@ -2,8 +2,8 @@
 //! it; files whose reads and writes really block; and one call that does nothing else. Nothing
 //! in Go's runtime corresponds to this file; its package `syscall` does.
 //!
-//! Tests: `sysmon.rs::a_call_that_a_signal_interrupts_is_made_again`,
-//! `sysmon.rs::a_call_s_error_is_what_errno_says`.
+//! Tests: `sysmon::calls::a_call_that_a_signal_interrupts_is_made_again`,
+//! `sysmon::calls::a_call_s_error_is_what_errno_says`.
 
 use crate::syscall::enter::syscall;
 use stage1_coop::rt::os::{READ, WRITE, in_lockstep, wait_fd};

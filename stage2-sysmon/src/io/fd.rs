@@ -13,7 +13,7 @@
 //! sysmon does not look more often than every 20; so up to [`PLAIN_MAX`] bytes the goroutine
 //! keeps its P, and above that the pair's dozen nanoseconds do not show any more.
 //!
-//! Tests: `netpoll.rs`.
+//! Tests: `netpoll`.
 
 use crate::io::users::Users;
 use crate::netpoll::deadline::Mode;

@@ -9,7 +9,7 @@
 //! A descriptor may outlive its run and be used in the next one. One at which goroutines still
 //! waited when their run was over can only be closed: they are lost, and keep their turn.
 //!
-//! Tests: `netpoll.rs`.
+//! Tests: `netpoll`.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::sockaddr::RawAddr;

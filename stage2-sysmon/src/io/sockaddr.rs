@@ -1,7 +1,7 @@
 //! Addresses as the kernel writes them. Nothing of Go's runtime corresponds to this file; its
 //! package `syscall` does.
 //!
-//! Tests: `netpoll.rs`, those with sockets.
+//! Tests: `netpoll`, those with sockets.
 
 use std::io;
 use std::mem::{size_of, zeroed};

@@ -4,7 +4,7 @@
 //! The list is asked in the edge-triggered form: the kernel tells each change once, and it
 //! never needs to be told that a goroutine waits, or no longer does.
 //!
-//! Tests: `netpoll.rs`, the 34 of them that use a descriptor.
+//! Tests: `netpoll`.
 
 use crate::asleep::eventfd;
 use crate::asleep::sleeper::SLEEPER;

@@ -44,9 +44,9 @@
 //! and not each call. Go 1.15 pays at each call: its store is an exchange.
 //!
 //! Loom: `tests/loom/src/syscall.rs`, with the counterexample without the release. Tests:
-//! `sysmon.rs::a_thread_in_a_call_loses_its_p_to_whoever_has_work`,
-//! `sysmon.rs::who_comes_back_first_takes_its_old_p_out_of_another_s_call`,
-//! `sysmon.rs::many_calls_on_few_ps_lose_nobody`.
+//! `sysmon::calls::a_thread_in_a_call_loses_its_p_to_whoever_has_work`,
+//! `sysmon::calls::who_comes_back_first_takes_its_old_p_out_of_another_s_call`,
+//! `sysmon::calls::many_calls_on_few_ps_lose_nobody`.
 
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};

@@ -3,9 +3,9 @@
 //! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of `enter.rs`
 //! tells which other threads may want the same P.
 //!
-//! Tests: `sysmon.rs::a_call_that_nobody_takes_the_p_of_changes_nothing`,
-//! `sysmon.rs::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
-//! `handoff.rs::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
+//! Tests: `sysmon::calls::a_call_that_nobody_takes_the_p_of_changes_nothing`,
+//! `sysmon::calls::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
+//! `handoff::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};

@@ -1,7 +1,7 @@
 //! A P whose M cannot use it, and many goroutines that become runnable at once: which Ms run
 //! them? Mirrors `handoffp` and `injectglist` of `proc.go`.
 //!
-//! Tests: `handoff.rs`; `sysmon.rs::goroutines_that_are_injected_all_run`.
+//! Tests: `handoff`; `sysmon::goroutines_that_are_injected_all_run`.
 
 use crate::asleep::sleeper::SLEEPER;
 use crate::table::rows::rows;

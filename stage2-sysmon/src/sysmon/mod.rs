@@ -7,7 +7,7 @@
 //! while no P is in use (`asleep/deep_sleep.rs`). Mirrors `sysmon` of `proc.go`; the chapter
 //! *sysmon's day* draws the sleeps of a real run.
 //!
-//! Tests: `sysmon.rs::sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothing`
+//! Tests: `sysmon::sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothing`
 //! and those after it.
 
 pub(crate) mod retake;

@@ -6,8 +6,8 @@
 //! time is stamped with *now*, so the ten milliseconds begin then, and end at the first look
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 //!
-//! Tests: `handoff.rs`, those about slices and calls;
-//! `sysmon.rs::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
+//! Tests: `handoff`, those about slices and calls;
+//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
 //! `wired.rs`, `checkdead.rs`.
 
 use crate::checkdead::incidlelocked;

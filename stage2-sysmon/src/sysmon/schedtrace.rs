@@ -5,7 +5,7 @@
 //! The numbers are read while all threads go on changing them; they are a glance, not an
 //! account.
 //!
-//! Tests: `sysmon.rs::schedtrace_prints_go_s_line_again_and_again`.
+//! Tests: `sysmon::schedtrace_prints_go_s_line_again_and_again`.
 
 use crate::asleep::deep_sleep::ATTENTION_SYSMON;
 use crate::table::words::{OVER, syscalltick};

@@ -21,7 +21,7 @@
 //! 4. At the end of the run `QUIET` becomes `OFF`. A signal that sysmon did not see any more is
 //!    raised again, for the program's own handler, which is back.
 //!
-//! Tests: `last_words.rs`, those with SIGQUIT.
+//! Tests: `last_words::signals`.
 
 use crate::asleep::deep_sleep::{thread, wake_from_signal};
 use stage1_coop::rt::arch::getm_opt;

@@ -6,7 +6,7 @@
 //! began. Here each P writes that down itself whenever it chooses a goroutine, which costs a
 //! look at the clock each time. Then sysmon needs to wake only once in a slice, as in Go.
 //!
-//! Tests: `sysmon.rs`, `wired.rs::with_the_other_policy_everybody_has_a_turn`.
+//! Tests: `sysmon`, `wired::with_the_other_policy_everybody_has_a_turn`.
 
 use crate::sysmon::retake::{FORCE_PREEMPT_NS, sysmontick};
 use crate::sysmon::{DELAY_MAX, start, sysmon_delay};

@@ -1,8 +1,8 @@
 //! A run of this stage begins: what each P needs besides, the kernel's list of descriptors, and
 //! sysmon's thread.
 //!
-//! Tests: `sysmon.rs::runs_of_both_stages_follow_each_other`,
-//! `netpoll.rs::a_hundred_runs_leak_nothing`.
+//! Tests: `sysmon::calls::runs_of_both_stages_follow_each_other`,
+//! `netpoll::a_hundred_runs_leak_nothing`.
 
 use crate::netpoll::epoll;
 use crate::sysmon::retake::SYSMONTICK;

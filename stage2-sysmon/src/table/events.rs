@@ -1,7 +1,7 @@
 //! The events that this stage adds to a trace: system calls, Ps that are taken away, and what
 //! the network poller finds.
 //!
-//! Tests: `traces.rs`, `gotrace.rs`.
+//! Tests: `traces`, `gotrace`.
 
 use crate::table::words::{m_syscalltick, oldp, syscalltick};
 use stage1_coop::rt::gmp::{M, P, living};

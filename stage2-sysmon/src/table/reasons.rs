@@ -1,6 +1,6 @@
 //! The reasons to wait that this stage adds to Go's list, as dumps and traces name them.
 //!
-//! Tests: `sysmon.rs`, `netpoll.rs`: the dumps in them.
+//! Tests: `sysmon`, `netpoll`: the dumps in them.
 
 use stage1_coop::rt::trace::WaitReason;
 

@@ -2,7 +2,7 @@
 //! and how they are found. `ROWS` in `lib.rs` fills them. They travel in the table's `more`;
 //! [`rows`] finds them there by their type.
 //!
-//! Tests: `traces.rs::generated_pages`, and one per row in `sysmon.rs` and `handoff.rs`.
+//! Tests: `traces::generated_pages`, and one per row in `sysmon` and `handoff`.
 
 use stage1_coop::rt::gmp::{G, P};
 use stage1_coop::rt::last_words::throw;

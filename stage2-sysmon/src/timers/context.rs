@@ -4,7 +4,7 @@
 //! The runtime needs nothing new for it: a context is a channel that is closed, and a timer that
 //! may close it. A goroutine that does part of a larger job looks at the channel where it would wait.
 //!
-//! Tests: `timers.rs`, those with contexts.
+//! Tests: `timers`, those with contexts.
 
 use crate::timers::sleep::from_now;
 use crate::timers::tick::{Timer, after_func};
@@ -188,6 +188,8 @@ impl Context {
 
     /// As [`with_cancel`](Self::with_cancel), and over when this time has passed. Go's
     /// `WithTimeout`.
+    ///
+    /// The time is watched until the end of the run; in a later one only a cancel ends it.
     ///
     /// # Panics
     /// On a thread that the runtime did not make.

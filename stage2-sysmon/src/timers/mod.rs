@@ -11,7 +11,7 @@
 //! sleeps for all timers; the protocol between that sleeper and an earlier timer is told in
 //! `asleep/sleeper.rs`.
 //!
-//! Tests: `timers.rs`; loom: `poller.rs`.
+//! Tests: `timers`; loom: `poller.rs`.
 
 pub(crate) mod context;
 pub(crate) mod heap;
@@ -152,6 +152,12 @@ pub fn time_sleep_until() -> u64 {
 /// The P whose timers the caller sets: its own, or any if it has none.
 pub(crate) fn my_p() -> &'static P {
     getm().p.get().unwrap_or(&allp()[0])
+}
+
+/// Whether the Ms of this run look at the timers of `pp`. The Ps of a run are one list, and those of
+/// earlier ones are never freed.
+pub(crate) fn is_of_this_run(pp: &'static P) -> bool {
+    allp().as_ptr_range().contains(&std::ptr::from_ref(pp))
 }
 
 /// Sets a timer of `pp`. Go's `addtimer`.
