@@ -27,13 +27,13 @@ pub mod helpers {
     /// What you noted about this processor last: a tick and a time. At first a tick that no
     /// slice has, and 0.
     pub fn seen(pp: &'static P) -> (usize, u64) {
-        let seen = &rt::table::others(pp).sysmontick;
+        let seen = rt::sysmon::sysmontick(pp);
         (seen.schedtick.get(), seen.schedwhen.load(Relaxed))
     }
 
     /// Writes both down for the next look.
     pub fn note(pp: &'static P, tick: usize, when: u64) {
-        let seen = &rt::table::others(pp).sysmontick;
+        let seen = rt::sysmon::sysmontick(pp);
         seen.schedtick.set(tick);
         seen.schedwhen.store(when, Relaxed);
     }

@@ -33,7 +33,7 @@ pub mod helpers {
     /// When sysmon first saw the call in which this processor lies: nanoseconds, on the same
     /// clock as `now`.
     pub fn first_seen(pp: &'static P) -> u64 {
-        rt::table::others(pp).sysmontick.syscallwhen.load(Relaxed)
+        rt::sysmon::sysmontick(pp).syscallwhen.load(Relaxed)
     }
 }
 
