@@ -54,8 +54,8 @@ fn bare(text: &str) -> String {
             }
             i += 1;
             out.push_str("\"\"");
-        } else if rest.starts_with("'\\") {
-            i += 2 + rest[2..].find('\'').map_or(0, |n| n + 1);
+        } else if let Some(escaped) = rest.strip_prefix("'\\") {
+            i += 2 + escaped.find('\'').map_or(0, |n| n + 1);
         } else if rest.starts_with('\'') && rest.chars().nth(2) == Some('\'') {
             i += rest.char_indices().nth(3).map_or(rest.len(), |(n, _)| n);
         } else {
