@@ -5,6 +5,7 @@
 //! prints.
 
 use crate::arch::{callers, entry, switched_out};
+use crate::casgstatus::readgstatus;
 use crate::config::{Traceback, traceback};
 use crate::runtime2::*;
 use crate::trace::{self, WaitReason};
@@ -97,7 +98,7 @@ pub(crate) fn others(me: &G) {
     let all: Vec<&'static G> = sched.allgs.clone();
     drop(sched);
     for gp in all {
-        let status = gp.atomicstatus.load(Acquire) & !GSCAN;
+        let status = readgstatus(gp) & !GSCAN;
         if std::ptr::eq(gp, me) || status == GDEAD || status == GIDLE {
             continue;
         }

@@ -12,6 +12,7 @@
 //! | idea | file | Go |
 //! |---|---|---|
 //! | G, M, P | `runtime2.rs` | `runtime2.go` |
+//! | words with a protocol | `gstatus.rs`, `casgstatus.rs`, `pstatus.rs`, `searchers.rs`, `attention.rs` | `runtime2.go`, `proc.go` |
 //! | two stacks and a switch | `arch/switch.rs`, `arch/tls.rs` | `asm_amd64.s` |
 //! | a goroutine is made, runs, parks, ends | `newproc.rs`, `schedule.rs`, `park.rs` | `proc.go` |
 //! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs`, `guards.rs` | `stack.go` |
@@ -36,6 +37,7 @@ compile_error!(
 );
 
 mod arch;
+mod attention;
 mod casgstatus;
 mod chan;
 mod cond;
@@ -44,6 +46,7 @@ mod dump;
 mod fault;
 mod globrunq;
 mod gotext;
+mod gstatus;
 mod guards;
 mod lockosthread;
 mod mstart;
@@ -54,6 +57,7 @@ mod panics;
 mod park;
 mod preempt;
 mod proc;
+mod pstatus;
 mod receiver;
 pub mod rt;
 mod ruler;
@@ -64,6 +68,7 @@ mod rwlock;
 mod scavenge;
 mod schedule;
 mod scope;
+mod searchers;
 mod select;
 mod stack;
 mod stage;

@@ -5,7 +5,7 @@
 //! first runs, so a thousand that run one after the other share one.
 
 use crate::arch::{getg, getm, mcall, on_goroutine, prefetch_g};
-use crate::casgstatus::casgstatus;
+use crate::casgstatus::{casgstatus, readgstatus};
 use crate::os::Lock;
 use crate::panics::throw;
 use crate::park::{goexit0, runqput};
@@ -160,7 +160,7 @@ pub(crate) fn newproc1(name: &'static str) -> &'static G {
         Some(gp) => gp,
         None => malg(),
     };
-    if gp.atomicstatus.load(Relaxed) != GDEAD {
+    if readgstatus(gp) != GDEAD {
         throw("newproc1: new g is not Gdead");
     }
     // One counter for all. Go hands out numbers to each P by the 16, which spares a shared

@@ -16,7 +16,7 @@ pub use crate::arch::{
     McallFn, SaveForm, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack,
     on_goroutine, save_at_most, systemstack,
 };
-pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
+pub use crate::casgstatus::{casgstatus, castatus_contended, readgstatus};
 pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
 pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
 pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};

@@ -7,6 +7,7 @@
 //! are never unwound, and their stacks never used again.
 
 use crate::arch::{getg, getm_opt, mcall, morestackinit};
+use crate::casgstatus::{casgstatus, readgstatus};
 use crate::config::{self, Config};
 use crate::mstart::{minit, retire, unminit};
 use crate::newproc::{gfspill, newproc1, store_entry};
@@ -18,7 +19,7 @@ use crate::schedule::scheduler;
 use crate::stage::Stage;
 use crate::third_party::ThirdParty;
 use crate::word::Link;
-use crate::{arch, casgstatus, os, panics, preempt, scavenge, stack, template, trace};
+use crate::{arch, os, panics, preempt, scavenge, stack, template, trace};
 use nix::sys::signal::SigSet;
 use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
@@ -192,7 +193,7 @@ impl Runtime {
         });
         trace::go_create(gp);
         // SAFETY: it is new, and nobody's but ours.
-        unsafe { casgstatus::casgstatus::<GDEAD, GRUNNABLE>(gp) };
+        unsafe { casgstatus::<GDEAD, GRUNNABLE>(gp) };
         // Not into runnext: main begins a slice, it inherits none.
         runqput(pp, gp, false);
         if let Some(f) = self.third_party {
@@ -259,7 +260,7 @@ impl Runtime {
         os::note_timer_slack();
         STOPPER.set(None);
         SCHED.npidle.store(0, SeqCst);
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.reset();
         SCHED.runqsize.store(0, SeqCst);
         SCHED.goidgen.store(0, SeqCst);
         SCHED.live.store(0, SeqCst);
@@ -289,7 +290,7 @@ impl Runtime {
         let mp = allocm(reserved);
         // Last, when every list and every count is this run's: from here on a thread of the
         // program's own that wakes a goroutine finds a P and starts an M for it.
-        SCHED.attention.store(0, SeqCst);
+        SCHED.attention.reset();
         mp
     }
 
@@ -303,10 +304,7 @@ impl Runtime {
         }
         scavenge::stop();
         // Goroutines that did not finish are lost on purpose, stacks and all.
-        SCHED
-            .lock()
-            .allgs
-            .retain(|gp| gp.atomicstatus.load(Relaxed) == GDEAD);
+        SCHED.lock().allgs.retain(|gp| readgstatus(gp) == GDEAD);
     }
 }
 
@@ -342,7 +340,7 @@ fn stop_all() {
     {
         // Under the lock, so that an M on its way to sleep either sees this or is woken.
         let _sched = SCHED.lock();
-        SCHED.attention.fetch_or(ATTENTION_STOP, SeqCst);
+        SCHED.attention.raise(ATTENTION_STOP);
     }
     preemptall();
     for m in living() {
@@ -399,7 +397,7 @@ fn abandon_process(mp: &'static M) -> ! {
     for m in living().filter(|m| !std::ptr::eq(*m, mp)) {
         if let Some(gp) = m.curg.load(Acquire) {
             named = true;
-            let what = match gp.atomicstatus.load(Relaxed) & !GSCAN {
+            let what = match readgstatus(gp) & !GSCAN {
                 GSYSCALL => "is in a system call that does not return",
                 _ => "never comes to a check",
             };

@@ -14,8 +14,15 @@
 //! * *anybody*: with the ordering that the field's comment names.
 
 use crate::arch::Tls;
+pub use crate::attention::{ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention};
+pub use crate::gstatus::{
+    GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
+    GSYSCALL, GStatus, GWAITING, gstatus_name, legal, legal_hold,
+};
 use crate::os::{Lock, Note};
+pub use crate::pstatus::{PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL, PStatus, legal_p};
 use crate::runq::Runq;
+pub use crate::searchers::Searchers;
 use crate::stage::Stage;
 use crate::steal::{Order, RandomOrder};
 use crate::trace::Buffer;
@@ -27,58 +34,6 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*,
 };
 use std::thread::JoinHandle;
-
-// The states of a G. The numbers are Go's: dumps print them, and later stages use those
-// that this one does not.
-/// Just allocated.
-pub const GIDLE: u32 = 0;
-/// On a run queue.
-pub const GRUNNABLE: u32 = 1;
-/// Running on an M with a P.
-pub const GRUNNING: u32 = 2;
-/// In a system call.
-pub const GSYSCALL: u32 = 3;
-/// Parked; whoever wakes it must find it through what it waits for.
-pub const GWAITING: u32 = 4;
-/// Unused since Go 1.4; kept because debuggers know the number.
-pub const GMORIBUND: u32 = 5;
-/// Finished, or not yet started; on a free list.
-pub const GDEAD: u32 = 6;
-/// Unused.
-pub const GENQUEUE: u32 = 7;
-/// Its stack is being exchanged for a larger one.
-pub const GCOPYSTACK: u32 = 8;
-/// Stopped itself because it was asked to.
-pub const GPREEMPTED: u32 = 9;
-/// A bit on top of a state: somebody holds the goroutine still.
-pub const GSCAN: u32 = 0x1000;
-
-/// Go's word for a G state, as dumps print it.
-pub fn gstatus_name(status: u32) -> &'static str {
-    match status & !GSCAN {
-        GIDLE => "idle",
-        GRUNNABLE => "runnable",
-        GRUNNING => "running",
-        GSYSCALL => "syscall",
-        GWAITING => "waiting",
-        GDEAD => "dead",
-        GCOPYSTACK => "copystack",
-        GPREEMPTED => "preempted",
-        _ => "???",
-    }
-}
-
-// The states of a P.
-/// On the idle list, its queue empty.
-pub const PIDLE: u32 = 0;
-/// Held by an M that runs goroutines or looks for one.
-pub const PRUNNING: u32 = 1;
-/// Its M is in a system call.
-pub const PSYSCALL: u32 = 2;
-/// Stopped with the world.
-pub const PGCSTOP: u32 = 3;
-/// No longer used: GOMAXPROCS shrank.
-pub const PDEAD: u32 = 4;
 
 /// Written to `stackguard0` to ask for preemption: larger than any stack pointer, so the
 /// ordinary comparison in every prologue fails. Go's `stackPreempt`, 0xfffffffffffffade.
@@ -138,8 +93,8 @@ pub struct G {
     pub panicked: AtomicBool,
     /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
     pub unwinding: AtomicBool,
-    /// One of the states above. Changed only by `casgstatus`.
-    pub atomicstatus: AtomicU32,
+    /// Whose it is: see there. Changed only by `casgstatus`.
+    pub atomicstatus: GStatus,
     // The second cache line: waiting and being woken.
     /// Next in the queue or list it stands in. Whoever owns the list.
     pub schedlink: Link<G>,
@@ -206,7 +161,7 @@ impl G {
             waitreason: AtomicU8::new(0),
             panicked: AtomicBool::new(false),
             unwinding: AtomicBool::new(false),
-            atomicstatus: AtomicU32::new(GIDLE),
+            atomicstatus: GStatus::new(),
             schedlink: Link::none(),
             lockedm: Link::none(),
             entry: Entry(UnsafeCell::new([MaybeUninit::uninit(); ENTRY_WORDS])),
@@ -307,8 +262,8 @@ pub struct P {
     pub runq: Runq<G>,
     /// Number, from 0.
     pub id: Word,
-    /// One of the states above. Under the rules of `acquirep`, `releasep`, `pidleput`.
-    pub status: AtomicU32,
+    /// Whose it is: see there.
+    pub status: PStatus,
     /// Turns of the scheduler that began a new time slice. *owner*; others read (relaxed).
     pub schedtick: AtomicU32,
     /// Go's `p.preempt`: a request that an asynchronous preemption answers. `schedule`
@@ -317,7 +272,7 @@ pub struct P {
     pub preempt: AtomicBool,
     /// What `schedule` must look at before this P's queue; 0 nearly always. *anybody*,
     /// relaxed: a bit that is seen late is seen at the next turn.
-    pub attention: AtomicU32,
+    pub attention: Attention,
     /// The M that holds it. *owner*; others read it to ask for preemption (acquire).
     pub m: Link<M>,
     /// Next idle P. *lock*
@@ -418,10 +373,10 @@ impl P {
         P {
             runq: Runq::new(),
             id: Word::new(id),
-            status: AtomicU32::new(PIDLE),
+            status: PStatus::new(),
             schedtick: AtomicU32::new(0),
             preempt: AtomicBool::new(false),
-            attention: AtomicU32::new(0),
+            attention: Attention::new(),
             m: Link::none(),
             link: Link::none(),
             gfree: Link::none(),
@@ -434,27 +389,18 @@ impl P {
     }
 }
 
-/// `sched.attention`: the run is over, every M leaves.
-pub const ATTENTION_STOP: u32 = 1;
-/// `sched.attention`: the process dies, every M stands still while goroutines are printed.
-/// Go's `freezetheworld`.
-pub const ATTENTION_FREEZE: u32 = 2;
-/// The bits of `sched.attention` for which an M gives up its search for work. The others
-/// are looked at by `schedule` alone.
-pub const ATTENTION_LEAVE: u32 = 0xffff;
-
 /// What the whole scheduler shares: Go's `schedt`.
 pub struct Sched {
     lock: Lock,
     inner: UnsafeCell<SchedInner>,
-    /// Idle Ps. Changed under the lock, read anywhere (see `wakep` for the order).
+    /// Idle Ps. Changed under the lock, read anywhere (see `searchers` for the order).
     pub npidle: AtomicU32,
-    /// Ms that look for work. See `wakep`.
-    pub nmspinning: AtomicU32,
+    /// Ms that search for work. Go's `nmspinning`.
+    pub searchers: Searchers,
     /// Length of the global queue: changed under the lock, read anywhere (relaxed: a hint).
     pub runqsize: AtomicU32,
     /// What `schedule` must look at before its queue, as bits; 0 nearly always.
-    pub attention: AtomicU32,
+    pub attention: Attention,
     /// Number of the last goroutine.
     pub goidgen: AtomicUsize,
     /// Ms whose threads have not left the run.
@@ -524,9 +470,9 @@ pub static SCHED: Sched = Sched {
         allgs: Vec::new(),
     }),
     npidle: AtomicU32::new(0),
-    nmspinning: AtomicU32::new(0),
+    searchers: Searchers::new(),
     runqsize: AtomicU32::new(0),
-    attention: AtomicU32::new(0),
+    attention: Attention::new(),
     goidgen: AtomicUsize::new(0),
     live: AtomicU32::new(0),
     left: Note::new(),

@@ -106,7 +106,7 @@ fn template_thread() {
         });
         if list.is_none() {
             let over = with(|h| {
-                let stop = SCHED.attention.load(Acquire) & ATTENTION_STOP != 0;
+                let stop = SCHED.attention.has(ATTENTION_STOP);
                 h.serving = !stop || h.newm.is_some();
                 !h.serving
             });

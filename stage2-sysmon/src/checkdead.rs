@@ -11,7 +11,6 @@
 use crate::syscall::OVER;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::*;
-use std::sync::atomic::Ordering::*;
 
 /// The row `m_idle` of this stage.
 pub fn m_idle(_mp: &'static M) {
@@ -31,8 +30,7 @@ pub(crate) fn incidlelocked(n: i32) {
 /// Ends the process if nobody can ever do anything again. Takes `sched.lock`.
 pub fn checkdead() {
     let sched = SCHED.lock();
-    let attention = SCHED.attention.load(Relaxed);
-    if attention & OVER != 0 || dying() {
+    if SCHED.attention.has(OVER) || dying() {
         // The run ends already, one way or the other.
         return;
     }

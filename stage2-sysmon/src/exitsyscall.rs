@@ -1,8 +1,9 @@
 //! Back from a system call: the goroutine has its M and needs a P. It tries, from cheap to
 //! dear, the one that it had, any that is idle, and at last the queue. Mirrors
-//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of
-//! `syscall.rs` tells who else may want the same P.
+//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of `callp.rs`
+//! tells which other threads may want the same P.
 
+use crate::callp::CallStatus;
 use crate::kinds::{GO_SYS_EXIT_BLOCKED, event, proc_steal};
 use crate::rows::rows;
 use crate::syscall::{OVER, Side, the_call_is_over};
@@ -60,18 +61,11 @@ fn exitsyscall_m(gp: &'static G) -> Next {
 /// Takes a P without the scheduler's help, if one is to be had. Go's `exitsyscallfast`.
 #[inline]
 fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
-    if SCHED.attention.load(Relaxed) != 0 && !(rows().syscall_slow)(Side::Exit, old) {
+    if SCHED.attention.any() && !(rows().syscall_slow)(Side::Exit, old) {
         return false;
     }
-    // The look in front of the exchange spares the cache line when the P is gone. Acquire,
-    // because the P may have been elsewhere and come back into a call: then another M was
-    // its owner last, and what that one did must be seen.
     if let Some(pp) = old
-        && pp.status.load(Relaxed) == PSYSCALL
-        && pp
-            .status
-            .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
-            .is_ok()
+        && pp.status.take_from_call()
     {
         // SAFETY: this thread is mp; the exchange made the P ours.
         unsafe { wirep(mp, pp) };
@@ -127,9 +121,7 @@ fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
     if let Some(pp) = old
         && on()
     {
-        while syscalltick(pp).get() == m_syscalltick(mp).get()
-            && pp.status.load(Relaxed) != PSYSCALL
-        {
+        while syscalltick(pp).get() == m_syscalltick(mp).get() && !pp.status.in_call() {
             osyield();
         }
     }
@@ -148,7 +140,7 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     }
     let idle = {
         let mut sched = SCHED.lock();
-        if SCHED.attention.load(Relaxed) & OVER != 0 {
+        if SCHED.attention.has(OVER) {
             // Nobody runs it any more.
             return None;
         }

@@ -19,13 +19,8 @@ pub fn handoffp(pp: &'static P) {
     if (rows().handoffp_gc)(pp) {
         return startm(Some(pp), false);
     }
-    // No work here; but if nobody looks for work anywhere, somebody should.
-    if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
-        && SCHED
-            .nmspinning
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_ok()
-    {
+    // No work here; but if no M searches anywhere, one should.
+    if SCHED.npidle.load(Relaxed) == 0 && SCHED.searchers.join_if_none() {
         return startm(Some(pp), true);
     }
     let mut sched = SCHED.lock();

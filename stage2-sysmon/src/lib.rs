@@ -10,9 +10,9 @@
 //! | who looks although nobody called | `sysmon.rs` | `sysmon` |
 //! | time slices, Ps in long calls | `retake.rs` | `retake` |
 //! | another policy for slices | `slices.rs` | |
-//! | into a system call, and back | `syscall.rs`, `exitsyscall.rs` | `entersyscall`, `exitsyscall` |
+//! | into a system call, and back | `syscall.rs`, `exitsyscall.rs`; whose the P is meanwhile: `callp.rs` | `entersyscall`, `exitsyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `handoff.rs` | `handoffp`, `injectglist` |
-//! | the same as Go 1.26 does it | `wired.rs` | `entersyscall` |
+//! | the same as Go 1.26 does it | `wired.rs`; whose the P is meanwhile: `callg.rs` | `entersyscall` |
 //! | timers, each with its P | `heap.rs`, `timers.rs`, `sleep.rs` | `time.go` |
 //! | timers that a program holds | `tick.rs` | `time.Timer`, `time.Ticker` |
 //! | work that is no longer wanted | `context.rs` | `context` |
@@ -77,6 +77,8 @@
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
+mod callg;
+mod callp;
 mod calls;
 mod checkdead;
 mod context;

@@ -48,7 +48,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
     LASTPOLL.store(nanotime().max(1), SeqCst);
 
     let mut sched = SCHED.lock();
-    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+    if SCHED.attention.has(ATTENTION_STOP) {
         return Slow::Stop;
     }
     match pidleget(&mut sched) {

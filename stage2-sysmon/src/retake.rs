@@ -6,6 +6,7 @@
 //! time is stamped with *now*, so the ten milliseconds begin then, and end at the first look
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 
+use crate::callp::CallStatus;
 use crate::checkdead::incidlelocked;
 use crate::kinds::proc_steal;
 use crate::rows::rows;
@@ -53,7 +54,7 @@ pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
         let seen = &others(pp).sysmontick;
-        let status = pp.status.load(Acquire);
+        let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
         let wired = status == PRUNNING && wired::in_call(pp);
         let mut slice_is_over = false;
@@ -90,15 +91,14 @@ pub fn retake(now: u64) -> u32 {
 /// in the end anyhow, because a P in a call keeps sysmon from its deep sleep.
 pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
     !pp.runq.is_empty()
-        || SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
+        || SCHED.searchers.count() + SCHED.npidle.load(Relaxed) == 0
         || others(pp).sysmontick.syscallwhen.load(Relaxed) + SYSCALL_NS <= now
 }
 // ANCHOR_END: three_conditions
 
 /// Takes `pp` out of its system call, if it is still there, and gives it to somebody.
 ///
-/// This is one side of the race for `p.status`; `syscall.rs` tells the whole story. The
-/// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
+/// This is the thief's side of the protocols in `callp.rs` and `callg.rs`.
 fn take(pp: &'static P, wired: bool) -> bool {
     // Sysmon counts as nobody. If it takes the only P, the goroutine comes back at this
     // moment, queues, and its M sees everybody asleep, then that would look like the end.
@@ -107,9 +107,7 @@ fn take(pp: &'static P, wired: bool) -> bool {
     let won = if wired {
         wired::take_out(pp)
     } else {
-        pp.status
-            .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
-            .is_ok()
+        pp.status.take_from_call()
     };
     if won {
         // Nobody else can reach the P: it stands in no list. The event first, the counter

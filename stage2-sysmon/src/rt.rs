@@ -1,6 +1,8 @@
 //! The internals that later stages and the exercises build on: those of stage 1, and what
 //! this stage adds. What stage 1's `rt` says of safety holds here, too.
 
+pub use crate::callg::{Held, HeldStatus};
+pub use crate::callp::CallStatus;
 pub use crate::checkdead::{checkdead, m_idle};
 pub use crate::exitsyscall::{exitsyscall, exitsyscall0};
 pub use crate::handoff::{handoffp, injectglist, injectglist_split};

@@ -37,7 +37,7 @@ static ROWS: Rows = Rows {
 fn main_start() {
     sysmon::main_start();
     for pp in allp() {
-        pp.attention.fetch_or(P_ATTENTION_SLICES, Relaxed);
+        pp.attention.raise(P_ATTENTION_SLICES);
     }
 }
 
@@ -66,9 +66,7 @@ fn until_a_slice_ends(idle: u32, delay: u32) -> u32 {
             ns => ns.div_ceil(1_000) as u32,
         }
     };
-    let running = allp()
-        .iter()
-        .filter(|pp| pp.status.load(Relaxed) == PRUNNING);
+    let running = allp().iter().filter(|pp| pp.status.get() == PRUNNING);
     let end = running.map(left).min().unwrap_or(WHOLE_SLICE);
     match sysmon_delay(idle, delay) {
         DELAY_MAX => end,

@@ -1,40 +1,17 @@
-//! Entering a system call: the goroutine keeps its M and lets go of its P, without telling
-//! anybody. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
+//! Entering a system call: the goroutine keeps its M and lets go of its P, and no thread is
+//! told. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
 //! the way back is in `exitsyscall.rs`.
 //!
-//! # The race for `p.status`
-//!
-//! Most calls return within a microsecond, so entering must cost next to nothing: no lock,
-//! nobody woken. The M takes itself off the P (`p.m` and `m.p` become empty) and writes
-//! `PSYSCALL` into `p.status`. From that store on the P belongs to nobody, and lies there for
-//! whoever takes it first:
-//!
-//! * the same M, back from its call (`exitsyscall_fast`): nothing happened, it runs on;
-//! * sysmon, when the call takes long and somebody could use the P (`retake`);
-//! * another M whose own P was taken, because this P was *its* P once and is in a call
-//!   again now. That is fair: it is in a hurry, and the one in the call is not.
-//!
-//! All of them take it by the same compare-and-swap, `PSYSCALL` to `PIDLE`, so exactly one
-//! wins. The winner is the P's owner then: the P stands in no list, and no other M has it.
-//!
-//! What the orderings carry:
-//!
-//! * The store of `PSYSCALL` is a release, and every one of those exchanges an acquire. So
-//!   the winner sees all that the M did while it was the owner: the ring's `tail` and
-//!   `runnext`, `schedtick`, and that `p.m` is empty.
-//! * An exchange that fails reads nothing that anybody acts upon, so it is relaxed. The M
-//!   that lost its P learns what happened to it from `syscalltick`, which only ever means
-//!   "not the same call any more".
-//! * The M's own side, `m.oldp` and `m.syscalltick`, is written before the store and read by
-//!   the same thread afterwards; it needs no ordering.
+//! In between the P belongs to whichever M takes it first: `callp.rs` tells that protocol.
 //!
 //! Entering and leaving look at `sched.attention` besides. On x86 a store may still wait in
-//! the store buffer when the load behind it is done, so an M that enters can miss a bit that
-//! is raised at the same moment, and who raised it can miss that the P is in a call. In this
-//! stage nobody minds. Who must not miss it has to make every thread pass a barrier after he
-//! raised the bit (`membarrier`), which is dear; but then he pays, and not each call.
-//! Go 1.15 pays at each call: its store is an exchange.
+//! the store buffer when the load after it is done, so an M that enters can miss a bit that
+//! is raised at the same moment, and the raiser can miss that the P is in a call. In this
+//! stage that does no harm. A raiser that must not miss it has to make every thread pass a
+//! barrier after it raised the bit (`membarrier`), which is expensive; but then the raiser
+//! pays, and not every call. Go 1.15 pays at every call: its store is an exchange.
 
+use crate::callp::CallStatus;
 use crate::exitsyscall::exitsyscall;
 use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
 use crate::rows::rows;
@@ -169,9 +146,9 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     set_oldp(mp, Some(pp));
     mp.p.set(None);
     pp.m.set(None);
-    // From here on the P is whoever's takes it first.
-    pp.status.store(PSYSCALL, Release);
-    if SCHED.attention.load(Relaxed) != 0 {
+    // From here on the P is free for the first M that takes it.
+    pp.status.enter_call();
+    if SCHED.attention.any() {
         (rows().syscall_slow)(Side::Enter, Some(pp));
     }
     true
@@ -206,5 +183,5 @@ pub(crate) const OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
 /// The row `syscall_slow` of this stage: something is up. When everything is over, nobody
 /// goes on by himself: the scheduler knows what to do.
 pub fn syscall_slow(side: Side, _pp: Option<&'static P>) -> bool {
-    side == Side::Enter || SCHED.attention.load(Relaxed) & OVER == 0
+    side == Side::Enter || !SCHED.attention.has(OVER)
 }

@@ -105,44 +105,56 @@ fn sleep(mp: &'static M, ns: u64) -> bool {
         // Clear first, look afterwards: whoever wakes us changed `attention` before.
         mp.park.clear();
     }
-    SCHED.attention.load(Acquire) & ATTENTION_STOP == 0
+    !SCHED.attention.has(ATTENTION_STOP)
 }
 
-/// Sleeps until somebody uses a P, if really none is in use; or until a timer is due, if
-/// nobody sleeps for the timers. Returns whether it slept.
+/// Sleeps until a P is used, if really none is in use; or until a timer is due, if no M
+/// sleeps for the timers. Returns whether it slept.
 ///
-/// Both sides hold `sched.lock`: a P leaves the idle list under it, and we count the list
-/// and raise the bit under it. So either we see a P in use and do not sleep, or whoever
-/// takes the P finds the bit.
+/// The protocol of the deep sleep. Sysmon:
+///
+/// 1. under `sched.lock`, counts the idle list and raises [`ATTENTION_SYSMON`];
+/// 2. sleeps on its note;
+/// 3. under `sched.lock`, lowers the bit and clears the note.
+///
+/// An M that uses a P:
+///
+/// 1. takes it off the idle list, under `sched.lock`;
+/// 2. finds the bit: at once, if it looks under the same lock (`wake_sysmon`), else at its
+///    next turn of `schedule`. It lowers the bit and sets the note, under the lock.
+///
+/// Both sides hold the lock, so either sysmon sees a P in use and does not sleep, or the M
+/// that takes the P finds the bit. (How a bit reaches an M: stage 1's `attention.rs`.)
 fn deep_sleep(mp: &'static M) -> bool {
     {
         let _sched = SCHED.lock();
-        let attention = SCHED.attention.load(Relaxed);
-        if SCHED.npidle.load(Relaxed) as usize != gomaxprocs() || attention & ATTENTION_STOP != 0 {
+        if SCHED.npidle.load(Relaxed) as usize != gomaxprocs()
+            || SCHED.attention.has(ATTENTION_STOP)
+        {
             return false;
         }
-        SCHED.attention.fetch_or(ATTENTION_SYSMON, Relaxed);
+        SCHED.attention.raise(ATTENTION_SYSMON);
     }
     // No timer can be set behind our back: who has no P and sets one starts an M (`addtimer`),
     // and so wakes us.
     let until = if polling() { NEVER } else { time_sleep_until() };
     mp.park
         .tsleep(until.saturating_sub(nanotime()).min(DEEP_SLEEP));
-    // Who takes the bit down wakes us in the same section, so once we have the lock and the
-    // bit is down, nobody is about to. (The end of a run may; that shows in `attention`, at
+    // An M that lowers the bit wakes us in the same section, so once we have the lock and the
+    // bit is down, no M is about to. (The end of a run may; that shows in `attention`, at
     // which the caller looks after its next sleep.)
     let _sched = SCHED.lock();
-    SCHED.attention.fetch_and(!ATTENTION_SYSMON, Relaxed);
+    SCHED.attention.lower(ATTENTION_SYSMON);
     mp.park.clear();
     true
 }
 
 /// A P is in use again: wakes sysmon if it sleeps for that. The caller holds `sched.lock`.
 pub(crate) fn wake_sysmon(_sched: &mut SchedInner) {
-    if SCHED.attention.load(Relaxed) & ATTENTION_SYSMON == 0 {
+    if !SCHED.attention.has(ATTENTION_SYSMON) {
         return;
     }
-    SCHED.attention.fetch_and(!ATTENTION_SYSMON, Relaxed);
+    SCHED.attention.lower(ATTENTION_SYSMON);
     if let Some(mp) = SYSMON.get() {
         mp.park.wakeup();
     }
@@ -162,7 +174,7 @@ pub(crate) fn thread() -> i32 {
 
 /// The row `schedule_slow` of this stage: an M has a P and something is up.
 pub fn schedule_slow(mp: &'static M) -> Slow {
-    if SCHED.attention.load(Relaxed) & ATTENTION_SYSMON != 0 {
+    if SCHED.attention.has(ATTENTION_SYSMON) {
         wake_sysmon(&mut SCHED.lock());
     }
     (stage1_coop::STAGE.schedule_slow)(mp)

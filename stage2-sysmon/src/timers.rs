@@ -82,11 +82,11 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
     let result = f(heap);
     let first = heap.first();
     timers.first.store(first.unwrap_or(NEVER), Relaxed);
-    let raised = pp.attention.load(Relaxed) & P_ATTENTION_TIMERS != 0;
+    let raised = pp.attention.has(P_ATTENTION_TIMERS);
     if first.is_some() && !raised {
-        pp.attention.fetch_or(P_ATTENTION_TIMERS, Relaxed);
+        pp.attention.raise(P_ATTENTION_TIMERS);
     } else if first.is_none() && raised {
-        pp.attention.fetch_and(!P_ATTENTION_TIMERS, Relaxed);
+        pp.attention.lower(P_ATTENTION_TIMERS);
     }
     result
 }
@@ -240,7 +240,7 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
     }
     let mut ran = false;
     for id in order {
-        if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+        if SCHED.attention.has(ATTENTION_LEAVE) {
             // What ran may have filled our queue, so look there all the same.
             break;
         }

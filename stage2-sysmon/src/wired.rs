@@ -1,30 +1,9 @@
 //! A system call as Go 1.26 makes it: the P stays with its M, and only the goroutine changes
 //! its state. Mirrors `entersyscall`, `exitsyscall`, `setBlockOnExitSyscall` and `takeP` of
-//! that version's `proc.go`. It stands beside the older form, which `syscall.rs` tells.
-//!
-//! # The race for the goroutine's state
-//!
-//! In the older form the P has no owner during the call, and each way takes one exchange to
-//! get it back. Here `p.m` and `PRUNNING` stay as they are, so an undisturbed call costs two
-//! exchanges, in and out, which the goroutine's state needs anyway. The price is paid by a
-//! thief:
-//!
-//! * A thief sets the bit `GSCAN` on the state `GSYSCALL`. While it stands there, the
-//!   goroutine cannot leave its call: the way back waits for the bit to go. So the M stands
-//!   still, and the thief may take its P away as if it were the M itself.
-//! * The way back exchanges `GSYSCALL` for `GRUNNING`, which fails while the bit is up. Who
-//!   gets through looks whether the P is still there.
-//!
-//! `m.p` is empty during the call, as in the older form; the P is in `m.oldp`. All of the
-//! runtime reads `m.p` as "this P is mine": to wake a goroutine is to put it into the queue of
-//! `m.p`. A thief may take the P at any moment, so a call that wakes a goroutine must not find
-//! it there, or two threads would move one ring's `tail`. Go leaves `m.p` as it is because
-//! nothing of Go runs between enter and exit. Here a closure does.
-//!
-//! What the orderings carry: the exchange that enters is a release and the thief's an
-//! acquire, so the thief sees what the M did as the P's owner. Taking the bit down is a
-//! release and the way back an acquire, so the goroutine sees that its P is gone.
+//! that version's `proc.go`. It stands beside the older form, `syscall.rs`.
+//! The protocol between the M in the call and a thief is told in `callg.rs`.
 
+use crate::callg::HeldStatus;
 use crate::exitsyscall::{any_p, queue_up};
 use crate::kinds::{GO_SYS_CALL, event, proc_steal};
 use crate::syscall::{OVER, here, no_checks, the_call_is_over};
@@ -85,13 +64,8 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
 #[inline(never)]
 pub fn exitsyscall_wired() {
     let (gp, mp) = (getg(), getm());
-    while gp
-        .atomicstatus
-        .compare_exchange(GSYSCALL, GRUNNING, Acquire, Relaxed)
-        .is_err()
-    {
-        wait_for_the_bit(gp, GSYSCALL, GRUNNING);
-    }
+    gp.atomicstatus
+        .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
     wired(mp).set(0);
     // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
     // may stay: outside a call its tick is never the P's.
@@ -102,7 +76,7 @@ pub fn exitsyscall_wired() {
     mp.p.set(Some(pp));
     syscalltick(pp).bump();
     the_call_is_over(gp);
-    if SCHED.attention.load(Relaxed) & OVER != 0 {
+    if SCHED.attention.has(OVER) {
         stage1_coop::gosched();
     }
 }
@@ -129,7 +103,7 @@ fn without_p(gp: &'static G, mp: &'static M) {
     // SAFETY: gp is the caller, still without a P and without checks.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     let old = oldp(mp);
-    if SCHED.attention.load(Relaxed) & OVER == 0 {
+    if !SCHED.attention.has(OVER) {
         if let Some(pp) = old
             && take_out(pp)
         {
@@ -173,22 +147,18 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     let Some(gp) = mp.curg.load(Acquire) else {
         return false;
     };
-    if gp
-        .atomicstatus
-        .compare_exchange(GSYSCALL, GSYSCALL | GSCAN, AcqRel, Relaxed)
-        .is_err()
-    {
+    let Some(held) = gp.atomicstatus.hold_in_call() else {
         return false;
-    }
+    };
     // The goroutine stands still. But is it still on that M, and the P with it? And is it
     // not on its way out of a call of the older form, with a P that it has just got? All may
-    // have changed before the bit went up; now nothing does.
+    // have changed before it was held; now nothing does.
     let ours = mp.curg.is(gp) && pp.m.is(mp) && wired(mp).get() != 0;
     if ours {
         pp.m.set(None);
-        pp.status.store(PIDLE, Relaxed);
+        pp.status.release();
     }
-    gp.atomicstatus.store(GSYSCALL, Release);
+    drop(held);
     ours
 }
 // ANCHOR_END: take_out

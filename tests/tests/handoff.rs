@@ -63,9 +63,9 @@ fn until(f: impl Fn() -> bool) {
 /// it. Nobody is woken for it.
 fn a_goroutine(ran: &Arc<AtomicBool>) -> &'static G {
     let ran = ran.clone();
-    let before = SCHED.nmspinning.swap(1, SeqCst);
+    SCHED.searchers.join();
     go("queued", move || ran.store(true, SeqCst));
-    SCHED.nmspinning.store(before, SeqCst);
+    SCHED.searchers.leave();
     my_p().runq.get().expect("it was queued here").0
 }
 
@@ -89,7 +89,7 @@ fn became(pp: &'static P, ms: usize, spinning_before: u32) -> Became {
     let started = sched.mnext > ms;
     let idle = std::iter::successors(sched.pidle, |p| p.link.get()).any(|p| std::ptr::eq(p, pp));
     drop(sched);
-    let spinning_now = SCHED.nmspinning.load(SeqCst);
+    let spinning_now = SCHED.searchers.count();
     if !started {
         assert!(idle, "nobody has it");
         assert_eq!(spinning_now, spinning_before);
@@ -127,13 +127,13 @@ fn handed_off(stage: &'static Stage, s: Situation) -> Became {
             rt::globrunqput(&mut SCHED.lock(), gp);
         }
         if s.somebody_looks {
-            SCHED.nmspinning.store(1, SeqCst);
+            SCHED.searchers.join();
         }
         let ms = SCHED.lock().mnext;
         rt::systemstack(|| rt::handoffp(pp));
         let became = became(pp, ms, u32::from(s.somebody_looks));
         if s.somebody_looks {
-            SCHED.nmspinning.fetch_sub(1, SeqCst);
+            SCHED.searchers.leave();
         }
         HOLD.store(false, SeqCst);
         // Whatever was queued runs.
@@ -246,10 +246,10 @@ fn global_work_is_looked_for_again_under_the_lock() {
     static RAN: AtomicBool = AtomicBool::new(false);
     fn too_late_for_the_first_look(_: &'static P) -> bool {
         if LATE.swap(false, SeqCst) {
-            let before = SCHED.nmspinning.swap(1, SeqCst);
+            SCHED.searchers.join();
             let gp = my_p().runq.get().expect("main has queued it").0;
             rt::globrunqput(&mut SCHED.lock(), gp);
-            SCHED.nmspinning.store(before, SeqCst);
+            SCHED.searchers.leave();
         }
         false
     }
@@ -263,9 +263,9 @@ fn global_work_is_looked_for_again_under_the_lock() {
     let became = with(&INTERRUPTED, 3, || {
         HOLD.store(true, SeqCst);
         let pp = rt::pidleget(&mut SCHED.lock()).expect("an idle P");
-        SCHED.nmspinning.store(1, SeqCst);
+        SCHED.searchers.join();
         go("queued", || RAN.store(true, SeqCst));
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.leave();
         let ms = SCHED.lock().mnext;
         LATE.store(true, SeqCst);
         rt::systemstack(|| rt::handoffp(pp));
@@ -383,14 +383,14 @@ fn who_comes_back_on_an_idle_p_inherits_its_slice() {
             Arc::new(AtomicU32::new(2)),
         );
         let (b, a) = (back.clone(), asked.clone());
-        SCHED.nmspinning.store(1, SeqCst);
+        SCHED.searchers.join();
         go("keeper", move || {
             until(|| b.load(SeqCst));
             // Main is back for a moment only; but its P's slice is ten milliseconds old.
             rt::retake(T0 + FORCE_PREEMPT_NS);
             a.store(u32::from(me.preempt.load(SeqCst)), SeqCst);
         });
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.leave();
         // From inside the call: the keeper is in our P's queue, so the second look takes it.
         syscall(|| {
             assert_eq!(rt::retake(T0 + 1), 0);
@@ -416,17 +416,17 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
     let short = long - 1;
     for (procs, looking, work, now, want) in [
         // Nothing to do, and somebody is there for new work: only a long call.
-        (2, 0, false, short, false),
-        (2, 0, false, long, true),
-        (1, 1, false, short, false),
-        (1, 1, false, long, true),
-        (2, 1, false, short, false),
+        (2, false, false, short, false),
+        (2, false, false, long, true),
+        (1, true, false, short, false),
+        (1, true, false, long, true),
+        (2, true, false, short, false),
         // Nobody is there: at once.
-        (1, 0, false, T0, true),
+        (1, false, false, T0, true),
         // Work in its queue: at once.
-        (2, 0, true, T0, true),
-        (1, 1, true, T0, true),
-        (1, 0, true, T0, true),
+        (2, false, true, T0, true),
+        (1, true, true, T0, true),
+        (1, false, true, T0, true),
     ] {
         let taken = with(&NO_THIEVES, procs, move || {
             let pp = my_p();
@@ -436,16 +436,20 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
             if work {
                 rt::runqput(pp, a_goroutine(&ran), false);
             }
-            SCHED.nmspinning.store(looking, SeqCst);
+            if looking {
+                SCHED.searchers.join();
+            }
             let taken = rt::retake_syscall(pp, now);
-            SCHED.nmspinning.store(0, SeqCst);
+            if looking {
+                SCHED.searchers.leave();
+            }
             while !ran.load(SeqCst) {
                 gosched();
             }
             taken
         });
         let case = format!(
-            "{procs} Ps, {looking} looking, work: {work}, {} ns",
+            "{procs} Ps, looking: {looking}, work: {work}, {} ns",
             now - T0
         );
         assert_eq!(taken, want, "{case}");
@@ -457,11 +461,11 @@ fn in_a_call(procs: usize, f: impl FnOnce(&'static P) + Send + 'static) {
     with(&STILL, procs, move || {
         let pp = my_p();
         syscall(|| {
-            assert_eq!(pp.status.load(SeqCst), rt::PSYSCALL);
+            assert_eq!(pp.status.get(), rt::PSYSCALL);
             f(pp);
         });
         // Back, on one P or the other.
-        assert_eq!(my_p().status.load(SeqCst), rt::PRUNNING);
+        assert_eq!(my_p().status.get(), rt::PRUNNING);
         gosched();
     });
 }
@@ -478,7 +482,7 @@ fn every_call_gets_a_whole_round() {
             tick + 1,
             "whose call it was can tell"
         );
-        assert_ne!(pp.status.load(SeqCst), rt::PSYSCALL);
+        assert_ne!(pp.status.get(), rt::PSYSCALL);
         assert_eq!(rt::retake(T0 + 40_000), 0, "it is taken once");
     });
     // Each look finds another call: its P is left alone, however long that goes on.
@@ -497,7 +501,7 @@ fn an_idle_p_beside_it_keeps_a_p_in_its_call_for_ten_milliseconds() {
     in_a_call(2, |pp| {
         assert_eq!(rt::retake(T0), 0);
         assert_eq!(rt::retake(T0 + SYSCALL_NS - 1), 0);
-        assert_eq!(pp.status.load(SeqCst), rt::PSYSCALL);
+        assert_eq!(pp.status.get(), rt::PSYSCALL);
         assert_eq!(rt::retake(T0 + SYSCALL_NS), 1);
     });
 }

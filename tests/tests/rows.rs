@@ -198,7 +198,7 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
             });
         }
         assert!(until(|| here.load(SeqCst) == 3));
-        assert!(until(|| rt::SCHED.nmspinning.load(SeqCst) == 0));
+        assert!(until(|| rt::SCHED.searchers.count() == 0));
         GATE.store(false, SeqCst);
         let lock = rt::SCHED.lock();
         // The first two search, and the third goes straight to the lock.
@@ -441,7 +441,7 @@ fn an_idle_p_s_queue_is_empty() {
                 for pp in listed {
                     n += 1;
                     let empty = pp.runq.is_empty() && pp.m.get().is_none();
-                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::PIDLE);
+                    wrong += usize::from(!empty || pp.status.get() != rt::PIDLE);
                 }
                 wrong += usize::from(n != rt::SCHED.npidle.load(SeqCst));
                 idle += n;
@@ -916,7 +916,7 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
         // the only one that it can look at.
         go("worker", || {});
         let deadline = Instant::now() + Duration::from_secs(20);
-        while rt::SCHED.npidle.load(SeqCst) == 0 || rt::SCHED.nmspinning.load(SeqCst) != 0 {
+        while rt::SCHED.npidle.load(SeqCst) == 0 || rt::SCHED.searchers.count() != 0 {
             std::thread::yield_now();
             if Instant::now() > deadline {
                 rt::throw("the second P never goes to rest");
@@ -956,10 +956,6 @@ struct Section(#[allow(dead_code)] Acquired);
 // SAFETY: made and dropped on goroutines that hold it on one thread: that is its purpose.
 unsafe impl Send for Section {}
 
-fn set_p_status(status: u32) {
-    my_p().status.store(status, SeqCst);
-}
-
 #[test]
 fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
     let reasons: [Reason; 4] = [
@@ -981,9 +977,9 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
         // Nobody hears of the end of this one: the request after it is heeded.
         (
             "p-not-running",
-            || set_p_status(rt::PGCSTOP),
+            || my_p().status.set::<{ rt::PRUNNING }, { rt::PGCSTOP }>(),
             || {
-                set_p_status(rt::PRUNNING);
+                my_p().status.set::<{ rt::PGCSTOP }, { rt::PRUNNING }>();
                 ask_myself();
             },
         ),

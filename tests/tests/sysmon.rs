@@ -199,7 +199,7 @@ fn a_call_that_nobody_takes_the_p_of_changes_nothing() {
         assert_eq!((gettid(), rt::getm().id.get()), (tid, m));
         let pp = rt::getm().p.get().expect("a goroutine has a P");
         assert!(rt::syscalltick(pp).get() >= 10_000);
-        assert_eq!(pp.status.load(Relaxed), rt::PRUNNING);
+        assert_eq!(pp.status.get(), rt::PRUNNING);
     });
 }
 
@@ -755,8 +755,8 @@ fn sysmon_wakes_when_a_p_is_used_again() {
         for _ in 0..3 {
             // Long enough for everybody to go to sleep, sysmon too.
             syscall_block(|| std::thread::sleep(Duration::from_millis(60)));
-            let asleep = rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_SYSMON;
-            assert_eq!(asleep, 0, "whoever takes a P wakes sysmon");
+            let asleep = rt::SCHED.attention.has(rt::ATTENTION_SYSMON);
+            assert!(!asleep, "an M that takes a P wakes sysmon");
             // And it does its work: a hog is asked.
             let begin = Instant::now();
             while !rt::getg().preempt.load(Relaxed) {

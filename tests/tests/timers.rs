@@ -475,14 +475,14 @@ struct Searcher;
 
 impl Searcher {
     fn new() -> Searcher {
-        rt::SCHED.nmspinning.fetch_add(1, SeqCst);
+        rt::SCHED.searchers.join();
         Searcher
     }
 }
 
 impl Drop for Searcher {
     fn drop(&mut self) {
-        rt::SCHED.nmspinning.fetch_sub(1, SeqCst);
+        rt::SCHED.searchers.leave();
     }
 }
 

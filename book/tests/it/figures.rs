@@ -162,7 +162,13 @@ fn sources() -> String {
 /// What stage 2 adds.
 fn stage2() -> String {
     let src = repository().join("stage2-sysmon/src");
-    let files = ["retake.rs", "handoff.rs", "syscall.rs", "exitsyscall.rs"];
+    let files = [
+        "retake.rs",
+        "handoff.rs",
+        "syscall.rs",
+        "exitsyscall.rs",
+        "callp.rs",
+    ];
     files
         .map(|file| fs::read_to_string(src.join(file)).unwrap())
         .concat()
@@ -201,12 +207,12 @@ fn what_retake_asks_is_the_codes() {
             "4  Is there work in its queue?",
         ),
         (
-            "pp.status.store(PSYSCALL, Release)",
+            "self.set::<PRUNNING, PSYSCALL>()",
             "p-in-a-call",
             "status PSYSCALL",
         ),
         (
-            ".compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)",
+            "self.try_change::<PSYSCALL, PIDLE>()",
             "p-in-a-call",
             "PSYSCALL to PIDLE",
         ),

@@ -12,7 +12,6 @@ use std::time::Duration;
 pub mod helpers {
     use crate::stage2::without_lock;
     use stage2_sysmon::rt::{self, G, Next, P, SCHED, SchedGuard, SchedInner};
-    use std::sync::atomic::Ordering::Relaxed;
 
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
@@ -63,7 +62,7 @@ pub mod helpers {
         // SAFETY: this thread is mp, without a P (or it throws). A P that is in the idle list
         // or at work is refused by its state and its M; `idle_p` gave this one to us.
         unsafe { rt::acquirep(mp, pp) };
-        if SCHED.attention.load(Relaxed) & rt::ATTENTION_SYSMON != 0 {
+        if SCHED.attention.has(rt::ATTENTION_SYSMON) {
             // It sleeps because no P was in use.
             rt::schedule_slow(mp);
         }

@@ -5,26 +5,53 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release -p loom-models --target-dir target/loom
 //! ```
 //!
-//! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
-//! is what `netpoll` tries.
-//! `checkdead`, `note`, `poller`, `syscall`, `wake` and `wired` are models of a protocol that
-//! in the runtime is spread over several
-//! functions; each says which. Bounds: up to three threads, up to four items, no bound on
-//! the number of preemptions unless a model says so.
+//! A model runs the very files of the runtime, with loom's words beneath them: below they are
+//! included by their path. What a model adds is the scene, the queue or the lock around the
+//! word; it says which function it stands for. Where a test takes a rule away (a barrier, a
+//! release, a second look), it does that in a copy of its own, since the file has no such
+//! switch. Only `checkdead` is a model throughout: what it tries is which counts change in one
+//! section of `sched.lock`.
+//!
+//! Bounds: up to three threads, up to four items, no bound on the number of preemptions unless
+//! a model says so.
 #![cfg(loom)]
 
+// What the files of the runtime import, of loom's kind.
+mod panics;
 mod word;
+/// `crate::rt` as stage 2's files expect it.
+mod rt {
+    pub use crate::gstatus::{GRUNNING, GSCAN, GSYSCALL, GStatus};
+    pub use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
+}
 
-#[path = "../../../stage1-coop/src/runq.rs"]
+#[path = "../../../stage2-sysmon/src/callg.rs"]
 #[allow(dead_code)]
-mod runq;
-
+mod callg;
+#[path = "../../../stage2-sysmon/src/callp.rs"]
+#[allow(dead_code)]
+mod callp;
+#[path = "../../../stage1-coop/src/gstatus.rs"]
+#[allow(dead_code)]
+mod gstatus;
 #[path = "../../../stage2-sysmon/src/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
+#[path = "../../../stage1-coop/src/pstatus.rs"]
+#[allow(dead_code)]
+mod pstatus;
+#[path = "../../../stage1-coop/src/runq.rs"]
+#[allow(dead_code)]
+mod runq;
+#[path = "../../../stage1-coop/src/searchers.rs"]
+#[allow(dead_code)]
+mod searchers;
 
 #[cfg(test)]
 mod checkdead;
+#[cfg(test)]
+#[path = "gstatus.rs"]
+mod gstatus_model;
 #[cfg(test)]
 mod netpoll;
 #[cfg(test)]
