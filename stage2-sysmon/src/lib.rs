@@ -18,7 +18,7 @@
 //! | work that is no longer wanted | `context.rs` | `context` |
 //! | goroutines that wait for descriptors, and no thread | `netpoll.rs` | `netpoll_epoll.go` |
 //! | who waits for which descriptor, until when | `pollword.rs`, `polldesc.rs` | `netpoll.go` |
-//! | the last idle thread sleeps in the poller | `poller.rs` | `findrunnable`, `wakeNetPoller` |
+//! | the last idle thread sleeps in the poller | `poller.rs`, `sleepword.rs` | `findrunnable`, `wakeNetPoller` |
 //! | a descriptor that many goroutines share | `fd.rs`, `users.rs` | `internal/poll` |
 //! | pipes, sockets, files | `pipe.rs`, `net.rs`, `unix.rs`, `sockaddr.rs`, `calls.rs` | `os`, `net` |
 //! | nobody is left | `checkdead.rs` | `checkdead` |
@@ -99,6 +99,7 @@ pub mod rt;
 mod schedtrace;
 mod sigquit;
 mod sleep;
+mod sleepword;
 mod slices;
 mod sockaddr;
 mod syscall;

@@ -18,10 +18,11 @@ use crate::checkdead::incidlelocked;
 use crate::handoff::injectglist;
 use crate::kinds::net_poll;
 use crate::polldesc::{Mode, PollDesc};
+use crate::sleepword::Sleeper;
 use stage1_coop::rt::*;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
 
 /// Events of one call. More wait for the next one.
 const BATCH: usize = 128;
@@ -38,8 +39,8 @@ static EVENTFD: AtomicI32 = AtomicI32::new(-1);
 static RUN: AtomicU32 = AtomicU32::new(0);
 /// Goroutines that wait. Go's `netpollWaiters`.
 static WAITERS: AtomicU32 = AtomicU32::new(0);
-/// When somebody polled last; 0 while an M sleeps in the poller. Go's `sched.lastpoll`.
-pub(crate) static LASTPOLL: AtomicU64 = AtomicU64::new(0);
+/// The M that sleeps in the poller, and when a thread polled last.
+pub(crate) static SLEEPER: Sleeper = Sleeper::new();
 /// A wake-up is on its way, or has come and nobody has taken it. Go's `netpollWakeSig`.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
@@ -71,8 +72,7 @@ pub(crate) fn init() {
     drain();
     RUN.fetch_add(1, SeqCst);
     WAITERS.store(0, SeqCst);
-    // Long ago.
-    LASTPOLL.store(1, SeqCst);
+    SLEEPER.reset();
 }
 
 /// The number of this run; 0 before the first.
@@ -300,7 +300,7 @@ fn drain() {
 
 /// Whether an M sleeps in the poller.
 pub(crate) fn polling() -> bool {
-    LASTPOLL.load(SeqCst) == 0
+    SLEEPER.is_there()
 }
 
 /// The row `poll` of this stage: an M looks for work, and both queues are empty.
@@ -314,14 +314,7 @@ pub fn poll(_pp: &'static P) -> Option<&'static G> {
 /// Sysmon looks in if nobody has for 10 ms: then all Ps are busy with goroutines that do not
 /// come to an end.
 pub(crate) fn poll_for_sysmon(now: u64) {
-    let last = LASTPOLL.load(Relaxed);
-    if last == 0 || last + SYSMON_POLLS_AFTER >= now || !any_waiters() {
-        return;
-    }
-    if LASTPOLL
-        .compare_exchange(last, now, SeqCst, Relaxed)
-        .is_err()
-    {
+    if !any_waiters() || !SLEEPER.poll_instead(now, SYSMON_POLLS_AFTER) {
         return;
     }
     let found = netpoll(Some(0), "sysmon");

@@ -2,19 +2,14 @@
 //! until a descriptor is ready or the next timer is due. Mirrors the end of `findrunnable`,
 //! and `wakeNetPoller`, of `proc.go`.
 //!
-//! One M does this for all. Whoever sets an earlier timer than the one for which it sleeps
-//! wakes it, and so does the end of the run, and whoever takes the last reason to sleep there
-//! away.
+//! One M does this for all. A thread that sets an earlier timer than the one for which it
+//! sleeps wakes it, and so does the end of the run, and a thread that takes the last reason to
+//! sleep there away. Why none of them misses the sleeper is told in `sleepword.rs`.
 
-use crate::netpoll::{LASTPOLL, any_waiters, net_poll_break, netpoll, polling};
+use crate::netpoll::{SLEEPER, any_waiters, net_poll_break, netpoll};
 use crate::sysmon::wake_sysmon;
 use crate::timers::{NEVER, checktimers, first_of, time_sleep_until};
 use stage1_coop::rt::*;
-use std::sync::atomic::{AtomicU64, Ordering::*, fence};
-
-/// Until when the M in the poller sleeps at most; 0 when it has not decided yet. Go's
-/// `sched.pollUntil`.
-static POLL_UNTIL: AtomicU64 = AtomicU64::new(0);
 
 // ANCHOR: before_stopm
 /// The row `before_stopm` of this stage: an M found nothing and has given its P up.
@@ -23,29 +18,25 @@ pub fn before_stopm(mp: &'static M) -> Slow {
     if until == NEVER && !any_waiters() {
         return Slow::Continue;
     }
-    if LASTPOLL.swap(0, SeqCst) == 0 {
-        // Somebody sleeps there already. Perhaps for too long, if the timer is newer.
+    if !SLEEPER.lie_down() {
+        // An M sleeps there already. Perhaps for too long, if the timer is newer.
         if until != NEVER {
             wake_net_poller(until);
         }
         return Slow::Continue;
     }
-    // From here on, who sets an earlier timer wakes us; so ask again. One side says that it
-    // sleeps and then looks at the timers, the other sets a timer and then looks whether
-    // somebody sleeps. Both with a full barrier in between: one of them sees the other.
-    fence(SeqCst);
+    // From here on a thread that sets an earlier timer wakes us; so ask again.
     let until = time_sleep_until();
     if until == NEVER && !any_waiters() {
         // What there was to wait for is gone: see `one_reason_less`.
-        LASTPOLL.store(nanotime().max(1), SeqCst);
+        SLEEPER.get_up(nanotime());
         return Slow::Continue;
     }
-    POLL_UNTIL.store(until, SeqCst);
+    SLEEPER.until(until);
     let now = nanotime();
     let wait = (until != NEVER).then(|| until.saturating_sub(now));
     let found = netpoll(wait, "sleeper");
-    POLL_UNTIL.store(0, SeqCst);
-    LASTPOLL.store(nanotime().max(1), SeqCst);
+    SLEEPER.get_up(nanotime());
 
     let mut sched = SCHED.lock();
     if SCHED.attention.has(ATTENTION_STOP) {
@@ -85,9 +76,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
 /// Wakes the M that sleeps in the poller, if it would sleep beyond `when`. Go's
 /// `wakeNetPoller`.
 pub fn wake_net_poller(when: u64) {
-    fence(SeqCst);
-    let until = POLL_UNTIL.load(SeqCst);
-    if polling() && (until == 0 || until > when) {
+    if SLEEPER.oversleeps(when) {
         net_poll_break();
     }
 }
@@ -97,8 +86,7 @@ pub fn wake_net_poller(when: u64) {
 /// are asleep: it counts as awake, since what it waits for may come. So it gets up and looks
 /// for itself. Go lets it sleep.
 pub(crate) fn one_reason_less() {
-    fence(SeqCst);
-    if polling() && !any_waiters() && time_sleep_until() == NEVER {
+    if SLEEPER.sleeps_in_vain(|| any_waiters() || time_sleep_until() != NEVER) {
         net_poll_break();
     }
 }

@@ -7,6 +7,7 @@ mod deadly;
 mod futex;
 pub mod last_resort;
 pub(crate) mod mem;
+mod noteword;
 mod signal;
 mod thread;
 

@@ -25,6 +25,9 @@ mod rt {
     pub use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
 }
 
+#[path = "../../../stage1-coop/src/attention.rs"]
+#[allow(dead_code)]
+mod attention;
 #[path = "../../../stage2-sysmon/src/callg.rs"]
 #[allow(dead_code)]
 mod callg;
@@ -34,6 +37,9 @@ mod callp;
 #[path = "../../../stage1-coop/src/gstatus.rs"]
 #[allow(dead_code)]
 mod gstatus;
+#[path = "../../../stage1-coop/src/os/noteword.rs"]
+#[allow(dead_code)]
+mod noteword;
 #[path = "../../../stage2-sysmon/src/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
@@ -46,7 +52,13 @@ mod runq;
 #[path = "../../../stage1-coop/src/searchers.rs"]
 #[allow(dead_code)]
 mod searchers;
+#[path = "../../../stage2-sysmon/src/sleepword.rs"]
+#[allow(dead_code)]
+mod sleepword;
 
+#[cfg(test)]
+#[path = "attention.rs"]
+mod attention_model;
 #[cfg(test)]
 mod checkdead;
 #[cfg(test)]
