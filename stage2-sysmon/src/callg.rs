@@ -47,7 +47,7 @@
 //! the empty `m.p` are for. Tests:
 //! `the_p_of_a_call_that_blocks_runs_others`, `a_call_that_wakes_goroutines_leaves_the_p_alone`.
 
-use crate::rt::{GRUNNING, GSCAN, GSYSCALL, GStatus};
+use crate::rt::gmp::{GRUNNING, GSCAN, GSYSCALL, GStatus};
 
 /// `GSYSCALL` with the bit.
 const HELD: u32 = GSYSCALL | GSCAN;

@@ -44,7 +44,7 @@
 //! of `retake`, `exitsyscall` and `handoffp`: `handoff.rs`, for one
 //! `every_call_gets_a_whole_round`.
 
-use crate::rt::{PIDLE, PRUNNING, PSYSCALL, PStatus};
+use crate::rt::gmp::{PIDLE, PRUNNING, PSYSCALL, PStatus};
 
 /// The transitions that this stage adds to a P's state.
 pub trait CallStatus {

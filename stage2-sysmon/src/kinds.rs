@@ -2,8 +2,9 @@
 //! the network poller finds.
 
 use crate::words::{m_syscalltick, oldp, syscalltick};
-use stage1_coop::rt::gov2::{Gov2, PROC_START};
-use stage1_coop::rt::{Event, Kind, M, P, emit, living, on};
+use stage1_coop::rt::gmp::{M, P, living};
+use stage1_coop::rt::trace::gov2::{Gov2, PROC_START};
+use stage1_coop::rt::trace::{Event, Kind, emit, on};
 use std::ptr::eq;
 
 macro_rules! kinds {
@@ -24,7 +25,7 @@ macro_rules! kinds {
     };
     (@takes) => { false };
     (@takes takes) => { true };
-    (@) => { stage1_coop::rt::gov2::log };
+    (@) => { stage1_coop::rt::trace::gov2::log };
     (@ $go:ident) => { $go };
 }
 

@@ -9,7 +9,9 @@
 use crate::netpoll::{SLEEPER, any_waiters, net_poll_break, netpoll};
 use crate::sysmon::wake_sysmon;
 use crate::timers::{NEVER, checktimers, first_of, time_sleep_until};
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{ATTENTION_STOP, M, P, SCHED, allp};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::{Slow, acquirep, pidleget};
 
 // ANCHOR: before_stopm
 /// The row `before_stopm` of this stage: an M found nothing and has given its P up.

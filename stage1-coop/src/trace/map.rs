@@ -7,6 +7,7 @@
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
 use super::{Event, text};
+use crate::life::config::shown;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::fmt::Write;
 use std::fs::Metadata;
@@ -39,7 +40,8 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
     if MAP.get().is_some() {
         return Ok(());
     }
-    let fail = |what: &dyn std::fmt::Display| format!("SAFEPOINT_TRACE_MAP={name}: {what}");
+    let fail =
+        |what: &dyn std::fmt::Display| format!("SAFEPOINT_TRACE_MAP={}: {what}", shown(name));
     let file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)

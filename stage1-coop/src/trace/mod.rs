@@ -28,8 +28,8 @@ pub use lost::TRACE_LOST;
 pub(crate) use scribe::{ask, finish, pending, thread};
 
 use crate::arch::getm_opt;
-use crate::guards;
-use crate::runtime2::{G, M, P, allm};
+use crate::gmp::{G, M, P, allm};
+use crate::stack::guards;
 use kinds::*;
 use safepoint_lockstep as lab;
 use std::io::Write;

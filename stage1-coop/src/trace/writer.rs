@@ -10,8 +10,8 @@
 use super::buffer::{Event, Keep};
 use super::clock::{self, Anchor, Scale};
 use super::{Form, Output, chrome, gov2, scribe, text};
+use crate::gmp::{M, allm, gomaxprocs, stage};
 use crate::os;
-use crate::runtime2::{M, allm, gomaxprocs, stage};
 use safepoint_lockstep as lab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -88,10 +88,10 @@ impl Job {
             form,
             run: Run {
                 stage: stage().name,
-                program: crate::config::program(),
-                command: crate::config::command(stage().name),
+                program: crate::life::config::program(),
+                command: crate::life::config::command(stage().name),
                 procs: gomaxprocs(),
-                seed: crate::config::seed(),
+                seed: crate::life::config::seed(),
                 portable: None,
                 begins: None,
                 ends: None,

@@ -17,15 +17,17 @@
 #![cfg(loom)]
 
 // What the files of the runtime import, of loom's kind.
-mod panics;
+mod last_words;
 mod word;
-/// `crate::rt` as stage 2's files expect it.
+/// `crate::rt::gmp` as stage 2's files expect it.
 mod rt {
-    pub use crate::gstatus::{GRUNNING, GSCAN, GSYSCALL, GStatus};
-    pub use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
+    pub mod gmp {
+        pub use crate::gstatus::{GRUNNING, GSCAN, GSYSCALL, GStatus};
+        pub use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
+    }
 }
 
-#[path = "../../../stage1-coop/src/attention.rs"]
+#[path = "../../../stage1-coop/src/gmp/attention.rs"]
 #[allow(dead_code)]
 mod attention;
 #[path = "../../../stage2-sysmon/src/callg.rs"]
@@ -34,7 +36,7 @@ mod callg;
 #[path = "../../../stage2-sysmon/src/callp.rs"]
 #[allow(dead_code)]
 mod callp;
-#[path = "../../../stage1-coop/src/gstatus.rs"]
+#[path = "../../../stage1-coop/src/gmp/gstatus.rs"]
 #[allow(dead_code)]
 mod gstatus;
 #[path = "../../../stage1-coop/src/os/noteword.rs"]
@@ -43,13 +45,13 @@ mod noteword;
 #[path = "../../../stage2-sysmon/src/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
-#[path = "../../../stage1-coop/src/pstatus.rs"]
+#[path = "../../../stage1-coop/src/gmp/pstatus.rs"]
 #[allow(dead_code)]
 mod pstatus;
-#[path = "../../../stage1-coop/src/runq.rs"]
+#[path = "../../../stage1-coop/src/ring.rs"]
 #[allow(dead_code)]
 mod runq;
-#[path = "../../../stage1-coop/src/searchers.rs"]
+#[path = "../../../stage1-coop/src/gmp/searchers.rs"]
 #[allow(dead_code)]
 mod searchers;
 #[path = "../../../stage2-sysmon/src/sleepword.rs"]

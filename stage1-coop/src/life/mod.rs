@@ -1,0 +1,6 @@
+//! A run from its start to its end: what the environment asks for, the first goroutine, and
+//! the M that waits for all others.
+
+pub(crate) mod config;
+pub(crate) mod run;
+pub(crate) mod third_party;
