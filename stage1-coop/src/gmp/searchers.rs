@@ -48,7 +48,7 @@
 //! `a_burst_of_n_goroutines_reaches_n_ps`,
 //! `at_most_half_of_the_busy_ps_have_somebody_who_looks_for_work`.
 
-use crate::last_words::panics::throw;
+use crate::throw::throw;
 use crate::word::{AtomicU32, fence};
 use std::sync::atomic::Ordering::*;
 

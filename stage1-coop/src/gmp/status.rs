@@ -5,7 +5,9 @@
 //! const parameters, and an edge that Go does not have does not build. Whether the
 //! goroutine really *is* in the state `OLD` is checked when it happens.
 
-use crate::gmp::*;
+use crate::gmp::{G, gstatus_name};
+use crate::stage::stage;
+use crate::throw::throw_args;
 
 /// The state of a goroutine. Go's `readgstatus`.
 #[inline]
@@ -19,7 +21,7 @@ pub fn readgstatus(gp: &G) -> u32 {
 ///
 /// # Safety
 /// The goroutine belongs to the caller, and is what `NEW` says: runnable only when no M is on
-/// its stack any more (or, for [`GWAITING`], as soon as that is sure to happen first), running
+/// its stack any more (or, for `GWAITING`, as soon as that is sure to happen first), running
 /// only when the caller's M goes to it and no other. Two Ms on one stack are the price: this
 /// exchange is what keeps a goroutine that stands in two queues from running twice.
 // ANCHOR: casgstatus
@@ -35,7 +37,7 @@ pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
 /// a bug of the runtime.
 pub fn castatus_contended(gp: &'static G, old: u32, new: u32) {
     let is = readgstatus(gp);
-    crate::last_words::panics::throw_args(format_args!(
+    throw_args(format_args!(
         "casgstatus: goroutine {} is {} ({is:#x}), expected {} to become {}",
         gp.goid.get(),
         gstatus_name(is),

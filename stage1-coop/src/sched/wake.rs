@@ -5,10 +5,12 @@
 //! When one is woken, and why no goroutine is left in a queue beside an idle P, is told in
 //! `searchers.rs`.
 
-use crate::gmp::*;
-use crate::last_words::panics::{thread_exhaustion, throw, too_many_threads};
+use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;
+use crate::queues::global::work_is_queued;
 use crate::sched::template;
+use crate::stage::stage;
+use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
 use std::sync::atomic::Ordering::*;
 
@@ -276,10 +278,7 @@ pub fn handoffp(pp: &'static P) {
 /// the dance in `searchers.rs`. (Go's `handoffp` does not look, and can leave a P idle beside
 /// a queue.)
 pub fn wake_for_queued_work() {
-    if SCHED
-        .searchers
-        .last_look(false, crate::sched::schedule::work_is_queued)
-    {
+    if SCHED.searchers.last_look(false, work_is_queued) {
         wakep();
     }
 }

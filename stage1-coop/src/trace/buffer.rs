@@ -123,7 +123,7 @@ impl Buffer {
         let places = PLACES.load(Relaxed);
         let base = match mem::reserve(places * size_of::<Place>()) {
             Ok(base) => base,
-            Err(e) => crate::last_words::panics::out_of_memory("the events of a trace", e),
+            Err(e) => crate::throw::out_of_memory("the events of a trace", e),
         };
         if keep() == Keep::First {
             self.mask.set(usize::MAX);

@@ -3,7 +3,7 @@
 //! to preempt to the yield that it caused. Rows are written as they are known; no reader
 //! minds their order.
 
-use super::kinds::*;
+use super::kinds::{GO_CREATE, GO_END, GO_PREEMPT, GO_START, GO_START_NEXT, PREEMPT, PROC_START};
 use super::text::arguments;
 use super::writer::{Render, Run};
 use super::{Event, is};

@@ -3,7 +3,7 @@
 
 use super::Event;
 use super::gov2::{Gov2, PROC_START};
-use crate::gmp::stage;
+use crate::stage::stage;
 use crate::word::str_from_words;
 
 const PROC_STOP: u8 = 11;

@@ -2,7 +2,9 @@
 //! registers its own kinds as constants like these; the legend in the book is made of them.
 
 use super::gov2::{InGo, log};
-use super::in_go::*;
+use super::in_go::{
+    go_block, go_create, go_end, go_preempt, go_sched, go_start, go_unblock, proc_start, proc_stop,
+};
 
 /// A kind of event.
 pub struct Kind {
@@ -146,7 +148,7 @@ impl WaitReason {
             WaitReason::SyncCondWait => "sync.Cond.Wait",
             later => {
                 let n = later as usize - WaitReason::Later0 as usize;
-                crate::gmp::stage()
+                crate::stage::stage()
                     .wait_reasons
                     .get(n)
                     .copied()

@@ -29,10 +29,13 @@ pub(crate) use scribe::{ask, finish, pending, thread};
 
 use crate::arch::getm_opt;
 use crate::gmp::{G, M, P, allm};
-use crate::stack::guards;
-use kinds::*;
+use kinds::{
+    GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,
+    POLL_HIT, PREEMPT, PROC_START, PROC_STOP, STACK_GROW, STEAL, THREAD_START, USER_LOG,
+};
 use safepoint_lockstep as lab;
 use std::io::Write;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 
 /// What an event means, as bits; 0: nobody wants it.
@@ -78,7 +81,7 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
     let flags = flag(output.is_some(), KEEPS)
         | flag(maps, MAPS)
         | flag(lab::enabled(), TICKS)
-        | flag(guards::unguarded_stacks() != 0, STACKS);
+        | flag(LOOK.get().is_some(), STACKS);
     // Before there is a thread that writes: it may find at once that it cannot, and then nothing
     // is to be kept.
     FLAGS.store(flags, SeqCst);
@@ -90,8 +93,12 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
     Ok(())
 }
 
+/// Looks at the stack of the goroutine on an M.
+static LOOK: OnceLock<fn(&'static M)> = OnceLock::new();
+
 /// From now on the stack of each goroutine that does something is looked at.
-pub(crate) fn look_at_stacks() {
+pub(crate) fn look_at_stacks(look: fn(&'static M)) {
+    let _ = LOOK.set(look);
     FLAGS.fetch_or(STACKS, SeqCst);
 }
 
@@ -157,7 +164,9 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
     let Some(mp) = getm_opt() else { return 0 };
     let flags = FLAGS.load(Relaxed);
     if flags & STACKS != 0 {
-        guards::look(mp);
+        if let Some(look) = LOOK.get() {
+            look(mp);
+        }
         if flags == STACKS {
             return 0;
         }

@@ -78,6 +78,7 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
         .name("trace".to_owned())
         .spawn(move || {
             TID.store(os::this_thread_id(), SeqCst);
+            os::last_resort::watch_scribe(os::this_thread_id());
             // From here on it has a part of the allocator of its own.
             drop(std::hint::black_box(vec![0_u8; 64]));
             STATE.store(RUNS, SeqCst);
@@ -88,7 +89,7 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
             }
             STATE.store(DONE, SeqCst);
             futex_wake(&STATE, i32::MAX);
-            crate::last_words::deadly::die_if_told();
+            os::last_resort::die_if_told();
         });
     os::restore_mask(&mask);
     match made {
@@ -150,7 +151,7 @@ pub(crate) fn finish() {
     }
     let (mut seen, mut since) = (PROGRESS.load(Relaxed), os::monotonic());
     while STATE.load(SeqCst) == ASKED {
-        let dying = crate::last_words::panics::dying();
+        let dying = crate::throw::dying();
         futex_wait(
             &STATE,
             ASKED,

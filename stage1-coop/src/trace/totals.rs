@@ -2,7 +2,7 @@
 //! slice was the longest. It is counted while the events go by, so that a trace of any
 //! length has its totals.
 
-use super::kinds::*;
+use super::kinds::{GO_PREEMPT, GO_START, GO_START_NEXT, POLL_HIT, PREEMPT, PROC_START, PROC_STOP};
 use super::text::millis;
 use super::{Event, is};
 use std::collections::HashMap;
@@ -192,6 +192,7 @@ impl Totals {
 mod tests {
     use super::*;
     use crate::trace::Kind;
+    use crate::trace::kinds::{GO_BLOCK, GO_END};
 
     /// A P is taken, as a later stage's event says.
     static TAKEN: Kind = Kind {

@@ -10,8 +10,9 @@
 use super::buffer::{Event, Keep};
 use super::clock::{self, Anchor, Scale};
 use super::{Form, Output, chrome, gov2, scribe, text};
-use crate::gmp::{M, allm, gomaxprocs, stage};
+use crate::gmp::{M, allm, gomaxprocs};
 use crate::os;
+use crate::stage::stage;
 use safepoint_lockstep as lab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

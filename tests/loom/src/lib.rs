@@ -17,7 +17,7 @@
 #![cfg(loom)]
 
 // What the files of the runtime import, of loom's kind.
-mod last_words;
+mod throw;
 mod word;
 /// `crate::rt::gmp` as stage 2's files expect it.
 mod rt {

@@ -1,4 +1,4 @@
-//! `crate::last_words::panics` as the runtime's files expect it.
+//! `crate::throw` as the runtime's files expect it.
 
 /// The runtime's `throw`: here it fails the model.
 pub fn throw(message: &str) -> ! {
