@@ -163,11 +163,11 @@ fn sources() -> String {
 fn stage2() -> String {
     let src = repository().join("stage2-sysmon/src");
     let files = [
-        "retake.rs",
-        "handoff.rs",
-        "syscall.rs",
-        "exitsyscall.rs",
-        "callp.rs",
+        "sysmon/retake.rs",
+        "syscall/handoff.rs",
+        "syscall/callp.rs",
+        "syscall/enter.rs",
+        "syscall/exit.rs",
     ];
     files
         .map(|file| fs::read_to_string(src.join(file)).unwrap())

@@ -273,7 +273,7 @@ mod tests {
         fault.at = at;
         failure(
             &Failure {
-                case: &crate::runner::find("sticky-flag")
+                case: &crate::catalogue::find("sticky-flag")
                     .expect("it is there")
                     .cases[0],
                 seed: Some(1),

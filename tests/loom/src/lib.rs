@@ -9,8 +9,8 @@
 //! included by their path. What a model adds is the scene, the queue or the lock around the
 //! word; it says which function it stands for. Where a test takes a rule away (a barrier, a
 //! release, a second look), it does that in a copy of its own, since the file has no such
-//! switch. Only `checkdead` is a model throughout: what it tries is which counts change in one
-//! section of `sched.lock`.
+//! switch. `checkdead` and `scavenge` are models throughout: what they try is which counts
+//! change in one section of a lock.
 //!
 //! Bounds: up to three threads, up to four items, no bound on the number of preemptions unless
 //! a model says so.
@@ -19,8 +19,10 @@
 // What the files of the runtime import, of loom's kind.
 mod throw;
 mod word;
-/// `crate::rt::gmp` as stage 2's files expect it.
-mod rt {
+extern crate self as stage1_coop;
+/// `stage1_coop::rt::gmp` as stage 2's files expect it.
+pub mod rt {
+    /// The words of this crate.
     pub mod gmp {
         pub use crate::gstatus::{GRUNNING, GSCAN, GSYSCALL, GStatus};
         pub use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
@@ -30,10 +32,10 @@ mod rt {
 #[path = "../../../stage1-coop/src/gmp/attention.rs"]
 #[allow(dead_code)]
 mod attention;
-#[path = "../../../stage2-sysmon/src/callg.rs"]
+#[path = "../../../stage2-sysmon/src/syscall/callg.rs"]
 #[allow(dead_code)]
 mod callg;
-#[path = "../../../stage2-sysmon/src/callp.rs"]
+#[path = "../../../stage2-sysmon/src/syscall/callp.rs"]
 #[allow(dead_code)]
 mod callp;
 #[path = "../../../stage1-coop/src/gmp/gstatus.rs"]
@@ -42,7 +44,7 @@ mod gstatus;
 #[path = "../../../stage1-coop/src/os/noteword.rs"]
 #[allow(dead_code)]
 mod noteword;
-#[path = "../../../stage2-sysmon/src/pollword.rs"]
+#[path = "../../../stage2-sysmon/src/netpoll/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
 #[path = "../../../stage1-coop/src/gmp/pstatus.rs"]
@@ -54,9 +56,10 @@ mod runq;
 #[path = "../../../stage1-coop/src/gmp/searchers.rs"]
 #[allow(dead_code)]
 mod searchers;
-#[path = "../../../stage2-sysmon/src/sleepword.rs"]
+
+#[path = "../../../stage2-sysmon/src/asleep/sleeper.rs"]
 #[allow(dead_code)]
-mod sleepword;
+mod sleeper;
 
 #[cfg(test)]
 #[path = "attention.rs"]
@@ -74,6 +77,8 @@ mod note;
 mod poller;
 #[cfg(test)]
 mod ring;
+#[cfg(test)]
+mod scavenge;
 #[cfg(test)]
 mod syscall;
 #[cfg(test)]

@@ -1,10 +1,15 @@
-//! An earlier timer is not slept over, and no M sleeps for a timer that was taken away. Runs
-//! `sleepword.rs`; around it are `addtimer` and `deltimer` of stage 2 on one side, and on the
-//! other an M that is about to sleep until the earliest timer (`before_stopm`).
+//! An earlier timer is not slept over, and no M sleeps for a timer that was taken away: the very
+//! file of the runtime, with loom's words in it, and around it what `addtimer` and
+//! `one_reason_less` of stage 2 do on one side, and on the other an M that is about to sleep
+//! until the earliest timer (`before_stopm`).
+//!
+//! Setting a timer: write when it is due, barrier, look whether an M sleeps for the timers.
+//! Going to sleep: say so, barrier, look when the earliest is due. If both barriers stand, one
+//! of them sees the other.
 
-use crate::sleepword::Sleeper;
+use crate::sleeper::Sleeper;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering::*};
+use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 
 const NEVER: u64 = u64::MAX;
@@ -24,45 +29,38 @@ fn world(first: u64) -> Arc<World> {
     })
 }
 
-impl World {
-    /// `addtimer`: returns whether the sleeper was woken.
-    fn addtimer(&self, when: u64) -> bool {
-        self.first.store(when, Relaxed);
-        self.sleeper.oversleeps(when)
-    }
-
-    /// The same without the barrier. (What it reads is less than `oversleeps` does: an M that
-    /// is there at all is woken.)
-    fn addtimer_without_the_barrier(&self, when: u64) -> bool {
-        self.first.store(when, Relaxed);
-        self.sleeper.is_there()
-    }
-
-    /// `deltimer` of the only timer, and `one_reason_less`: returns whether the sleeper was
-    /// woken.
-    fn deltimer(&self) -> bool {
-        self.first.store(NEVER, Relaxed);
-        self.sleeper
-            .sleeps_in_vain(|| self.first.load(Relaxed) != NEVER)
-    }
-
-    /// Returns until when the M would sleep.
-    fn before_stopm(&self) -> u64 {
-        assert!(self.sleeper.lie_down(), "no other M sleeps");
-        let until = self.first.load(Relaxed);
-        self.sleeper.until(until);
-        until
+/// Returns whether the sleeper was woken.
+fn addtimer(w: &World, when: u64, barrier: bool) -> bool {
+    w.first.store(when, Relaxed);
+    if barrier {
+        w.sleeper.oversleeps(when)
+    } else {
+        w.sleeper.oversleeps_after_the_barrier(when)
     }
 }
 
-fn model(first: u64, addtimer: fn(&World, u64) -> bool) {
+/// `deltimer` of the only timer, and `one_reason_less`. Returns whether the sleeper was woken.
+fn deltimer(w: &World) -> bool {
+    w.first.store(NEVER, Relaxed);
+    w.sleeper.sleeps_for_timers_at_most()
+}
+
+/// Returns until when the sleeper would sleep.
+fn before_stopm(w: &World) -> u64 {
+    assert!(w.sleeper.lie_down(), "there is no other");
+    let until = w.first.load(Relaxed);
+    w.sleeper.sleeps_until(until);
+    until
+}
+
+fn model(first: u64, barrier: bool) {
     loom::model(move || {
         let w = world(first);
         let sleeper = {
             let w = w.clone();
-            thread::spawn(move || w.before_stopm())
+            thread::spawn(move || before_stopm(&w))
         };
-        let woken = addtimer(&w, SOON);
+        let woken = addtimer(&w, SOON, barrier);
         let until = sleeper.join().unwrap();
         assert!(woken || until <= SOON, "slept over");
     });
@@ -70,14 +68,14 @@ fn model(first: u64, addtimer: fn(&World, u64) -> bool) {
 
 #[test]
 fn an_earlier_timer_is_not_slept_over() {
-    model(FAR, World::addtimer);
-    model(NEVER, World::addtimer);
+    model(FAR, true);
+    model(NEVER, true);
 }
 
 #[test]
-#[should_panic(expected = "slept over")]
+#[should_panic = "slept over"]
 fn without_the_barrier_it_may_be() {
-    model(FAR, World::addtimer_without_the_barrier);
+    model(FAR, false);
 }
 
 /// The last timer is taken away while an M is on its way to sleep for it. `look_again`: the
@@ -91,40 +89,37 @@ fn taken_away(look_again: bool) {
                 if w.first.load(Relaxed) == NEVER {
                     return false;
                 }
-                let until = w.before_stopm();
-                let nothing_left = look_again && until == NEVER;
-                if nothing_left {
-                    w.sleeper.get_up(1);
-                }
-                !nothing_left
+                let until = before_stopm(&w);
+                !(look_again && until == NEVER)
             })
         };
-        let woken = w.deltimer();
+        let woken = deltimer(&w);
         let sleeps = sleeper.join().unwrap();
         assert!(woken || !sleeps, "sleeps for nothing");
     });
 }
 
 #[test]
-fn no_m_sleeps_for_a_timer_that_was_taken_away() {
+fn nobody_sleeps_for_a_timer_that_was_taken_away() {
     taken_away(true);
 }
 
 #[test]
-#[should_panic(expected = "sleeps for nothing")]
-fn without_a_second_look_an_m_may() {
+#[should_panic = "sleeps for nothing"]
+fn without_a_second_look_somebody_may() {
     taken_away(false);
 }
 
+/// Of two Ms that find no work at the same time, one is the sleeper.
 #[test]
-fn of_two_ms_one_lies_down() {
+fn there_is_one_sleeper() {
     loom::model(|| {
-        let w = world(NEVER);
+        let w = world(SOON);
         let other = {
             let w = w.clone();
             thread::spawn(move || w.sleeper.lie_down())
         };
-        let one = w.sleeper.lie_down();
-        assert!(one ^ other.join().unwrap());
+        let this = w.sleeper.lie_down();
+        assert!(this != other.join().unwrap());
     });
 }
