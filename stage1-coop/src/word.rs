@@ -6,8 +6,9 @@
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
 
-pub(crate) use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::*};
+// What files that also run under a model checker take from here: there they are its own.
+pub(crate) use std::sync::atomic::{AtomicU32, fence};
 
 /// A number with one owner at a time.
 #[derive(Default)]

@@ -165,6 +165,7 @@ fn stage2() -> String {
     let files = [
         "sysmon/retake.rs",
         "syscall/handoff.rs",
+        "syscall/callp.rs",
         "syscall/enter.rs",
         "syscall/exit.rs",
     ];
@@ -206,12 +207,12 @@ fn what_retake_asks_is_the_codes() {
             "4  Is there work in its queue?",
         ),
         (
-            "pp.status.store(PSYSCALL, Release)",
+            "self.set::<PRUNNING, PSYSCALL>()",
             "p-in-a-call",
             "status PSYSCALL",
         ),
         (
-            ".compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)",
+            "self.try_change::<PSYSCALL, PIDLE>()",
             "p-in-a-call",
             "PSYSCALL to PIDLE",
         ),

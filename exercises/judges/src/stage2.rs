@@ -123,12 +123,14 @@ impl Bed {
 
 /// Whether so many Ps are idle, and nobody looks for work.
 pub(crate) fn calm(idle: u32) -> bool {
-    SCHED.npidle.load(Relaxed) == idle && SCHED.nmspinning.load(Relaxed) == 0
+    SCHED.npidle.load(Relaxed) == idle && SCHED.searchers.count() == 0
 }
 
 /// Whether the run ends, or the process: then the stage's own pieces do what is left to do.
 pub(crate) fn over() -> bool {
-    SCHED.attention.load(Relaxed) & (rt::gmp::ATTENTION_STOP | rt::gmp::ATTENTION_FREEZE) != 0
+    SCHED
+        .attention
+        .has(rt::gmp::ATTENTION_STOP | rt::gmp::ATTENTION_FREEZE)
 }
 
 /// A helper may take the scheduler's lock, so its caller must not hold it.
