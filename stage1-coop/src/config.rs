@@ -2,8 +2,10 @@
 //! cannot be understood gets one line and status 2, never silence. Mirrors `runtime1.go`
 //! (`parsedebugvars`).
 
-use crate::trace::{Form, Keep, Output, ShellWord, one_line};
-use safepoint_lockstep::say;
+use crate::shellword::{ShellWord, one_line};
+use crate::trace::{Keep, Output};
+use safepoint_lockstep::{self as lab, say};
+use safepoint_trace::{Costs, Form, Header};
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::sync::Mutex;
@@ -286,7 +288,7 @@ fn keep() -> Result<(Keep, usize), String> {
 }
 
 /// The seed of this run, in lockstep.
-pub(crate) fn seed() -> Option<u64> {
+fn seed() -> Option<u64> {
     SEEDED.load(Relaxed).then(|| SEED.load(Relaxed))
 }
 
@@ -295,8 +297,33 @@ pub(crate) fn traceback() -> Traceback {
     TRACEBACK.try_lock().map_or(Traceback::Single, |t| *t)
 }
 
+/// What a trace says about its run, with `procs` Ps. `reasons_traced`: reasons to wait that
+/// Go's tracer calls otherwise than its dumps do.
+pub(crate) fn header(
+    stage: &'static str,
+    reasons_traced: &'static [(&'static str, &'static str)],
+    procs: usize,
+) -> Header {
+    Header {
+        stage,
+        program: program(),
+        command: command(stage),
+        procs,
+        seed: seed(),
+        costs: Costs {
+            check: lab::CHECK_NS / 1000,
+            event: lab::EVENT_NS / 1000,
+            wake: lab::WAKE_NS / 1000,
+        },
+        reasons_traced,
+        portable: None,
+        begins: None,
+        ends: None,
+    }
+}
+
 /// The program's name, for a trace's header.
-pub(crate) fn program() -> String {
+fn program() -> String {
     std::env::args_os()
         .next()
         .and_then(|a| {
@@ -309,7 +336,7 @@ pub(crate) fn program() -> String {
 
 /// The command that runs this program again, as a shell reads it. `SAFEPOINT_REPLAY` says it
 /// where the program cannot know: a runner that starts it in a way of its own.
-pub(crate) fn command(stage: &str) -> String {
+fn command(stage: &str) -> String {
     if let Some(said) = std::env::var_os("SAFEPOINT_REPLAY").filter(|said| !said.is_empty()) {
         return one_line(&said.to_string_lossy());
     }

@@ -65,6 +65,7 @@ mod scavenge;
 mod schedule;
 mod scope;
 mod select;
+mod shellword;
 mod stack;
 mod stage;
 mod steal;

@@ -50,7 +50,7 @@ pub use crate::steal::{
     Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
 };
 pub use crate::trace::{
-    Escaped, Event, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, gov2, legend, on,
+    Escaped, KINDS, Kind, Record, TRACE_LOST, WaitReason, emit, go_unblock, legend, on,
     slice_begins,
 };
 pub use crate::word::{Link, Text, Word};

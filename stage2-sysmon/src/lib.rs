@@ -105,6 +105,7 @@ mod tick;
 mod timers;
 mod unix;
 mod users;
+mod vocabulary;
 mod wired;
 mod words;
 

@@ -376,7 +376,7 @@ fn invariants_of_recorded_runs() {
         let Some((_, text)) = text.split_once("--- trace\n") else {
             continue;
         };
-        let trace = Trace::parse(text);
+        let trace = tests::parse(text);
         assert!(trace.portable(), "{entry:?}");
         if let Err(broken) = trace.check() {
             panic!("{entry:?}: {broken}\n{text}");
@@ -413,7 +413,7 @@ fn broken_traces_are_noticed() {
     for (old, new, what) in cases {
         let bad = good.replacen(old, new, 1);
         assert_ne!(bad, good, "{old} is not there");
-        let broken = Trace::parse(&bad).check().expect_err(what);
+        let broken = tests::parse(&bad).check().expect_err(what);
         assert!(broken.what.contains(what), "{broken}");
     }
 }
@@ -455,7 +455,7 @@ fn the_last_events_in_a_mapped_file() {
     assert_eq!(last, first + 3, "{lines:?}");
     assert!(first > 4 && line.contains("GoEnd"), "{lines:?}");
     let text: Vec<&str> = lines.iter().map(|l| l.1).collect();
-    assert_eq!(Trace::parse(&text.join("\n")).events.len(), 4);
+    assert_eq!(tests::parse(&text.join("\n")).events.len(), 4);
     std::fs::remove_dir_all(&dir).expect("it was there");
 }
 
@@ -463,7 +463,7 @@ fn the_last_events_in_a_mapped_file() {
 fn half_a_trace_can_be_read() {
     let text =
         "# safepoint trace v1  x y  procs=1\n    0.000  m0  p0  --   ProcStart    p0\n    0.0";
-    let trace = Trace::parse(text);
+    let trace = tests::parse(text);
     assert_eq!(trace.events.len(), 1);
     assert_eq!(trace.header("procs"), Some("1"));
     assert!(!trace.portable());

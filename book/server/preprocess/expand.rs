@@ -9,7 +9,7 @@ use crate::exercises;
 use crate::figure;
 use crate::lines::Lines;
 use crate::snapshot::{Recording, Snapshots};
-use crate::trace::Trace;
+use crate::trace;
 use crate::workspace::Example;
 
 impl ChapterRun<'_> {
@@ -135,7 +135,7 @@ impl ChapterRun<'_> {
             }),
             Directive::Output(run) => self.shown(run, |recording| Ok(panel::output(recording))),
             Directive::Strip(run) => self.shown(run, |recording| {
-                let picture = figure::draw(&Trace::parse(&recording.trace));
+                let picture = figure::draw(&trace::read(&recording.trace));
                 Ok(panel::picture(picture.as_deref()))
             }),
             Directive::Sleeps(run) => {
@@ -159,9 +159,9 @@ impl ChapterRun<'_> {
             } => {
                 let text = match self.recording(run, run.procs[0])? {
                     Ok(recording) => {
-                        let trace = Trace::parse(&recording.trace);
+                        let trace = trace::read(&recording.trace);
                         query::known(&trace, &self.legend(run), event)?;
-                        trace.count(event, argument.as_deref()).to_string()
+                        trace::count(&trace, event, argument.as_deref()).to_string()
                     }
                     Err(_) => r#"<span class="sp-missing">?</span>"#.to_string(),
                 };

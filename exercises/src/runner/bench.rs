@@ -45,7 +45,7 @@ impl<'a> Bench<'a> {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        let programs = ::tests::fresh_folder_in(&dir, "safepoint-graded-")
+        let programs = safepoint_testkit::fresh_folder_in(&dir, "safepoint-graded-")
             .with_context(|| format!("cannot write to {}", dir.display()))?;
         let bench = Bench {
             places,

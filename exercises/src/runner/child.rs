@@ -117,7 +117,7 @@ pub fn run(
     if run.text.is_empty() {
         run.text = traces.read()?;
     }
-    run.trace = Trace::parse(&run.text);
+    run.trace = Trace::parse(&run.text, stage2_sysmon::STAGE.kinds);
     Ok(run)
 }
 

@@ -6,8 +6,8 @@
 //! allocation and no lock, so it may be used in a signal handler. Whoever shortens the file
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
-use super::{Event, text};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use safepoint_trace::{Record, write_line};
 use std::fmt::Write;
 use std::fs::Metadata;
 use std::num::NonZeroUsize;
@@ -93,13 +93,13 @@ pub(super) fn is_open() -> bool {
 }
 
 /// Adds an event of M `m`.
-pub(super) fn record(m: usize, event: &Event) {
+pub(super) fn record(m: usize, event: &Record) {
     let Some(map) = MAP.get() else { return };
     let mut line = Line {
         bytes: [0; LINE],
         len: 0,
     };
-    let _ = text::write_line(&mut line, event.time, m, event);
+    let _ = write_line(&mut line, m, event);
     let n = NEXT.fetch_add(1, Relaxed);
     let at = (map.base + (n % map.records) as usize * RECORD) as *const [AtomicU64; RECORD / 8];
     // SAFETY: `at` is the place of a record inside the mapping, which is never taken away;
