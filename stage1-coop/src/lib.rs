@@ -23,7 +23,7 @@
 //! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
 //! | deaths from outside, and their limit | `os/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
-//! | the event log | `trace/` | `trace.go` |
+//! | the event log | `trace/`; what reads and writes it: the crate `safepoint-trace` | `trace.go` |
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.

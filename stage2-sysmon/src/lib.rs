@@ -26,7 +26,7 @@
 //! | Ctrl-\\: where is everybody? | `sigquit.rs` | `sighandler` |
 //! | the rows that this stage adds | `rows.rs` | |
 //! | its words in a G, M and P | `words.rs` | `runtime2.go` |
-//! | its events | `kinds.rs` | `trace.go` |
+//! | its events | `vocabulary.rs`, `kinds.rs` | `trace.go` |
 //!
 //! # What this stage adds to the contract of `Runtime::run`
 //!

@@ -148,8 +148,9 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
         message,
         &[
             "depends on what the compiler made",
-            "spin(n)",
+            "a loop without a check ran long",
             "#[gofunc]",
+            "spin(n)",
             ".only(",
         ],
     );
@@ -195,6 +196,32 @@ fn a_misspelt_event_is_refused() {
     let stage = &stage2_sysmon::STAGE;
     // One that is known and does not happen is a fact about the schedule.
     assert_eq!(trace_of_example(stage, "sleepers").only(&["ProcSteal"]), "");
+}
+
+/// A count of a misspelt event would be 0 on every schedule.
+#[test]
+fn a_misspelt_event_is_refused_in_questions_too() {
+    let trace = trace_of_example(&STAGE, "hello").trace();
+    for near in [
+        panic_of(|| trace.count("GoUnblok")),
+        panic_of(|| trace.find("GoUnblok").count()),
+    ] {
+        assert!(near.contains("is `GoUnblock` meant?"), "{near}");
+        assert!(near.contains("Also near: GoBlock"), "{near}");
+    }
+    // One that is known and does not happen is a fact about the schedule.
+    assert_eq!(trace.count("PollHit"), 0);
+}
+
+/// A program whose stage was not said: its events are not known, and nothing can be held.
+#[test]
+fn a_trace_of_another_stage_says_that_the_stage_is_missing() {
+    let program = example("stage2-sysmon", "blocking_call");
+    let words = panic_of(|| safepoint_testkit::trace_of_program(&program, &[]).text());
+    in_order(
+        &words,
+        &["no event `GoSysCall`", "stage2-sysmon", ".stage(&STAGE)"],
+    );
 }
 
 #[test]
@@ -300,6 +327,8 @@ fn the_first_seed_that_breaks_a_rule_is_named() {
             &format!("{broken} of 40 schedules broke something"),
             &format!("The first is .seed({first}): "),
             "right was first",
+            // The place of the assertion: the panics themselves are not printed.
+            "tests/trace_of.rs:",
             "The shortest trace, ",
             "# safepoint trace v1",
         ],
