@@ -6,7 +6,7 @@
 #[path = "../work/inject_list.rs"]
 mod work;
 
-use stage2_sysmon::rt::{ROWS, Rows};
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::{STAGE, Stage};
 
 const MINE: &Stage = &Stage {

@@ -6,7 +6,7 @@
 #[path = "../work/retake_slice.rs"]
 mod work;
 
-use stage2_sysmon::rt::{ROWS, Rows};
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::{STAGE, Stage};
 
 const MINE: &Stage = &Stage {

@@ -1,3 +1,3 @@
 #!/*
-pub use stage1_coop::rt::releasem_slow;
+pub use stage1_coop::rt::stack::releasem_slow;
 //*/

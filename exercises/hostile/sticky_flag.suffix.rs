@@ -1,3 +1,3 @@
 const _: &str = stringify!("a"r"\" ");
-pub use stage1_coop::rt::releasem_slow;
+pub use stage1_coop::rt::stack::releasem_slow;
 const _: &str = stringify!(r" ");

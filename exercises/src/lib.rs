@@ -82,9 +82,9 @@ pub const PLANNED: &[Planned] = list![Planned
     1 "sticky-flag" "A refused request is kept, and the end of the section raises the flag again." Row("releasem_slow");
     1 "newstack-order" "First what would be a bug, then the request, and only then the stack." Row("newstack");
     1 "half-plus-one" "A full ring gives half of itself, and the one that did not fit, to everybody." Row("runqputslow");
-    1 "every-61st" "A rare look at the global queue keeps two goroutines from starving all others." Alone("stage1_coop::rt::GLOBAL_EVERY");
+    1 "every-61st" "A rare look at the global queue keeps two goroutines from starving all others." Alone("stage1_coop::rt::sched::GLOBAL_EVERY");
     1 "steal-half" "A thief takes half, rounded up, and leaves runnext alone until the end." Row("runqgrab");
-    1 "lost-wakeup" "A goroutine counts as waiting before the lock goes, or its waker comes too early." Alone("stage1_coop::rt::gopark");
+    1 "lost-wakeup" "A goroutine counts as waiting before the lock goes, or its waker comes too early." Alone("stage1_coop::rt::sched::gopark");
     1 "find-the-bug" "A planted bug shows in the trace before it shows anywhere else." Trace;
     1 "snapshot-your-own" "A schedule can be a snapshot, if nothing in it is the compiler's." Trace;
     2 "sysmon-sleep" "Watch closely while there is work, and hardly at all when there is none." Row("sysmon_delay");
@@ -138,7 +138,8 @@ pub const LATER_ROWS: &[LaterRow] = list![LaterRow
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stage1_coop::rt::{G, Next, P};
+    use stage1_coop::rt::gmp::{G, P};
+    use stage1_coop::rt::sched::Next;
     use stage1_coop::{STAGE, Stage};
     use std::collections::HashSet;
 

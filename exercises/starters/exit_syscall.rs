@@ -3,7 +3,8 @@
 //! The starter makes the goroutine runnable, and lets its thread rest. Who will run it?
 
 use exercises::stage2::exit_syscall::helpers::*;
-use stage2_sysmon::rt::{G, Next};
+use stage2_sysmon::rt::gmp::G;
+use stage2_sysmon::rt::sched::Next;
 
 /// Called when `gp` is back from a system call and found no processor: its old one is gone, and
 /// none was idle.

@@ -2,7 +2,8 @@
 //!
 //! The ring holds 256. The starter moves half of that, 128, to the global queue.
 
-use stage1_coop::rt::{G, P, SCHED, globrunqput};
+use stage1_coop::rt::gmp::{G, P, SCHED};
+use stage1_coop::rt::queues::globrunqput;
 
 /// Called when the ring of `pp` is full, with half of it and the one that did not fit.
 pub fn runqputslow(_pp: &'static P, batch: &[&'static G]) {

@@ -3,7 +3,7 @@
 //! The starter puts it on the idle list, whatever there is to do. See who waits.
 
 use exercises::stage2::handoff::helpers::*;
-use stage2_sysmon::rt::P;
+use stage2_sysmon::rt::gmp::P;
 
 /// Called with a processor that its thread has just given up: somebody runs it, or it lies
 /// idle.

@@ -2,7 +2,7 @@
 //!
 //! The starter is modest: it takes the oldest one, and no more.
 
-use stage1_coop::rt::P;
+use stage1_coop::rt::gmp::P;
 
 /// Called by a thief, `pp`, for each victim: moves half of the victim's ring into its own,
 /// from position `t` on, and says how many. `steal_next`: this is the last pass.

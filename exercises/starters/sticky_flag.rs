@@ -3,7 +3,8 @@
 //! The section has ended, and somebody had asked the goroutine to yield. The starter trusts
 //! that `preempt`, which is still set, is enough.
 
-use stage1_coop::rt::{G, STACK_PREEMPT};
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::stack::STACK_PREEMPT;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Called when a section ends, if the goroutine was asked to yield meanwhile.

@@ -4,7 +4,7 @@
 //! of somebody who is alone.
 
 use exercises::stage2::three_conditions::helpers::*;
-use stage2_sysmon::rt::P;
+use stage2_sysmon::rt::gmp::P;
 
 /// Called by sysmon for a processor that has been in the same call for a whole round, with the
 /// time in nanoseconds: shall it be taken away?

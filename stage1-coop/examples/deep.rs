@@ -9,7 +9,14 @@
 use stage1_coop::{Runtime, STAGE, WaitGroup, go, gofunc, prologue, with_frame};
 
 fn main() {
-    let forever = std::env::args().any(|a| a == "--forever");
+    let forever = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--forever") => true,
+        Some(other) => {
+            eprintln!("deep: takes --forever or nothing, not {other:?}");
+            std::process::exit(2)
+        }
+    };
     let levels = if forever { u64::MAX } else { 150 };
     let runtime = Runtime::new(&STAGE).procs(1);
     // SAFETY: nothing here keeps anything that belongs to a thread across a yield.

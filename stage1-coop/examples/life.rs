@@ -3,7 +3,8 @@
 //! `main` looks after each step. The subject lets others run once, waits for a value once,
 //! and ends.
 
-use stage1_coop::rt::{self, SCHED};
+use stage1_coop::rt;
+use stage1_coop::rt::gmp::SCHED;
 use stage1_coop::{Chan, Runtime, STAGE, go, gosched};
 
 fn main() {
@@ -35,7 +36,7 @@ fn main() {
 fn look(when: &str) {
     let sched = SCHED.lock();
     let subject = sched.allgs.iter().find(|gp| gp.name.get() == "subject");
-    let state = subject.map_or("???", |gp| rt::gstatus_name(rt::readgstatus(gp)));
+    let state = subject.map_or("???", |gp| rt::gmp::gstatus_name(rt::gmp::readgstatus(gp)));
     drop(sched);
     println!("{when}: {state}");
 }

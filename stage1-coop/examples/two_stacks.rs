@@ -4,7 +4,8 @@
 //! `systemstack`, in a function that `mcall` runs on `g0`, and at home again. Each address
 //! lies on the goroutine's own stack or it does not.
 
-use stage1_coop::rt::{self, G};
+use stage1_coop::rt;
+use stage1_coop::rt::gmp::G;
 use stage1_coop::{Runtime, STAGE, WaitGroup, go, user_log};
 
 fn main() {
@@ -25,11 +26,11 @@ fn main() {
 }
 
 fn travel() {
-    let home = rt::getg();
+    let home = rt::arch::getg();
     look("at home", home);
-    rt::systemstack(|| look("in systemstack", home));
+    rt::arch::systemstack(|| look("in systemstack", home));
     // SAFETY: we are on a goroutine, and hold nothing that belongs to the thread.
-    unsafe { rt::mcall(on_g0) };
+    unsafe { rt::arch::mcall(on_g0) };
     look("home again", home);
 }
 
@@ -49,6 +50,6 @@ fn look(place: &'static str, home: &'static G) {
     user_log(place);
     println!(
         "{place}: g is {}, the stack is {stack}",
-        rt::getg().name.get()
+        rt::arch::getg().name.get()
     );
 }

@@ -11,17 +11,17 @@
 //!
 //! | idea | file | Go |
 //! |---|---|---|
-//! | G, M, P | `runtime2.rs` | `runtime2.go` |
+//! | G, M, P | `gmp/mod.rs` | `runtime2.go` |
 //! | two stacks and a switch | `arch/switch.rs`, `arch/tls.rs` | `asm_amd64.s` |
-//! | a goroutine is made, runs, parks, ends | `newproc.rs`, `schedule.rs`, `park.rs` | `proc.go` |
-//! | the check, and what it leads to | `prologue!`, `arch/morestack.rs`, `newstack.rs`, `stack.rs`, `guards.rs` | `stack.go` |
-//! | the flag | `preempt.rs` | `preempt.go` |
-//! | queues and stealing | `runq.rs`, `globrunq.rs`, `steal.rs` | `proc.go` |
-//! | threads found and put to sleep | `proc.rs`, `mstart.rs`, `lockosthread.rs`, `template.rs` | `proc.go` |
-//! | blocking | `chan.rs`, `receiver.rs`, `select.rs`, `sync.rs`, `rwlock.rs`, `cond.rs` | `chan.go`, `select.go`, `sync` |
-//! | goroutines that borrow | `scope.rs` | |
-//! | start, stop, last words | `runtime.rs`, `panics.rs`, `fault.rs`, `dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
-//! | deaths from outside, and their limit | `os/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
+//! | a goroutine is made, runs, parks, ends | `sched/newproc.rs`, `sched/schedule.rs`, `sched/park.rs` | `proc.go` |
+//! | the check, and what it leads to | `prologue!`, `stack/morestack.rs`, `stack/newstack.rs`, `stack/slots.rs`, `stack/guards.rs` | `stack.go` |
+//! | the flag | `stack/preempt.rs` | `preempt.go` |
+//! | queues and stealing | `ring.rs`, `queues/global.rs`, `queues/steal.rs` | `proc.go` |
+//! | threads found and put to sleep | `sched/wake.rs`, `sched/mstart.rs`, `sched/lockosthread.rs`, `sched/template.rs` | `proc.go` |
+//! | blocking | `sync/chan.rs`, `sync/receiver.rs`, `sync/select.rs`, `sync/mutex.rs`, `sync/rwlock.rs`, `sync/cond.rs` | `chan.go`, `select.go`, `sync` |
+//! | goroutines that borrow | `sync/scope.rs` | |
+//! | start, stop, last words | `life/run.rs`, `last_words/panics.rs`, `last_words/fault.rs`, `last_words/dump.rs`, `arch/unwind.rs` | `proc.go`, `panic.go`, `traceback.go` |
+//! | deaths from outside, and their limit | `last_words/deadly.rs`, `os/last_resort.rs`, `trace/scribe.rs` | `signal_unix.go` |
 //! | two worlds of time | `os/`, the crate `safepoint-lockstep` | `os_linux.go` |
 //! | the event log | `trace/`; what reads and writes it: the crate `safepoint-trace` | `trace.go` |
 //!
@@ -36,62 +36,37 @@ compile_error!(
 );
 
 mod arch;
-mod casgstatus;
-mod chan;
-mod cond;
-mod config;
-mod dump;
-mod fault;
-mod globrunq;
-mod gotext;
-mod guards;
-mod lockosthread;
-mod mstart;
-mod newproc;
-mod newstack;
+mod gmp;
+mod last_words;
+mod life;
 mod os;
-mod panics;
-mod park;
-mod preempt;
-mod proc;
-mod receiver;
+mod queues;
+mod ring;
 pub mod rt;
-mod ruler;
-mod runq;
-mod runtime;
-mod runtime2;
-mod rwlock;
-mod scavenge;
-mod schedule;
-mod scope;
-mod select;
-mod shellword;
+mod sched;
 mod stack;
 mod stage;
-mod steal;
 mod sync;
-mod template;
-mod third_party;
 mod trace;
 mod word;
 
-pub use chan::{Chan, WouldBlock};
-pub use cond::{Cond, Once};
-pub use lockosthread::{lock_os_thread, unlock_os_thread};
-pub use newproc::{go, goid, num_goroutine};
-pub use park::{goexit, gosched};
-pub use preempt::{Acquired, acquirem};
-pub use receiver::Receiver;
-pub use ruler::with_frame;
-pub use runtime::{Runtime, exit};
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use life::run::{Runtime, exit};
+pub use life::third_party::ThirdParty;
 pub use safepoint_lockstep::spin;
 pub use safepoint_macros::gofunc;
-pub use scope::{JoinHandle, Scope, scope};
-pub use select::Select;
+pub use sched::lockosthread::{lock_os_thread, unlock_os_thread};
+pub use sched::newproc::{go, goid, num_goroutine};
+pub use sched::park::{goexit, gosched};
+pub use stack::preempt::{Acquired, acquirem};
+pub use stack::ruler::with_frame;
 pub use stage::Stage;
-pub use sync::{Mutex, MutexGuard, WaitGroup};
-pub use third_party::ThirdParty;
+pub use sync::chan::{Chan, WouldBlock};
+pub use sync::cond::{Cond, Once};
+pub use sync::mutex::{Mutex, MutexGuard, WaitGroup};
+pub use sync::receiver::Receiver;
+pub use sync::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use sync::scope::{JoinHandle, Scope, scope};
+pub use sync::select::Select;
 pub use trace::user_log;
 
 /// Stage 1: the decisions of a scheduler that asks and never takes.
@@ -100,26 +75,26 @@ pub const STAGE: Stage = Stage {
     main_start: || {},
     minit: |_| {},
     unminit: |_| {},
-    newstack: newstack::newstack,
-    preempted: park::gopreempt_m,
+    newstack: stack::newstack::newstack,
+    preempted: sched::park::gopreempt_m,
     preempt_m: |_| {},
-    releasem_slow: preempt::releasem_slow,
-    schedule_slow: schedule::schedule_slow,
-    castatus_contended: casgstatus::castatus_contended,
-    runqputslow: globrunq::runqputslow,
-    runqgrab: steal::runqgrab,
-    stealwork: steal::stealwork,
+    releasem_slow: stack::preempt::releasem_slow,
+    schedule_slow: sched::schedule::schedule_slow,
+    castatus_contended: gmp::status::castatus_contended,
+    runqputslow: queues::global::runqputslow,
+    runqgrab: queues::steal::runqgrab,
+    stealwork: queues::steal::stealwork,
     poll: |_| None,
     p_slow: |_| {},
-    before_stopm: |_| schedule::Slow::Continue,
+    before_stopm: |_| sched::schedule::Slow::Continue,
     poll_break: || {},
     m_idle: |_| {},
-    handoffp: proc::handoffp,
-    throw_dump: panics::throw_dump,
+    handoffp: sched::wake::handoffp,
+    throw_dump: last_words::panics::throw_dump,
     wait_reasons: &[],
     wait_reasons_traced: &[],
     kinds: &[trace::KINDS],
-    godebug: || config::GODEBUG,
+    godebug: || life::config::GODEBUG,
     more: &[],
 };
 
@@ -160,7 +135,7 @@ macro_rules! prologue {
                 "jmp {morestack}",
                 ".subsection 0",
                 g = out(reg) _,
-                morestack = sym $crate::rt::morestack,
+                morestack = sym $crate::rt::stack::morestack,
             )
             // ANCHOR_END: prologue
         }
@@ -169,5 +144,5 @@ macro_rules! prologue {
 
 const _: () = {
     // What the assembly of the check relies on.
-    assert!(std::mem::offset_of!(runtime2::G, stackguard0) == 16);
+    assert!(std::mem::offset_of!(gmp::G, stackguard0) == 16);
 };

@@ -1,6 +1,6 @@
-//! The internals that later stages and the exercises build on, by Go's names. Nothing here
-//! is needed to *use* goroutines; everything here has rules that are written where the thing
-//! is defined.
+//! The internals that later stages and the exercises build on, by Go's names, in the rooms of
+//! the book's chapters. Nothing here is needed to *use* goroutines; everything here has rules
+//! that are written where the thing is defined.
 //!
 //! A function whose misuse breaks memory at once is `unsafe`: those that say what a
 //! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), who holds a P (`wirep`,
@@ -12,46 +12,107 @@
 //! memory.** The fields of a G, M or P can be stored to by anyone: their comments say who may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
 
-pub use crate::arch::{
-    McallFn, SaveForm, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, morestack,
-    on_goroutine, save_at_most, systemstack,
-};
-pub use crate::casgstatus::{casgstatus, castatus_contended, legal, readgstatus};
-pub use crate::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey, Traceback};
-pub use crate::globrunq::{globrunqget, globrunqput, runqputslow};
-pub use crate::gotext::{bounds as gotext_bounds, contains as in_gotext};
-pub use crate::guards::{split_for_first, unguarded_stacks};
-pub use crate::lockosthread::stoplockedm;
-pub use crate::newproc::go_on_g0;
-pub use crate::newstack::newstack;
-pub use crate::os::{
-    Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
-    outside_world, procyield, usleep, wait_fd,
-};
-pub use crate::panics::{die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump};
-pub use crate::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding, runqput};
-pub use crate::preempt::{
-    can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
-    why_not_preempt_m,
-};
-pub use crate::proc::{
-    acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm, wake_for_queued_work,
-    wakep, wirep,
-};
-pub use crate::receiver::{Receive, Source};
-pub use crate::runq::{OVERFLOW, RUNQ_SIZE, Runq};
-pub use crate::runtime2::*;
-pub use crate::scavenge::give_back_after;
-pub use crate::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
-pub use crate::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
-pub use crate::stack::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
-pub use crate::stage::{Next, Row, table};
-pub use crate::steal::{
-    Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
-};
-pub use crate::trace::{
-    Escaped, KINDS, Kind, Record, TRACE_LOST, WaitReason, emit, go_unblock, legend, on,
-    slice_begins,
-};
-pub use crate::word::{Link, Text, Word};
-pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+/// The words of a thread, and the switch between stacks.
+pub mod arch {
+    pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
+    pub use crate::arch::{
+        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine,
+        systemstack,
+    };
+}
+
+/// G, M, P and what they share, with the states of a G and a P.
+pub mod gmp {
+    pub use crate::gmp::status::{casgstatus, castatus_contended, legal, readgstatus};
+    pub use crate::gmp::{
+        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, ENTRY_WORDS, EXT_WORDS, Entry, G,
+        GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
+        GSYSCALL, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL,
+        SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Stack, StartFn, UnlockFn, allm, allp,
+        gomaxprocs, gstatus_name, living,
+    };
+}
+
+/// Ends of the process that the runtime decides, and what is printed then.
+pub mod last_words {
+    pub use crate::last_words::panics::{
+        die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump,
+    };
+    pub use crate::life::config::Traceback;
+}
+
+/// What a run reads from its surroundings.
+pub mod life {
+    pub use crate::life::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey};
+}
+
+/// Threads, locks, time and memory, in both worlds of time.
+pub mod os {
+    pub use crate::os::{
+        Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
+        osyield, outside_world, procyield, usleep, wait_fd,
+    };
+    pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+}
+
+/// The queues of runnable goroutines, and stealing from them.
+pub mod queues {
+    pub use crate::queues::global::{globrunqget, globrunqput, runqputslow};
+    pub use crate::queues::steal::{
+        Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
+    };
+    pub use crate::ring::{OVERFLOW, RUNQ_SIZE, Runq};
+    pub use crate::sched::park::runqput;
+}
+
+/// What runs, parks, and wakes: the turn of the scheduler, and the Ms that take it.
+pub mod sched {
+    pub use crate::sched::lockosthread::stoplockedm;
+    pub use crate::sched::newproc::go_on_g0;
+    pub use crate::sched::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding};
+    pub use crate::sched::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
+    pub use crate::sched::wake::{
+        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
+        wake_for_queued_work, wakep, wirep,
+    };
+    pub use crate::stage::Next;
+}
+
+/// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
+pub mod stack {
+    pub use crate::gmp::{STACK_FORK, STACK_PREEMPT};
+    pub use crate::stack::guards::{split_for_first, unguarded_stacks};
+    pub use crate::stack::morestack::{SaveForm, morestack, save_at_most};
+    pub use crate::stack::newstack::newstack;
+    pub use crate::stack::preempt::{
+        can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
+        why_not_preempt_m,
+    };
+    pub use crate::stack::scavenge::give_back_after;
+    pub use crate::stack::slots::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
+}
+
+/// The table of the run, and its printed form.
+pub mod stage {
+    pub use crate::gmp::stage;
+    pub use crate::stage::{Row, table};
+}
+
+/// What channels and `select` stand on.
+pub mod sync {
+    pub use crate::sync::receiver::{End, Receive, Source};
+    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+}
+
+/// The event log.
+pub mod trace {
+    pub use crate::trace::{
+        Escaped, KINDS, Kind, Record, TRACE_LOST, WaitReason, emit, go_unblock, legend, on,
+        slice_begins,
+    };
+}
+
+/// Atomic words that hold a number, a text, or a reference.
+pub mod word {
+    pub use crate::word::{Link, Text, Word};
+}

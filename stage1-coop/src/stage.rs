@@ -9,10 +9,10 @@
 //! Rows are cold. The guard check, the queue's put and get, the switch and the fast way
 //! through `schedule` never look here.
 
-use crate::config::GodebugKey;
-use crate::runtime2::{G, M, P};
-use crate::schedule::Slow;
-use crate::steal::Order;
+use crate::gmp::{G, M, P};
+use crate::life::config::GodebugKey;
+use crate::queues::steal::Order;
+use crate::sched::schedule::Slow;
 use safepoint_trace::Kinds;
 
 /// What `newstack` and its like answer: the goroutine to go on with at once, or `None` to

@@ -5,7 +5,8 @@
 //! Three loops come to a guard check ten times in a millisecond. `seldom` comes to one every
 //! 3 ms, so it hears a request later.
 
-use stage2_sysmon::rt::{getm, nanotime};
+use stage2_sysmon::rt::arch::getm;
+use stage2_sysmon::rt::os::nanotime;
 use stage2_sysmon::{Chan, Runtime, STAGE, go, gofunc, prologue, spin};
 use std::sync::atomic::Ordering::Relaxed;
 

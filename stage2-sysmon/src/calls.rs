@@ -3,7 +3,7 @@
 //! file; its package `syscall` does.
 
 use crate::syscall::syscall;
-use stage1_coop::rt::{READ, WRITE, in_lockstep, wait_fd};
+use stage1_coop::rt::os::{READ, WRITE, in_lockstep, wait_fd};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub fn libc_call<T: Answer>(mut f: impl FnMut() -> T) -> io::Result<T> {
 /// all those that block for an unknown one. In lockstep the thread sleeps in virtual time.
 pub fn nanosleep(time: Duration) {
     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    syscall(|| stage1_coop::rt::usleep(us));
+    syscall(|| stage1_coop::rt::os::usleep(us));
 }
 
 /// A file, a pipe or a terminal in the kernel's ordinary form: a read or write may block, and

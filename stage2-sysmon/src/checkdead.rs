@@ -10,7 +10,11 @@
 
 use crate::syscall::OVER;
 use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{
+    GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN, GSYSCALL, GWAITING, M, SCHED, readgstatus,
+};
+use stage1_coop::rt::last_words::{dying, throw};
+use stage1_coop::rt::os::say;
 use std::sync::atomic::Ordering::*;
 
 /// The row `m_idle` of this stage.

@@ -6,7 +6,7 @@
 
 use crate::sleep::from_now;
 use crate::tick::{Timer, after_func};
-use stage1_coop::rt::{Lock, nanotime};
+use stage1_coop::rt::os::{Lock, nanotime};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -186,6 +186,8 @@ impl Context {
 
     /// As [`with_cancel`](Self::with_cancel), and over when this time has passed. Go's
     /// `WithTimeout`.
+    ///
+    /// The time is watched until the end of the run; in a later one only a cancel ends it.
     ///
     /// # Panics
     /// On a thread that the runtime did not make.

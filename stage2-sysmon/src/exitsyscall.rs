@@ -8,7 +8,17 @@ use crate::rows::rows;
 use crate::syscall::{OVER, Side, the_call_is_over};
 use crate::sysmon::wake_sysmon;
 use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick};
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::{getg, getm, mcall};
+use stage1_coop::rt::gmp::{
+    G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, PIDLE, PSYSCALL, SCHED, casgstatus,
+};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::osyield;
+use stage1_coop::rt::queues::globrunqput;
+use stage1_coop::rt::sched::{
+    Next, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
+};
+use stage1_coop::rt::trace::{on, slice_begins};
 use std::sync::atomic::Ordering::*;
 
 // ANCHOR: exitsyscall

@@ -16,7 +16,8 @@
 use crate::polldesc::{Mode, PollDesc, closed};
 use crate::syscall::syscall;
 use crate::users::Users;
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::on_goroutine;
+use stage1_coop::rt::os::{READ, WRITE, wait_fd};
 use stage1_coop::{Mutex, prologue};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};

@@ -5,7 +5,11 @@ use crate::netpoll::{any_waiters, polling};
 use crate::poller::mind_timers_of;
 use crate::rows::rows;
 use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::getm;
+use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, gomaxprocs};
+use stage1_coop::rt::queues::{globrunqput, runqput};
+use stage1_coop::rt::sched::{pidleput, startm, wake_for_queued_work};
+use stage1_coop::rt::trace::go_unblock;
 use std::sync::atomic::Ordering::*;
 
 // ANCHOR: handoffp

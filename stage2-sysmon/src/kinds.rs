@@ -5,7 +5,8 @@ pub use crate::vocabulary::{
     GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, NET_POLL, PROC_STEAL,
 };
 use crate::words::{m_syscalltick, oldp, syscalltick};
-use stage1_coop::rt::{Kind, M, P, emit, living, on};
+use stage1_coop::rt::gmp::{M, P, living};
+use stage1_coop::rt::trace::{Kind, emit, on};
 use std::ptr::eq;
 
 /// Records an event without arguments.

@@ -136,7 +136,7 @@ pub const STAGE: Stage = Stage {
     castatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: sleep::WAIT_REASONS,
     wait_reasons_traced: &[("IO wait", "network")],
-    kinds: &[stage1_coop::rt::KINDS, kinds::KINDS],
+    kinds: &[stage1_coop::rt::trace::KINDS, kinds::KINDS],
     godebug: schedtrace::godebug,
     more: &[&rows::ROWS], // and the rows of this stage's own
     ..stage1_coop::STAGE

@@ -13,7 +13,7 @@ use crate::fd::{Fd, answer};
 use crate::polldesc::Mode;
 use crate::sockaddr::RawAddr;
 use stage1_coop::prologue;
-use stage1_coop::rt::outside_world;
+use stage1_coop::rt::os::outside_world;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
 use std::net::{Shutdown, SocketAddr};

@@ -9,7 +9,9 @@
 use crate::netpoll::{LASTPOLL, any_waiters, net_poll_break, netpoll, polling};
 use crate::sysmon::wake_sysmon;
 use crate::timers::{NEVER, checktimers, first_of, time_sleep_until};
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{ATTENTION_STOP, M, P, SCHED, allp};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::{Slow, acquirep, pidleget};
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 /// Until when the M in the poller sleeps at most; 0 when it has not decided yet. Go's

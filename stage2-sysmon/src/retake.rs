@@ -11,7 +11,10 @@ use crate::kinds::proc_steal;
 use crate::rows::rows;
 use crate::wired;
 use crate::words::{others, syscalltick};
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{P, PIDLE, PRUNNING, PSYSCALL, SCHED, allp};
+use stage1_coop::rt::stack::preemptone;
+use stage1_coop::rt::stage::stage;
+use stage1_coop::rt::word::Word;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Nanoseconds that a goroutine may run before it is asked to yield. Go's

@@ -2,7 +2,9 @@
 //! travel in the table's `more`; [`rows`] finds them there by their type.
 
 use crate::syscall::Side;
-use stage1_coop::rt::{G, Next, P, stage};
+use stage1_coop::rt::gmp::{G, P};
+use stage1_coop::rt::sched::Next;
+use stage1_coop::rt::stage::stage;
 
 /// The decisions of this stage, one row each, as in stage 1's table.
 #[derive(Clone, Copy)]

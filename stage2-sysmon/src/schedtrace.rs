@@ -10,7 +10,12 @@ use crate::sysmon::ATTENTION_SYSMON;
 use crate::tick::ASYNCTIMERCHAN;
 use crate::timers::timers_of;
 use crate::words::syscalltick;
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{SCHED, SchedInner, allp, gomaxprocs, living, readgstatus};
+use stage1_coop::rt::last_words::dying_on;
+use stage1_coop::rt::life::{ASYNCPREEMPTOFF, GodebugKey};
+use stage1_coop::rt::os::say_line;
+use stage1_coop::rt::trace::{Escaped, WaitReason};
+use stage1_coop::rt::word::Word;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, Ordering::*};
 

@@ -12,7 +12,9 @@
 //! neither printed a line nor used the processor for a few rings, it ends the process.
 
 use crate::sysmon;
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::getm_opt;
+use stage1_coop::rt::last_words::{die_with_all_goroutines, dying};
+use stage1_coop::rt::os::{handle_during_run, in_lockstep, last_resort, say_bytes};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 

@@ -2,7 +2,11 @@
 
 use crate::timers::{Fire, NEVER, addtimer, my_p};
 use stage1_coop::prologue;
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::on_goroutine;
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::os::{nanotime, usleep};
+use stage1_coop::rt::sched::gopark;
+use stage1_coop::rt::trace::WaitReason;
 use std::time::Duration;
 
 /// Why a goroutine waits that sleeps.

@@ -12,7 +12,9 @@ use crate::sysmon::{self, DELAY_MAX, sysmon_delay};
 use crate::timers::checktimers;
 use crate::words::others;
 use stage1_coop::Stage;
-use stage1_coop::rt::*;
+use stage1_coop::rt::gmp::{P, PRUNNING, SCHED, allp};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::GLOBAL_EVERY;
 use std::sync::atomic::Ordering::*;
 
 /// `p.attention`: the P writes down when a slice begins.

@@ -40,7 +40,14 @@ use crate::kinds::{GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, event};
 use crate::rows::rows;
 use crate::words::{m_syscalltick, set_oldp, syscalltick};
 use stage1_coop::prologue;
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
+use stage1_coop::rt::gmp::{
+    ATTENTION_FREEZE, ATTENTION_STOP, G, GRUNNING, GSYSCALL, P, PSYSCALL, SCHED, casgstatus,
+};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::sched::releasep;
+use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
+use stage1_coop::rt::stage::stage;
 use std::sync::atomic::Ordering::*;
 
 /// The two sides of a system call.

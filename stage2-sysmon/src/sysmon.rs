@@ -13,7 +13,11 @@ use crate::rows::rows;
 use crate::schedtrace;
 use crate::sigquit;
 use crate::timers::{NEVER, time_sleep_until};
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::{getm, systemstack};
+use stage1_coop::rt::gmp::{ATTENTION_LEAVE, ATTENTION_STOP, M, SCHED, SchedInner, gomaxprocs};
+use stage1_coop::rt::os::nanotime;
+use stage1_coop::rt::sched::{Slow, newm, startm};
+use stage1_coop::rt::word::Link;
 use std::sync::atomic::Ordering::*;
 
 /// Microseconds between two looks while there is something to do.

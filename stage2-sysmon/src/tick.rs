@@ -10,8 +10,14 @@
 
 use crate::poller::one_reason_less;
 use crate::sleep::{from_now, nanoseconds};
-use crate::timers::{Fire, NEVER, announce, deltimer, my_p, put, take_due};
-use stage1_coop::rt::*;
+use crate::timers::{Fire, NEVER, announce, deltimer, is_of_this_run, my_p, put, take_due};
+use stage1_coop::rt::arch::{getm, on_goroutine, systemstack};
+use stage1_coop::rt::gmp::P;
+use stage1_coop::rt::life::GodebugKey;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::sched::go_on_g0;
+use stage1_coop::rt::sync::Source;
+use stage1_coop::rt::word::{Link, Word};
 use stage1_coop::{Chan, Receiver, prologue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::*};
@@ -39,8 +45,10 @@ pub(crate) struct Tick {
     call: Option<Box<dyn Fn() + Send + Sync>>,
     /// Nanoseconds until it fires again, or 0.
     period: u64,
-    /// The P whose timer it is, and where it is in that one's heap (under the heap's lock).
-    pp: &'static P,
+    /// The P whose timer it is: written under the lock. While it is set, it stays with one P of
+    /// one run; a later run's takes it over, see [`Tick::come_along`].
+    pp: Link<P>,
+    /// Where it is in that P's heap (under the heap's lock).
     pub(crate) place: Word,
     /// When it fires, [`NEVER`] if it does not. Under the lock; anybody may look.
     when: AtomicU64,
@@ -51,12 +59,14 @@ pub(crate) struct Tick {
 
 impl Tick {
     fn new(period: u64, call: Option<Box<dyn Fn() + Send + Sync>>) -> Arc<Tick> {
+        let pp = Link::none();
+        pp.set(Some(my_p()));
         Arc::new(Tick {
             lock: Lock::new(),
             c: Chan::new(1),
             call,
             period,
-            pp: my_p(),
+            pp,
             place: Word::new(0),
             when: AtomicU64::new(NEVER),
             seq: Word::new(0),
@@ -68,7 +78,9 @@ impl Tick {
     fn disarm(&self) -> bool {
         // If it is on its way already, the number stops it.
         self.seq.bump();
-        deltimer(self.pp, &self.place);
+        if let Some(pp) = self.pp.get() {
+            deltimer(pp, &self.place);
+        }
         if !async_timer_chan() {
             let _ = self.c.try_recv();
         }
@@ -80,6 +92,10 @@ impl Tick {
     /// dropped, it would be the end.
     fn set(self: &Arc<Tick>, when: u64) -> bool {
         let mut was = false;
+        if when != NEVER {
+            // Panics off the runtime's threads, and must not do so with the lock in hand.
+            getm();
+        }
         systemstack(|| {
             self.lock.raw_lock();
             was = self.disarm();
@@ -97,10 +113,58 @@ impl Tick {
         was
     }
 
-    /// The lock is held.
+    /// The lock is held, and it is in no heap.
     fn arm(self: &Arc<Tick>, when: u64) {
         self.when.store(when, Relaxed);
-        put(self.pp, when, Fire::Tick(self.clone(), self.seq.get()));
+        put(self.home(), when, Fire::Tick(self.clone(), self.seq.get()));
+    }
+
+    /// The P whose timer it becomes: the same as before, if that one is of this run. The lock
+    /// is held, and it is in no heap.
+    fn home(&self) -> &'static P {
+        match self.pp.get() {
+            Some(pp) if is_of_this_run(pp) => pp,
+            _ => {
+                let pp = my_p();
+                self.pp.set(Some(pp));
+                pp
+            }
+        }
+    }
+
+    /// Whether it is set, but to a P of an earlier run, whose timers no M looks at any more.
+    /// Without the lock: only what [`come_along`](Self::come_along) finds counts.
+    fn is_left_behind(&self) -> bool {
+        self.pp.get().is_some_and(|pp| !is_of_this_run(pp))
+    }
+
+    /// A timer that was set in an earlier run moves to a P of this one, with the time that it has. Go's
+    /// process is one run, so it has nothing like this.
+    #[cold]
+    fn come_along(&self) {
+        systemstack(|| {
+            self.lock.raw_lock();
+            let old = self.pp.get().filter(|pp| !is_of_this_run(pp));
+            let moved = old.and_then(|old| take_due(old, &self.place, NEVER));
+            let when = moved.map(|(when, fire)| {
+                put(self.home(), when, fire);
+                when
+            });
+            // SAFETY: taken above, on this thread.
+            unsafe { self.lock.unlock() };
+            if let Some(when) = when {
+                announce(when);
+            }
+        });
+    }
+
+    /// As [`take_due`], from the P that it is set to.
+    fn take(&self, now: u64) -> Option<(u64, Fire)> {
+        self.lock.raw_lock();
+        let due = self.pp.get().and_then(|pp| take_due(pp, &self.place, now));
+        // SAFETY: taken above, on this thread.
+        unsafe { self.lock.unlock() };
+        due
     }
 
     /// It was due at `when`, and is out of its heap. On `g0`, where nothing of the program's may
@@ -141,13 +205,19 @@ impl Source for Wanted {
     fn look(&self) {
         let tick = &self.0;
         let when = tick.when.load(Relaxed);
-        if when == NEVER || !on_goroutine() || async_timer_chan() {
+        if when == NEVER || !on_goroutine() {
+            return;
+        }
+        if tick.is_left_behind() {
+            tick.come_along();
+        }
+        if async_timer_chan() {
             return;
         }
         let now = nanotime();
         if when <= now {
             systemstack(|| {
-                if let Some((when, Fire::Tick(tick, seq))) = take_due(tick.pp, &tick.place, now) {
+                if let Some((when, Fire::Tick(tick, seq))) = tick.take(now) {
                     tick.fire(seq, when, now);
                 }
             });
@@ -180,7 +250,9 @@ pub fn after(time: Duration) -> Receiver<()> {
 
 /// A channel that gets a value again and again. Ticks that nobody takes in time are left
 /// out. Go's `time.Ticker`; dropping it stops it.
-/// It belongs to its run.
+///
+/// One that is kept over the end of its run goes on in the next as soon as something receives
+/// from it there.
 pub struct Ticker {
     tick: Arc<Tick>,
     c: Receiver<()>,
@@ -212,7 +284,9 @@ impl Drop for Ticker {
 
 /// A time that has not come yet, and that can be called off. Go's `time.Timer`.
 ///
-/// It belongs to the run in which it was made: set in a later one, it never fires.
+/// It can be kept over the end of its run. In the next one it fires if it is set again, or as
+/// soon as something receives from it; a function of [`after_func`] is called only if it is set
+/// again.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -269,6 +343,9 @@ impl Timer {
 
 /// Calls `f` on a goroutine of its own when this time has passed, unless it is stopped before.
 /// Dropping what it returns does not stop it. Go's `time.AfterFunc`.
+///
+/// When the run is over, so is the wait: the function would be a goroutine of that run. In a
+/// later one it is called if the timer is set again.
 ///
 /// ```no_run
 /// # use std::time::Duration;

@@ -11,7 +11,14 @@ use crate::polldesc::{Mode, PollDesc};
 use crate::poller;
 use crate::tick::Tick;
 use crate::words::others;
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::getm;
+use stage1_coop::rt::gmp::{ATTENTION_LEAVE, G, GRUNNABLE, GWAITING, P, SCHED, allp, casgstatus};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::{Lock, nanotime};
+use stage1_coop::rt::queues::{Order, runqput};
+use stage1_coop::rt::sched::wakep;
+use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::word::Word;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -112,6 +119,12 @@ pub fn time_sleep_until() -> u64 {
 /// The P whose timers the caller sets: its own, or any if it has none.
 pub(crate) fn my_p() -> &'static P {
     getm().p.get().unwrap_or(&allp()[0])
+}
+
+/// Whether the Ms of this run look at the timers of `pp`. The Ps of a run are one list, and those of
+/// earlier ones are never freed.
+pub(crate) fn is_of_this_run(pp: &'static P) -> bool {
+    allp().as_ptr_range().contains(&std::ptr::from_ref(pp))
 }
 
 /// Sets a timer of `pp`. Go's `addtimer`.

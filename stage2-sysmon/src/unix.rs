@@ -7,7 +7,7 @@ use crate::polldesc::Mode;
 use crate::sockaddr::RawAddr;
 use crate::syscall::syscall;
 use stage1_coop::prologue;
-use stage1_coop::rt::outside_world;
+use stage1_coop::rt::os::outside_world;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

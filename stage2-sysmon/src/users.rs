@@ -7,7 +7,8 @@
 //! otherwise a descriptor at which one waited could never be given back to the kernel.
 
 use crate::netpoll;
-use stage1_coop::rt::{SCHED, on_goroutine};
+use stage1_coop::rt::arch::on_goroutine;
+use stage1_coop::rt::gmp::SCHED;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Bits 0 to 27.

@@ -29,7 +29,14 @@ use crate::exitsyscall::{any_p, queue_up};
 use crate::kinds::{GO_SYS_CALL, event, proc_steal};
 use crate::syscall::{OVER, here, no_checks, the_call_is_over};
 use crate::words::{m_syscalltick, oldp, set_oldp, syscalltick, wired};
-use stage1_coop::rt::*;
+use stage1_coop::rt::arch::{getg, getm, on_goroutine};
+use stage1_coop::rt::gmp::{
+    G, GRUNNING, GSCAN, GSYSCALL, M, P, PIDLE, SCHED, casgstatus, readgstatus,
+};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::os::osyield;
+use stage1_coop::rt::sched::wirep;
+use stage1_coop::rt::trace::slice_begins;
 use std::sync::atomic::Ordering::*;
 
 // ANCHOR: syscall_wired

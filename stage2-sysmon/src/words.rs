@@ -8,7 +8,9 @@
 use crate::netpoll;
 use crate::retake::Sysmontick;
 use crate::timers::Timers;
-use stage1_coop::rt::{M, P, Word, allp, throw};
+use stage1_coop::rt::gmp::{M, P, allp};
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::word::Word;
 use std::sync::atomic::{Ordering::*, fence};
 
 // Of a P.

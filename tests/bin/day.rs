@@ -5,7 +5,8 @@
 //! the end the notes are printed, a line each: `look TIME SLEEP`, in milliseconds of the
 //! run and microseconds, and `note TIME WORDS` where something else begins.
 
-use stage2_sysmon::rt::{ROWS, Rows, nanotime};
+use stage2_sysmon::rt::os::nanotime;
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::*;
 use std::sync::Mutex;
 use std::time::Duration;

@@ -54,7 +54,7 @@ fn main() {
     let [ms] = scale::scale([6_000]);
     for (name, stage) in [
         ("latency_call", &STAGE),
-        ("latency_call_slice_end", &rt::SLICE_ENDS),
+        ("latency_call_slice_end", &rt::sysmon::SLICE_ENDS),
     ] {
         // SAFETY: nothing here keeps anything that belongs to a thread across a yield.
         unsafe {

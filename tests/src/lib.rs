@@ -243,7 +243,7 @@ pub fn watched<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
     let (done, over) = channel::<()>();
     let watcher = std::thread::spawn(move || {
         if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            rt::throw_args(format_args!("the test has not ended after {limit:?}"));
+            rt::last_words::throw_args(format_args!("the test has not ended after {limit:?}"));
         }
     });
     let result = f();

@@ -57,6 +57,7 @@ fn a_switch_that_cannot_be_understood_is_refused_in_one_line() {
         ("GOMAXPROCS", "99999999999999999999", "use 1 to 256"),
         ("GOMAXPROCS", "+5", "use 1 to 256"),
         ("SAFEPOINT_SEED", "+5", "not a seed"),
+        ("SAFEPOINT_TRACE_LAST", "+5", "not a number of events"),
         ("GODEBUG", "asyncpreemptoff=+1", "takes a number, not `+1`"),
         (
             "GODEBUG",
@@ -110,6 +111,9 @@ fn a_value_is_shown_in_one_line_whatever_is_in_it() {
         "SAFEPOINT_SEED",
         "GOTRACEBACK",
         "SAFEPOINT_TRACE",
+        "SAFEPOINT_TRACE_LAST",
+        "SAFEPOINT_TRACE_MAP",
+        "SAFEPOINT_TRACE_STREAM",
     ] {
         let ended = scenario!([(name, "a'ü\n\x1b[31m\u{202e}b")], "hello");
         refused(
@@ -117,6 +121,16 @@ fn a_value_is_shown_in_one_line_whatever_is_in_it() {
             &[&format!("{name}=a'ü\\n\\u{{1b}}[31m\\u{{202e}}b: ")],
         );
     }
+}
+
+#[test]
+fn an_example_says_which_arguments_it_takes() {
+    let mut deep = Command::new(tests::example("stage1-coop", "deep"));
+    let ended = run(deep.arg("--for\never"), &[], LIMIT);
+    refused(
+        &ended,
+        &["deep: takes --forever or nothing, not \"--for\\never\""],
+    );
 }
 
 /// Without its handlers a run could not tell an overflow from a wild pointer, and lockstep

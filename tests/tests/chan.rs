@@ -91,7 +91,7 @@ fn without_a_buffer_both_sides_wait_for_each_other() {
 /// An unbuffered channel never holds anything.
 fn assert_none_left(c: &Chan<i32>) {
     if !(c.is_empty() && c.cap() == 0) {
-        rt::throw("an unbuffered channel holds a value");
+        rt::last_words::throw("an unbuffered channel holds a value");
     }
 }
 
@@ -753,8 +753,8 @@ fn a_wait_group_may_be_used_again_while_the_last_done_returns() {
     }
     // Holds `done` between waking the waiter and what it does next: the ring is full then,
     // so this row is called. Nobody else can run until it is.
-    fn hold(pp: &'static rt::P, batch: &[&'static rt::G]) {
-        rt::runqputslow(pp, batch);
+    fn hold(pp: &'static rt::gmp::P, batch: &[&'static rt::gmp::G]) {
+        rt::queues::runqputslow(pp, batch);
         if ARMED.swap(false, SeqCst) {
             RELEASED.store(true, SeqCst);
             until(&NEXT_ROUND);
@@ -783,7 +783,7 @@ fn a_wait_group_may_be_used_again_while_the_last_done_returns() {
             let first = group.clone();
             go("first round", move || {
                 // Runnext and the whole ring.
-                for _ in 0..=rt::RUNQ_SIZE {
+                for _ in 0..=rt::queues::RUNQ_SIZE {
                     go("filler", || {});
                 }
                 ARMED.store(true, SeqCst);
@@ -1270,10 +1270,12 @@ fn compiler_says(body: &str) -> String {
 fn a_slip_in_a_select_is_explained() {
     let says = |arms: &str| {
         compiler_says(&format!(
-            "use stage1_coop::*;\npub fn f(a: Chan<u8>, b: Chan<u8>) {{\n select! {{ {arms} }}\n}}\n"
+            "use stage1_coop::*;\npub struct Has(pub Chan<u8>);\npub fn f(a: Chan<u8>, b: Chan<u8>) {{\n select! {{ {arms} }}\n}}\n"
         ))
     };
-    let fine = says("default => {}, recv(a) => {} send(b, 1) if 2 > 1 => {}");
+    let fine = says(
+        "default => {}, recv(a) => {} recv(a) -> (Some(_) | None) => {} send(b, 1) if 2 > 1 => {}",
+    );
     assert_eq!(fine, "", "what is no slip is taken");
     for (arms, words) in [
         ("rcv(a) -> x => {}", "no arm begins with `rcv`"),
@@ -1289,6 +1291,26 @@ fn a_slip_in_a_select_is_explained() {
             "send(a, 1) -> x => {}",
             "an arm that sends is `send(channel, value) => body`",
         ),
+        (
+            "recv a -> x => {}",
+            "the channel of an arm that receives is in parentheses",
+        ),
+        (
+            "send a, 1 => {}",
+            "the channel and the value of an arm that sends are in parentheses",
+        ),
+        (
+            "recv(7) -> x => {}",
+            "one cannot receive from a `{integer}`",
+        ),
+        (
+            "recv(Has(a)) -> x => {}",
+            "a thing that has a channel in it gives it by a method",
+        ),
+        ("recv(a) -> Some(x) => {}", "gets one `Option`"),
+        ("recv(a) -> Some(x) if true => {}", "gets one `Option`"),
+        ("recv(a) -> None => {}", "gets one `Option`"),
+        ("recv(a) -> (x, ok) => {}", "gets one `Option`"),
         ("default => {} default => {}", "two arms `default`"),
         (
             "default if true => {}",

@@ -32,9 +32,9 @@ fn step() {}
 
 /// What a third party does to a goroutine, done by itself: at a moment that is fixed.
 fn ask_myself() {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     gp.preempt.store(true, Relaxed);
-    gp.stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+    gp.stackguard0.store(rt::stack::STACK_PREEMPT, Relaxed);
 }
 
 /// Runs `f` as a goroutine of its own, on a fresh stack, and returns its result.
@@ -59,19 +59,19 @@ fn stack_pointer() -> usize {
 
 #[test]
 fn the_request_is_larger_than_any_stack_pointer() {
-    assert_eq!(rt::STACK_PREEMPT, 0xffff_ffff_ffff_fade);
-    assert_eq!(rt::STACK_FORK, 0xffff_ffff_ffff_fb2e);
+    assert_eq!(rt::stack::STACK_PREEMPT, 0xffff_ffff_ffff_fade);
+    assert_eq!(rt::stack::STACK_FORK, 0xffff_ffff_ffff_fb2e);
     // The largest address of a program, with five levels of page tables too.
-    const { assert!(rt::STACK_PREEMPT > 1 << 57 && rt::STACK_FORK > 1 << 57) };
-    assert_ne!(rt::STACK_PREEMPT, rt::STACK_FORK);
+    const { assert!(rt::stack::STACK_PREEMPT > 1 << 57 && rt::stack::STACK_FORK > 1 << 57) };
+    assert_ne!(rt::stack::STACK_PREEMPT, rt::stack::STACK_FORK);
 }
 
 #[test]
 fn one_raised_flag_is_one_way_through_the_slow_path() {
     static SLOW: AtomicUsize = AtomicUsize::new(0);
-    fn newstack(gp: &'static rt::G) -> rt::Next {
+    fn newstack(gp: &'static rt::gmp::G) -> rt::sched::Next {
         SLOW.fetch_add(1, SeqCst);
-        rt::newstack(gp)
+        rt::stack::newstack(gp)
     }
     const COUNTING: Stage = Stage {
         name: "counting",
@@ -114,27 +114,27 @@ fn thread_stack() -> std::ops::Range<usize> {
 /// Whether the caller runs on its thread's own stack, with `g0` as its G.
 fn on_g0() -> bool {
     thread_stack().contains(&stack_pointer())
-        && std::ptr::eq(rt::getg(), &rt::getm().g0)
-        && !rt::on_goroutine()
+        && std::ptr::eq(rt::arch::getg(), &rt::arch::getm().g0)
+        && !rt::arch::on_goroutine()
 }
 
 /// Whether the caller runs on the stack of its goroutine.
 fn on_its_own() -> bool {
-    let gp = rt::getg();
-    let stack = gp.stack.hi.get() - rt::SLOT..gp.stack.hi.get();
+    let gp = rt::arch::getg();
+    let stack = gp.stack.hi.get() - rt::stack::SLOT..gp.stack.hi.get();
     stack.contains(&stack_pointer()) && !thread_stack().contains(&stack_pointer())
 }
 
 #[test]
 fn the_slow_path_and_the_scheduler_s_functions_run_on_g0() {
     static RIGHT: AtomicUsize = AtomicUsize::new(0);
-    fn newstack(gp: &'static rt::G) -> rt::Next {
+    fn newstack(gp: &'static rt::gmp::G) -> rt::sched::Next {
         RIGHT.fetch_add(usize::from(on_g0()), SeqCst);
-        rt::newstack(gp)
+        rt::stack::newstack(gp)
     }
-    fn preempted(gp: &'static rt::G) -> rt::Next {
+    fn preempted(gp: &'static rt::gmp::G) -> rt::sched::Next {
         RIGHT.fetch_add(usize::from(on_g0()), SeqCst);
-        rt::gopreempt_m(gp)
+        rt::sched::gopreempt_m(gp)
     }
     const WATCHED: Stage = Stage {
         name: "watched",
@@ -148,17 +148,17 @@ fn the_slow_path_and_the_scheduler_s_functions_run_on_g0() {
         step();
         seen.push(RIGHT.load(SeqCst) == 2);
         let mut inside = false;
-        rt::systemstack(|| inside = on_g0());
+        rt::arch::systemstack(|| inside = on_g0());
         seen.push(inside && on_its_own());
         // On g0 it is a plain call.
-        rt::systemstack(|| rt::systemstack(|| inside = on_g0()));
+        rt::arch::systemstack(|| rt::arch::systemstack(|| inside = on_g0()));
         seen.push(inside && on_its_own());
-        fn look(gp: &'static rt::G) -> rt::Next {
+        fn look(gp: &'static rt::gmp::G) -> rt::sched::Next {
             RIGHT.fetch_add(usize::from(on_g0()), SeqCst);
             Some(gp)
         }
         // SAFETY: on a goroutine that holds nothing of its thread; `look` hands it back.
-        unsafe { rt::mcall(look) };
+        unsafe { rt::arch::mcall(look) };
         seen.push(RIGHT.load(SeqCst) == 3 && on_its_own());
         seen
     });
@@ -187,7 +187,7 @@ fn checks_pass_on_threads_that_the_runtime_does_not_know() {
 /// For each level: the stack pointer at the check, and the size afterwards.
 #[gofunc]
 fn descend(levels: u64, seen: &mut Vec<(usize, usize)>) {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     let hi = gp.stack.hi.get();
     seen.push((hi - stack_pointer(), hi - gp.stack.lo.get()));
     if levels > 0 {
@@ -208,11 +208,12 @@ fn a_stack_doubles_where_the_guard_says() {
     for (level, &(depth, size)) in seen.iter().enumerate() {
         // The check passes while the stack pointer is more than 928 bytes above `lo`.
         assert!(
-            depth < size - rt::STACK_GUARD,
+            depth < size - rt::stack::STACK_GUARD,
             "level {level}: {depth} of {size}"
         );
         assert!(
-            size == rt::STACK_MIN || depth >= size.next_power_of_two() / 2 - rt::STACK_GUARD,
+            size == rt::stack::STACK_MIN
+                || depth >= size.next_power_of_two() / 2 - rt::stack::STACK_GUARD,
             "level {level}: {size} bytes are too many for {depth}"
         );
     }
@@ -230,10 +231,10 @@ fn a_stack_doubles_where_the_guard_says() {
         (15, 32 * kib),
         (31, 64 * kib),
         (63, 128 * kib),
-        (127, rt::STACK_MAX),
+        (127, rt::stack::STACK_MAX),
     ];
     let first = seen[0].1;
-    assert_eq!(first, rt::STACK_MIN);
+    assert_eq!(first, rt::stack::STACK_MIN);
     let off = grown[0].0 as isize - 7;
     // The first mark is half a KiB below the top; whether level 1 is there or at the next
     // one is up to the frames of those who call.
@@ -311,8 +312,8 @@ fn what_lies_on_a_growing_stack_stays_where_and_what_it_is() {
 fn requests_at_every_check_do_not_keep_a_stack_from_growing() {
     #[gofunc]
     fn asked(levels: u64) -> usize {
-        let gp = rt::getg();
-        let room = stack_pointer() > gp.stack.lo.get() + rt::STACK_GUARD;
+        let gp = rt::arch::getg();
+        let room = stack_pointer() > gp.stack.lo.get() + rt::stack::STACK_GUARD;
         if levels == 0 {
             return usize::from(!room);
         }
@@ -336,7 +337,7 @@ fn a_stack_is_small_again_for_the_next_goroutine() {
         (0..10)
             .map(|i| {
                 fresh(move || {
-                    let gp = rt::getg();
+                    let gp = rt::arch::getg();
                     let size = gp.stack.hi.get() - gp.stack.lo.get();
                     if i % 2 == 0 {
                         let _ = keep(200);
@@ -346,7 +347,7 @@ fn a_stack_is_small_again_for_the_next_goroutine() {
             })
             .collect::<Vec<_>>()
     });
-    assert_eq!(sizes, [Some(rt::STACK_MIN); 10]);
+    assert_eq!(sizes, [Some(rt::stack::STACK_MIN); 10]);
 }
 
 // ---- Row 15: what a switch must keep.
@@ -455,7 +456,7 @@ extern "C" fn checks() {
 }
 
 extern "C" fn on_system_stack() {
-    rt::systemstack(|| {
+    rt::arch::systemstack(|| {
         black_box(spin(10));
     });
 }
@@ -600,7 +601,7 @@ unsafe extern "C" fn general(from: *const u64, to: *mut u64) {
         "pop rsi",
         "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
         "ret",
-        morestack = sym rt::morestack,
+        morestack = sym rt::stack::morestack,
     )
 }
 
@@ -623,7 +624,7 @@ macro_rules! vectors {
                 "2:",
                 "pop rbx",
                 "ret",
-                morestack = sym rt::morestack,
+                morestack = sym rt::stack::morestack,
             )
         }
     };
@@ -713,16 +714,16 @@ fn every_register_survives_with_the_older_ways_to_save_them() {
     const XSAVE: Stage = Stage {
         name: "xsave",
         godebug: || {
-            rt::save_at_most(rt::SaveForm::Xsave);
-            rt::GODEBUG
+            rt::stack::save_at_most(rt::stack::SaveForm::Xsave);
+            rt::life::GODEBUG
         },
         ..STAGE
     };
     const FXSAVE: Stage = Stage {
         name: "fxsave",
         godebug: || {
-            rt::save_at_most(rt::SaveForm::Fxsave);
-            rt::GODEBUG
+            rt::stack::save_at_most(rt::stack::SaveForm::Fxsave);
+            rt::life::GODEBUG
         },
         ..STAGE
     };

@@ -20,7 +20,7 @@ struct Function {
 
 /// Disassembles the function at `entry`, which lies in `gotext`.
 fn function(entry: usize) -> Function {
-    let (start, stop) = rt::gotext_bounds();
+    let (start, stop) = rt::arch::gotext_bounds();
     assert!(
         (start..stop).contains(&entry),
         "the function lies in gotext"
@@ -82,7 +82,7 @@ impl Function {
     /// Jumps to `morestack`: directly, or through the table of a position-independent
     /// program.
     fn slow_paths(&self) -> Vec<u64> {
-        let morestack = rt::morestack as *const () as u64;
+        let morestack = rt::stack::morestack as *const () as u64;
         let direct = self.leaves.iter();
         let mut all: Vec<u64> = direct
             .filter(|(_, to)| *to == morestack)

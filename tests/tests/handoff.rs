@@ -6,7 +6,10 @@
 //! Ms stand still before they look at anything. So what a decision has changed can be looked
 //! at.
 
-use stage2_sysmon::rt::{self, FORCE_PREEMPT_NS, G, M, P, ROWS, Rows, SCHED, SYSCALL_NS};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::{G, M, P, SCHED};
+use stage2_sysmon::rt::sysmon::{FORCE_PREEMPT_NS, SYSCALL_NS};
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
@@ -46,7 +49,7 @@ static STILL: Stage = Stage {
 /// The P that the caller runs on.
 #[inline(never)]
 fn my_p() -> &'static P {
-    rt::getm().p.get().expect("on a goroutine")
+    rt::arch::getm().p.get().expect("on a goroutine")
 }
 
 /// Waits, on its thread, until `f` holds: no check, so nobody takes the P.
@@ -96,7 +99,7 @@ fn became(pp: &'static P, ms: usize, spinning_before: u32) -> Became {
         return Idle;
     }
     assert!(!idle);
-    let mp = rt::allm().next().expect("the newest");
+    let mp = rt::gmp::allm().next().expect("the newest");
     assert!(mp.nextp.is(pp), "the M gets another P");
     let spinning = mp.spinning.load(SeqCst);
     assert_eq!(spinning_now, spinning_before + u32::from(spinning));
@@ -117,20 +120,20 @@ struct Situation {
 fn handed_off(stage: &'static Stage, s: Situation) -> Became {
     with(stage, 2 + s.others_idle, move || {
         HOLD.store(true, SeqCst);
-        let pp = rt::pidleget(&mut SCHED.lock()).expect("an idle P");
+        let pp = rt::sched::pidleget(&mut SCHED.lock()).expect("an idle P");
         let ran = Arc::new(AtomicBool::new(!s.local && !s.global));
         if s.local {
-            rt::runqput(pp, a_goroutine(&ran), false);
+            rt::queues::runqput(pp, a_goroutine(&ran), false);
         }
         if s.global {
             let gp = a_goroutine(&ran);
-            rt::globrunqput(&mut SCHED.lock(), gp);
+            rt::queues::globrunqput(&mut SCHED.lock(), gp);
         }
         if s.somebody_looks {
             SCHED.nmspinning.store(1, SeqCst);
         }
         let ms = SCHED.lock().mnext;
-        rt::systemstack(|| rt::handoffp(pp));
+        rt::arch::systemstack(|| rt::syscall::handoffp(pp));
         let became = became(pp, ms, u32::from(s.somebody_looks));
         if s.somebody_looks {
             SCHED.nmspinning.fetch_sub(1, SeqCst);
@@ -248,7 +251,7 @@ fn global_work_is_looked_for_again_under_the_lock() {
         if LATE.swap(false, SeqCst) {
             let before = SCHED.nmspinning.swap(1, SeqCst);
             let gp = my_p().runq.get().expect("main has queued it").0;
-            rt::globrunqput(&mut SCHED.lock(), gp);
+            rt::queues::globrunqput(&mut SCHED.lock(), gp);
             SCHED.nmspinning.store(before, SeqCst);
         }
         false
@@ -262,13 +265,13 @@ fn global_work_is_looked_for_again_under_the_lock() {
     };
     let became = with(&INTERRUPTED, 3, || {
         HOLD.store(true, SeqCst);
-        let pp = rt::pidleget(&mut SCHED.lock()).expect("an idle P");
+        let pp = rt::sched::pidleget(&mut SCHED.lock()).expect("an idle P");
         SCHED.nmspinning.store(1, SeqCst);
         go("queued", || RAN.store(true, SeqCst));
         SCHED.nmspinning.store(0, SeqCst);
         let ms = SCHED.lock().mnext;
         LATE.store(true, SeqCst);
-        rt::systemstack(|| rt::handoffp(pp));
+        rt::arch::systemstack(|| rt::syscall::handoffp(pp));
         let became = became(pp, ms, 0);
         HOLD.store(false, SeqCst);
         until(|| RAN.load(SeqCst));
@@ -315,7 +318,7 @@ fn busy() -> Busy {
     done.add(1);
     let (t, s, d) = (there.clone(), stop.clone(), done.clone());
     go("busy", move || {
-        *t.lock().expect("no panic while it is held") = Some((rt::getg(), my_p()));
+        *t.lock().expect("no panic while it is held") = Some((rt::arch::getg(), my_p()));
         while !s.load(SeqCst) {
             std::hint::spin_loop();
         }
@@ -343,19 +346,19 @@ impl Busy {
 fn a_slice_begins_when_it_is_first_seen_and_is_over_ten_milliseconds_later() {
     with(&STILL, 2, || {
         let busy = busy();
-        let seen = &rt::others(busy.pp).sysmontick;
+        let seen = &rt::table::others(busy.pp).sysmontick;
         for (round, t) in [T0, T0 + 1_000_000_000].into_iter().enumerate() {
             // However much time has passed: a slice that was not seen before begins now.
-            assert_eq!(rt::retake(t), 0);
+            assert_eq!(rt::sysmon::retake(t), 0);
             assert!(!busy.asked(), "round {round}");
             assert_eq!(seen.schedwhen.load(SeqCst), t);
-            rt::retake(t + FORCE_PREEMPT_NS - 1);
+            rt::sysmon::retake(t + FORCE_PREEMPT_NS - 1);
             assert!(!busy.asked(), "round {round}");
-            rt::retake(t + FORCE_PREEMPT_NS);
+            rt::sysmon::retake(t + FORCE_PREEMPT_NS);
             assert!(busy.asked(), "round {round}");
             // Who does not hear it is asked again in each round.
             busy.gp.preempt.store(false, SeqCst);
-            rt::retake(t + FORCE_PREEMPT_NS + 20_000);
+            rt::sysmon::retake(t + FORCE_PREEMPT_NS + 20_000);
             assert!(busy.asked(), "round {round}");
             busy.gp.preempt.store(false, SeqCst);
             // Another goroutine would run now, for a slice of its own.
@@ -372,8 +375,8 @@ fn a_slice_begins_when_it_is_first_seen_and_is_over_ten_milliseconds_later() {
 fn who_comes_back_on_an_idle_p_inherits_its_slice() {
     with(&STILL, 2, || {
         let busy = busy();
-        let (other, me) = (busy.pp, rt::getg());
-        rt::retake(T0);
+        let (other, me) = (busy.pp, rt::arch::getg());
+        rt::sysmon::retake(T0);
         // Without a wait: main keeps its P, and the other one and its M fall asleep.
         busy.stop.store(true, SeqCst);
         until(|| SCHED.lock().nmidle == 1);
@@ -387,14 +390,14 @@ fn who_comes_back_on_an_idle_p_inherits_its_slice() {
         go("keeper", move || {
             until(|| b.load(SeqCst));
             // Main is back for a moment only; but its P's slice is ten milliseconds old.
-            rt::retake(T0 + FORCE_PREEMPT_NS);
+            rt::sysmon::retake(T0 + FORCE_PREEMPT_NS);
             a.store(u32::from(me.preempt.load(SeqCst)), SeqCst);
         });
         SCHED.nmspinning.store(0, SeqCst);
         // From inside the call: the keeper is in our P's queue, so the second look takes it.
         syscall(|| {
-            assert_eq!(rt::retake(T0 + 1), 0);
-            assert_eq!(rt::retake(T0 + 2), 1);
+            assert_eq!(rt::sysmon::retake(T0 + 1), 0);
+            assert_eq!(rt::sysmon::retake(T0 + 2), 1);
         });
         assert!(std::ptr::eq(my_p(), other), "the idle P was to be had");
         back.store(true, SeqCst);
@@ -430,14 +433,14 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
     ] {
         let taken = with(&NO_THIEVES, procs, move || {
             let pp = my_p();
-            let seen = &rt::others(pp).sysmontick;
+            let seen = &rt::table::others(pp).sysmontick;
             seen.syscallwhen.store(T0, SeqCst);
             let ran = Arc::new(AtomicBool::new(!work));
             if work {
-                rt::runqput(pp, a_goroutine(&ran), false);
+                rt::queues::runqput(pp, a_goroutine(&ran), false);
             }
             SCHED.nmspinning.store(looking, SeqCst);
-            let taken = rt::retake_syscall(pp, now);
+            let taken = rt::sysmon::retake_syscall(pp, now);
             SCHED.nmspinning.store(0, SeqCst);
             while !ran.load(SeqCst) {
                 gosched();
@@ -457,11 +460,11 @@ fn in_a_call(procs: usize, f: impl FnOnce(&'static P) + Send + 'static) {
     with(&STILL, procs, move || {
         let pp = my_p();
         syscall(|| {
-            assert_eq!(pp.status.load(SeqCst), rt::PSYSCALL);
+            assert_eq!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
             f(pp);
         });
         // Back, on one P or the other.
-        assert_eq!(my_p().status.load(SeqCst), rt::PRUNNING);
+        assert_eq!(my_p().status.load(SeqCst), rt::gmp::PRUNNING);
         gosched();
     });
 }
@@ -470,24 +473,24 @@ fn in_a_call(procs: usize, f: impl FnOnce(&'static P) + Send + 'static) {
 fn every_call_gets_a_whole_round() {
     // One P: nobody else is there, so the second look takes it.
     in_a_call(1, |pp| {
-        let tick = rt::syscalltick(pp).get();
-        assert_eq!(rt::retake(T0), 0);
-        assert_eq!(rt::retake(T0 + 20_000), 1);
+        let tick = rt::table::syscalltick(pp).get();
+        assert_eq!(rt::sysmon::retake(T0), 0);
+        assert_eq!(rt::sysmon::retake(T0 + 20_000), 1);
         assert_eq!(
-            rt::syscalltick(pp).get(),
+            rt::table::syscalltick(pp).get(),
             tick + 1,
             "whose call it was can tell"
         );
-        assert_ne!(pp.status.load(SeqCst), rt::PSYSCALL);
-        assert_eq!(rt::retake(T0 + 40_000), 0, "it is taken once");
+        assert_ne!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
+        assert_eq!(rt::sysmon::retake(T0 + 40_000), 0, "it is taken once");
     });
     // Each look finds another call: its P is left alone, however long that goes on.
     in_a_call(2, |pp| {
         for look in 0..100 {
             // Every ten milliseconds the slice is another one, too.
             pp.schedtick.fetch_add(u32::from(look % 10 == 0), SeqCst);
-            assert_eq!(rt::retake(T0 + look * 1_000_000), 0, "look {look}");
-            rt::syscalltick(pp).bump();
+            assert_eq!(rt::sysmon::retake(T0 + look * 1_000_000), 0, "look {look}");
+            rt::table::syscalltick(pp).bump();
         }
     });
 }
@@ -495,10 +498,10 @@ fn every_call_gets_a_whole_round() {
 #[test]
 fn an_idle_p_beside_it_keeps_a_p_in_its_call_for_ten_milliseconds() {
     in_a_call(2, |pp| {
-        assert_eq!(rt::retake(T0), 0);
-        assert_eq!(rt::retake(T0 + SYSCALL_NS - 1), 0);
-        assert_eq!(pp.status.load(SeqCst), rt::PSYSCALL);
-        assert_eq!(rt::retake(T0 + SYSCALL_NS), 1);
+        assert_eq!(rt::sysmon::retake(T0), 0);
+        assert_eq!(rt::sysmon::retake(T0 + SYSCALL_NS - 1), 0);
+        assert_eq!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
+        assert_eq!(rt::sysmon::retake(T0 + SYSCALL_NS), 1);
     });
 }
 
@@ -507,11 +510,11 @@ fn an_idle_p_beside_it_keeps_a_p_in_its_call_for_ten_milliseconds() {
 #[test]
 fn a_slice_that_is_over_costs_a_new_call_its_round() {
     in_a_call(1, |pp| {
-        assert_eq!(rt::retake(T0), 0);
-        rt::syscalltick(pp).bump();
-        assert_eq!(rt::retake(T0 + FORCE_PREEMPT_NS - 1), 0);
-        rt::syscalltick(pp).bump();
-        assert_eq!(rt::retake(T0 + FORCE_PREEMPT_NS), 1);
+        assert_eq!(rt::sysmon::retake(T0), 0);
+        rt::table::syscalltick(pp).bump();
+        assert_eq!(rt::sysmon::retake(T0 + FORCE_PREEMPT_NS - 1), 0);
+        rt::table::syscalltick(pp).bump();
+        assert_eq!(rt::sysmon::retake(T0 + FORCE_PREEMPT_NS), 1);
     });
 }
 
@@ -524,9 +527,9 @@ fn a_p_that_is_taken_has_another_m_at_once() {
         let r = ran.clone();
         go("other", move || r.store(true, SeqCst));
         syscall(|| {
-            assert_eq!(rt::retake(T0), 0);
+            assert_eq!(rt::sysmon::retake(T0), 0);
             assert!(!ran.load(SeqCst));
-            assert_eq!(rt::retake(T0 + 20_000), 1);
+            assert_eq!(rt::sysmon::retake(T0 + 20_000), 1);
             until(|| ran.load(SeqCst));
         });
         assert!(std::ptr::eq(my_p(), pp), "the only one");

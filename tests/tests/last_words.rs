@@ -133,7 +133,7 @@ fn a_dump_shows_the_program_s_own_frames_as_go_does() {
     }
     let all = scenario!([("GOTRACEBACK", "system")], "panic_with", "str");
     assert!(
-        all.stderr.contains("stage1-coop/src/newproc.rs"),
+        all.stderr.contains("stage1-coop/src/sched/newproc.rs"),
         "{all:#?}"
     );
 }

@@ -368,9 +368,9 @@ fn a_deadline_can_be_moved_while_somebody_sleeps() {
         let read = || {
             let (reader, results) = (reader.clone(), results.clone());
             go("reader", move || {
-                let begin = rt::nanotime();
+                let begin = rt::os::nanotime();
                 let result = (&*reader).read(&mut [0]);
-                let ms = (rt::nanotime() - begin) / 1_000_000;
+                let ms = (rt::os::nanotime() - begin) / 1_000_000;
                 results.send((result.map_err(|e| e.kind()), ms));
             });
             sleep(5 * MS);
@@ -463,9 +463,9 @@ fn deadlines_are_virtual_in_lockstep() {
         let (mut reader, _writer) = pipe().expect("a pipe");
         let hour = Duration::from_secs(3_600);
         reader.set_read_deadline(Some(hour)).expect("open");
-        let before = rt::nanotime();
+        let before = rt::os::nanotime();
         timed_out(reader.read(&mut [0]));
-        let took = Duration::from_nanos(rt::nanotime() - before);
+        let took = Duration::from_nanos(rt::os::nanotime() - before);
         assert!(took >= hour && took < hour + MS, "{took:?}");
     })
     .only(&["GoBlock", "GoUnblock"]);

@@ -54,16 +54,16 @@ fn step() {}
 
 /// What a third party does to a goroutine, done by itself: at a moment that is fixed.
 fn ask_myself() {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     gp.preempt.store(true, Relaxed);
-    gp.stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+    gp.stackguard0.store(rt::stack::STACK_PREEMPT, Relaxed);
 }
 
 /// The P that the caller holds.
-fn my_p() -> &'static rt::P {
-    match rt::getm().p.get() {
+fn my_p() -> &'static rt::gmp::P {
+    match rt::arch::getm().p.get() {
         Some(pp) => pp,
-        None => rt::throw("a goroutine without a P"),
+        None => rt::last_words::throw("a goroutine without a P"),
     }
 }
 
@@ -135,12 +135,15 @@ fn a_burst_of_n_goroutines_reaches_n_ps() {
 fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
     static SEARCHERS: AtomicUsize = AtomicUsize::new(0);
     static GATE: AtomicBool = AtomicBool::new(true);
-    fn steal_later(pp: &'static rt::P, order: rt::Order) -> Option<(&'static rt::G, bool)> {
+    fn steal_later(
+        pp: &'static rt::gmp::P,
+        order: rt::queues::Order,
+    ) -> Option<(&'static rt::gmp::G, bool)> {
         if !GATE.load(SeqCst) {
             SEARCHERS.fetch_add(1, SeqCst);
             until(|| GATE.load(SeqCst));
         }
-        rt::stealwork(pp, order)
+        rt::queues::stealwork(pp, order)
     }
     const GATED: Stage = Stage {
         name: "gated",
@@ -176,8 +179,10 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
                 all.done();
             });
         }
-        let parked = |gp: &&rt::G| gp.name.get() == "hog" && rt::readgstatus(gp) == rt::GWAITING;
-        while rt::SCHED
+        let parked = |gp: &&rt::gmp::G| {
+            gp.name.get() == "hog" && rt::gmp::readgstatus(gp) == rt::gmp::GWAITING
+        };
+        while rt::gmp::SCHED
             .lock()
             .allgs
             .iter()
@@ -198,9 +203,9 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
             });
         }
         assert!(until(|| here.load(SeqCst) == 3));
-        assert!(until(|| rt::SCHED.nmspinning.load(SeqCst) == 0));
+        assert!(until(|| rt::gmp::SCHED.nmspinning.load(SeqCst) == 0));
         GATE.store(false, SeqCst);
-        let lock = rt::SCHED.lock();
+        let lock = rt::gmp::SCHED.lock();
         // The first two search, and the third goes straight to the lock.
         for n in 1..=2 {
             gone.store(n, SeqCst);
@@ -230,8 +235,8 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
 fn there_are_exactly_gomaxprocs_ps() {
     for procs in [1, 3, 8] {
         let (ids, max) = on(procs, || {
-            let ids: Vec<usize> = rt::allp().iter().map(|p| p.id.get()).collect();
-            (ids, rt::gomaxprocs())
+            let ids: Vec<usize> = rt::gmp::allp().iter().map(|p| p.id.get()).collect();
+            (ids, rt::gmp::gomaxprocs())
         });
         assert_eq!(ids, (0..procs).collect::<Vec<_>>());
         assert_eq!(max, procs);
@@ -242,7 +247,10 @@ fn there_are_exactly_gomaxprocs_ps() {
 
 #[test]
 fn only_go_s_changes_of_state_are_legal() {
-    use rt::*;
+    use rt::gmp::{
+        GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
+        GSYSCALL, GWAITING, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL, legal,
+    };
     let edges = [
         (GIDLE, GDEAD),
         (GDEAD, GRUNNABLE),
@@ -286,15 +294,15 @@ fn a_goroutine_s_state_says_where_it_is() {
         let (c, put) = (Chan::<()>::new(0), g.clone());
         let from = c.clone();
         let state = || {
-            let gp: Option<&'static rt::G> = *g.lock().expect("no panic while it is held");
-            gp.map(rt::readgstatus)
+            let gp: Option<&'static rt::gmp::G> = *g.lock().expect("no panic while it is held");
+            gp.map(rt::gmp::readgstatus)
         };
         go("subject", move || {
-            *put.lock().expect("as above") = Some(rt::getg());
+            *put.lock().expect("as above") = Some(rt::arch::getg());
             gosched();
             from.recv();
         });
-        let mut states = vec![Some(rt::readgstatus(rt::getg())), state()];
+        let mut states = vec![Some(rt::gmp::readgstatus(rt::arch::getg())), state()];
         gosched();
         states.push(state());
         gosched();
@@ -305,7 +313,10 @@ fn a_goroutine_s_state_says_where_it_is() {
         states.push(state());
         states
     });
-    let names: Vec<_> = states.iter().map(|s| s.map(rt::gstatus_name)).collect();
+    let names: Vec<_> = states
+        .iter()
+        .map(|s| s.map(rt::gmp::gstatus_name))
+        .collect();
     let expected = [
         Some("running"),
         None,
@@ -435,15 +446,15 @@ fn an_idle_p_s_queue_is_empty() {
                 });
             }
             {
-                let sched = rt::SCHED.lock();
+                let sched = rt::gmp::SCHED.lock();
                 let listed = std::iter::successors(sched.pidle, |p| p.link.get());
                 let mut n = 0;
                 for pp in listed {
                     n += 1;
                     let empty = pp.runq.is_empty() && pp.m.get().is_none();
-                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::PIDLE);
+                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::gmp::PIDLE);
                 }
-                wrong += usize::from(n != rt::SCHED.npidle.load(SeqCst));
+                wrong += usize::from(n != rt::gmp::SCHED.npidle.load(SeqCst));
                 idle += n;
             }
             step();
@@ -580,7 +591,7 @@ fn the_258th_moves_half_of_the_ring_to_the_global_queue() {
         let ran = Arc::new(std::sync::Mutex::new(Vec::new()));
         let all = WaitGroup::new();
         let lengths = || {
-            let global = rt::SCHED.runqsize.load(SeqCst) as usize;
+            let global = rt::gmp::SCHED.runqsize.load(SeqCst) as usize;
             (my_p().runq.len(), global)
         };
         let mut before = (0, 0);
@@ -601,7 +612,7 @@ fn the_258th_moves_half_of_the_ring_to_the_global_queue() {
     // 257: one in runnext, 256 in the ring.
     assert_eq!(before, (256, 0));
     assert_eq!(after, (128, 129));
-    assert_eq!(rt::OVERFLOW, 129);
+    assert_eq!(rt::queues::OVERFLOW, 129);
     assert_eq!(ran[0], 258, "the newest runs first");
     let unique: HashSet<i32> = ran.iter().copied().collect();
     assert_eq!((ran.len(), unique.len()), (258, 258));
@@ -743,17 +754,17 @@ fn a_batch_from_the_global_queue_is_a_fair_share() {
             // All of them into the global queue, as if they had lost their turns.
             let pp = my_p();
             {
-                let mut sched = rt::SCHED.lock();
+                let mut sched = rt::gmp::SCHED.lock();
                 while let Some((gp, _)) = pp.runq.get() {
-                    rt::globrunqput(&mut sched, gp);
+                    rt::queues::globrunqput(&mut sched, gp);
                 }
             }
-            let before = rt::SCHED.runqsize.load(SeqCst);
-            let first = rt::globrunqget(&mut rt::SCHED.lock(), pp, max);
-            let taken = before - rt::SCHED.runqsize.load(SeqCst);
+            let before = rt::gmp::SCHED.runqsize.load(SeqCst);
+            let first = rt::queues::globrunqget(&mut rt::gmp::SCHED.lock(), pp, max);
+            let taken = before - rt::gmp::SCHED.runqsize.load(SeqCst);
             let local = pp.runq.len() + usize::from(first.is_some());
             if let Some(gp) = first {
-                rt::runqput(pp, gp, false);
+                rt::queues::runqput(pp, gp, false);
             }
             over.store(true, SeqCst);
             all.wait();
@@ -770,7 +781,7 @@ fn a_batch_from_the_global_queue_is_a_fair_share() {
 // ---- Row 22: stealing.
 
 /// Queues of plain numbers: the ring is the one that Ps have.
-type Numbers = rt::Runq<u32>;
+type Numbers = rt::queues::Runq<u32>;
 
 fn numbers(n: u32) -> &'static [u32] {
     Vec::leak((0..n).collect())
@@ -778,7 +789,7 @@ fn numbers(n: u32) -> &'static [u32] {
 
 #[test]
 fn a_thief_takes_half_rounded_up_and_each_exactly_once() {
-    let items = numbers(rt::RUNQ_SIZE as u32);
+    let items = numbers(rt::queues::RUNQ_SIZE as u32);
     for n in 0..=items.len() {
         let (victim, thief) = (Numbers::new(), Numbers::new());
         for item in &items[..n] {
@@ -879,7 +890,7 @@ fn owner_and_thieves_share_a_queue_and_lose_nothing() {
 
 #[test]
 fn a_random_order_visits_everybody_exactly_once() {
-    let mut order = rt::RandomOrder::new();
+    let mut order = rt::queues::RandomOrder::new();
     for count in 1..=65 {
         order.reset(count);
         let mut different = HashSet::new();
@@ -900,11 +911,11 @@ fn a_random_order_visits_everybody_exactly_once() {
 #[test]
 fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
     static LOOKS: std::sync::Mutex<Vec<(usize, bool)>> = std::sync::Mutex::new(Vec::new());
-    fn grab(pp: &'static rt::P, victim: &'static rt::P, t: u32, steal_next: bool) -> u32 {
+    fn grab(pp: &'static rt::gmp::P, victim: &'static rt::gmp::P, t: u32, steal_next: bool) -> u32 {
         let mut looks = LOOKS.lock().expect("no panic while it is held");
         looks.push((victim.id.get(), steal_next));
         drop(looks);
-        rt::runqgrab(pp, victim, t, steal_next)
+        rt::queues::runqgrab(pp, victim, t, steal_next)
     }
     const WATCHED: Stage = Stage {
         name: "watched",
@@ -916,10 +927,11 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
         // the only one that it can look at.
         go("worker", || {});
         let deadline = Instant::now() + Duration::from_secs(20);
-        while rt::SCHED.npidle.load(SeqCst) == 0 || rt::SCHED.nmspinning.load(SeqCst) != 0 {
+        while rt::gmp::SCHED.npidle.load(SeqCst) == 0 || rt::gmp::SCHED.nmspinning.load(SeqCst) != 0
+        {
             std::thread::yield_now();
             if Instant::now() > deadline {
-                rt::throw("the second P never goes to rest");
+                rt::last_words::throw("the second P never goes to rest");
             }
         }
     });
@@ -931,7 +943,7 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
             .map(|l| l.1)
             .collect::<Vec<_>>()
     };
-    assert_eq!(rt::STEAL_PASSES, 4);
+    assert_eq!(rt::queues::STEAL_PASSES, 4);
     for p in [0, 1] {
         let looks = mine(p);
         // Whole visits of four passes; the last one may have ended early, with loot.
@@ -970,20 +982,20 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
         ),
         (
             "mallocing",
-            || rt::set_mallocing(true),
-            || rt::set_mallocing(false),
+            || rt::stack::set_mallocing(true),
+            || rt::stack::set_mallocing(false),
         ),
         (
             "preemptoff",
-            || rt::set_preemptoff("a test"),
-            || rt::set_preemptoff(""),
+            || rt::stack::set_preemptoff("a test"),
+            || rt::stack::set_preemptoff(""),
         ),
         // Nobody hears of the end of this one: the request after it is heeded.
         (
             "p-not-running",
-            || set_p_status(rt::PGCSTOP),
+            || set_p_status(rt::gmp::PGCSTOP),
             || {
-                set_p_status(rt::PRUNNING);
+                set_p_status(rt::gmp::PRUNNING);
                 ask_myself();
             },
         ),
@@ -995,17 +1007,17 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
             go("bystander", move || r.store(true, SeqCst));
             begin();
             ask_myself();
-            let mp = rt::getm();
-            let why = rt::why_not_preempt_m(mp);
-            let mut kept = !rt::can_preempt_m(mp);
+            let mp = rt::arch::getm();
+            let why = rt::stack::why_not_preempt_m(mp);
+            let mut kept = !rt::stack::can_preempt_m(mp);
             for _ in 0..1000 {
                 step();
                 kept &= !ran.load(SeqCst);
             }
             // Refused, the flag is down: the check costs nothing extra meanwhile. But it is
             // not forgotten.
-            let down = rt::getg().stackguard0.load(Relaxed) != rt::STACK_PREEMPT;
-            let sticky = rt::getg().preempt.load(Relaxed);
+            let down = rt::arch::getg().stackguard0.load(Relaxed) != rt::stack::STACK_PREEMPT;
+            let sticky = rt::arch::getg().preempt.load(Relaxed);
             end();
             let before = ran.load(SeqCst);
             step();
@@ -1035,7 +1047,7 @@ fn a_goroutine_that_unwinds_is_not_preempted_and_yields_at_the_next_check() {
                 for _ in 0..1000 {
                     step();
                 }
-                let why = rt::why_not_preempt_m(rt::getm());
+                let why = rt::stack::why_not_preempt_m(rt::arch::getm());
                 let right = why == Some("unwinding") && !self.0.load(SeqCst);
                 self.1.store(right, SeqCst);
             }
@@ -1083,10 +1095,10 @@ fn sections_without_preemption_nest() {
 /// Go's `unlock`: a check under a lock of the runtime's refuses, and the request is kept.
 #[test]
 fn a_request_that_was_refused_under_a_lock_is_up_again_after_it() {
-    static OUTER: rt::Lock = rt::Lock::new();
-    static INNER: rt::Lock = rt::Lock::new();
+    static OUTER: rt::os::Lock = rt::os::Lock::new();
+    static INNER: rt::os::Lock = rt::os::Lock::new();
     let seen = on(1, || {
-        let asked = || rt::getg().stackguard0.load(Relaxed) == rt::STACK_PREEMPT;
+        let asked = || rt::arch::getg().stackguard0.load(Relaxed) == rt::stack::STACK_PREEMPT;
         let outer = OUTER.lock();
         ask_myself();
         step();
@@ -1110,7 +1122,7 @@ fn a_request_from_outside_waits_for_the_end_of_the_section() {
         let section = acquirem();
         // Until a request has come and was refused.
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !rt::getg().preempt.load(Relaxed) && Instant::now() < deadline {
+        while !rt::arch::getg().preempt.load(Relaxed) && Instant::now() < deadline {
             step();
         }
         for _ in 0..1000 {
@@ -1159,9 +1171,9 @@ fn a_section_stays_on_its_thread_under_load() {
 #[test]
 fn a_request_never_hits_the_next_goroutine() {
     static HEEDED: AtomicUsize = AtomicUsize::new(0);
-    fn preempted(gp: &'static rt::G) -> rt::Next {
+    fn preempted(gp: &'static rt::gmp::G) -> rt::sched::Next {
         HEEDED.fetch_add(1, SeqCst);
-        rt::gopreempt_m(gp)
+        rt::sched::gopreempt_m(gp)
     }
     const COUNTING: Stage = Stage {
         name: "counting",
@@ -1169,34 +1181,40 @@ fn a_request_never_hits_the_next_goroutine() {
         ..STAGE
     };
     let flags = with(Runtime::new(&COUNTING).procs(1), || {
-        static ASKED: rt::Link<rt::G> = rt::Link::none();
+        static ASKED: rt::word::Link<rt::gmp::G> = rt::word::Link::none();
         let flags = Arc::new(std::sync::Mutex::new(Vec::new()));
         let f = flags.clone();
         go("asked", move || {
-            ASKED.set(Some(rt::getg()));
+            ASKED.set(Some(rt::arch::getg()));
             // Asked, it blocks before it comes to a check: every call that blocks begins with
             // one, so it parks by hand.
             ask_myself();
             // SAFETY: on a goroutine, which main finds in `ASKED`.
-            unsafe { rt::gopark(None, std::ptr::null_mut(), rt::WaitReason::ChanReceive) };
+            unsafe {
+                rt::sched::gopark(
+                    None,
+                    std::ptr::null_mut(),
+                    rt::trace::WaitReason::ChanReceive,
+                )
+            };
             // Back again: a fresh slice, and the old request is gone.
             f.lock()
                 .expect("as above")
-                .push(rt::getg().preempt.load(Relaxed));
+                .push(rt::arch::getg().preempt.load(Relaxed));
             step();
         });
         let f = flags.clone();
         go("next", move || {
             f.lock()
                 .expect("as above")
-                .push(rt::getg().preempt.load(Relaxed));
+                .push(rt::arch::getg().preempt.load(Relaxed));
             for _ in 0..100 {
                 step();
             }
         });
         gosched();
         // SAFETY: it has parked for this caller alone.
-        unsafe { rt::goready(ASKED.get().expect("it has run and parked")) };
+        unsafe { rt::sched::goready(ASKED.get().expect("it has run and parked")) };
         gosched();
         let flags = flags.lock().expect("as above");
         flags.clone()
@@ -1371,7 +1389,7 @@ fn a_locked_goroutine_stays_on_its_thread_and_has_it_alone() {
 #[test]
 fn locks_of_the_thread_nest() {
     let locked = on(2, || {
-        let is = || rt::getg().lockedm.get().is_some();
+        let is = || rt::arch::getg().lockedm.get().is_some();
         let mut locked = Vec::new();
         // Without a lock it does nothing.
         unlock_os_thread();
@@ -1607,7 +1625,10 @@ fn goroutines_have_numbers_that_are_never_used_again() {
                 all.add(1);
                 let (numbers, all) = (numbers.clone(), all.clone());
                 go("numbered", move || {
-                    let n = (rt::getg().goid.get(), rt::getg().parentgoid.get());
+                    let n = (
+                        rt::arch::getg().goid.get(),
+                        rt::arch::getg().parentgoid.get(),
+                    );
                     numbers.lock().expect("as above").push(n);
                     all.done();
                 });

@@ -28,7 +28,7 @@ fn raise_the_flag(me: &mut ThirdParty) {
     while me.sleep(Duration::from_millis(2)) {
         turn += 1;
         if turn % 3 == 0 {
-            me.raise_the_flag_on(turn % rt::gomaxprocs());
+            me.raise_the_flag_on(turn % rt::gmp::gomaxprocs());
         } else {
             me.raise_the_flag();
         }

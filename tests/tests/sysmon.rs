@@ -2,7 +2,8 @@
 //! thread sits in a system call, that nobody is left. Rows 32 to 53 of the list of
 //! mechanisms, as far as they are built.
 
-use stage2_sysmon::rt::{self, ROWS, Rows};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::*;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -126,7 +127,7 @@ fn a_goroutine_that_yields_in_time_is_never_asked() {
             for _ in 0..100 {
                 step();
             }
-            asked += usize::from(rt::getg().preempt.load(Relaxed));
+            asked += usize::from(rt::arch::getg().preempt.load(Relaxed));
             gosched();
         }
         asked
@@ -192,14 +193,14 @@ fn without_sysmon_a_call_keeps_its_p() {
 fn a_call_that_nobody_takes_the_p_of_changes_nothing() {
     // Without sysmon's help: a busy machine can make any call a long one.
     with(&NO_RETAKE, 1, || {
-        let (tid, m) = (gettid(), rt::getm().id.get());
+        let (tid, m) = (gettid(), rt::arch::getm().id.get());
         for _ in 0..10_000 {
             syscall(|| ());
         }
-        assert_eq!((gettid(), rt::getm().id.get()), (tid, m));
-        let pp = rt::getm().p.get().expect("a goroutine has a P");
-        assert!(rt::syscalltick(pp).get() >= 10_000);
-        assert_eq!(pp.status.load(Relaxed), rt::PRUNNING);
+        assert_eq!((gettid(), rt::arch::getm().id.get()), (tid, m));
+        let pp = rt::arch::getm().p.get().expect("a goroutine has a P");
+        assert!(rt::table::syscalltick(pp).get() >= 10_000);
+        assert_eq!(pp.status.load(Relaxed), rt::gmp::PRUNNING);
     });
 }
 
@@ -372,11 +373,11 @@ fn a_panic_in_a_call_is_counted_up_and_down_on_one_thread() {
             let text = payload.downcast_ref::<String>().expect("a formatted text");
             assert_eq!(*text, format!("outer {round}"));
             assert!(!std::thread::panicking());
-            let unwinding = rt::getg().unwinding.load(Relaxed);
+            let unwinding = rt::arch::getg().unwinding.load(Relaxed);
             gosched();
-            assert!(!rt::getg().unwinding.load(Relaxed), "was {unwinding}");
+            assert!(!rt::arch::getg().unwinding.load(Relaxed), "was {unwinding}");
             assert!(
-                rt::getg().lockedm.get().is_none(),
+                rt::arch::getg().lockedm.get().is_none(),
                 "still tied to its thread"
             );
         }
@@ -417,7 +418,7 @@ fn a_call_while_unwinding_comes_back_to_its_thread() {
             assert!(caught.is_err());
             assert!(!std::thread::panicking());
             gosched();
-            assert!(rt::getg().lockedm.get().is_none());
+            assert!(rt::arch::getg().lockedm.get().is_none());
         }
         stop.store(true, Relaxed);
         done.wait();
@@ -643,7 +644,7 @@ fn goroutines_that_are_injected_all_run() {
     for procs in [1, 3] {
         on(procs, move || {
             let (parked, woken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            let all: Arc<std::sync::Mutex<Vec<&'static rt::G>>> = Arc::default();
+            let all: Arc<std::sync::Mutex<Vec<&'static rt::gmp::G>>> = Arc::default();
             let done = WaitGroup::new();
             for _ in 0..300 {
                 done.add(1);
@@ -652,14 +653,14 @@ fn goroutines_that_are_injected_all_run() {
                 go("parked", move || {
                     all.lock()
                         .expect("no panic while it is held")
-                        .push(rt::getg());
+                        .push(rt::arch::getg());
                     parked.fetch_add(1, SeqCst);
                     // SAFETY: on a goroutine; main finds it in the list.
                     unsafe {
-                        rt::gopark(
+                        rt::sched::gopark(
                             None,
                             std::ptr::null_mut(),
-                            rt::WaitReason::SyncWaitGroupWait,
+                            rt::trace::WaitReason::SyncWaitGroupWait,
                         );
                     }
                     woken.fetch_add(1, SeqCst);
@@ -670,14 +671,15 @@ fn goroutines_that_are_injected_all_run() {
                 gosched();
                 let list = all.lock().expect("no panic while it is held").clone();
                 // Off its M, too: nothing else orders us after its parking.
-                let asleep =
-                    |gp: &&rt::G| rt::readgstatus(gp) == rt::GWAITING && gp.m.get().is_none();
+                let asleep = |gp: &&rt::gmp::G| {
+                    rt::gmp::readgstatus(gp) == rt::gmp::GWAITING && gp.m.get().is_none()
+                };
                 if list.len() == 300 && list.iter().all(asleep) {
                     break list;
                 }
             };
             // SAFETY: all of them wait, and nobody else wakes them.
-            unsafe { rt::injectglist(&list) };
+            unsafe { rt::syscall::injectglist(&list) };
             done.wait();
             assert_eq!(woken.load(SeqCst), 300);
         });
@@ -702,7 +704,7 @@ fn sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothi
     static RECORDED: Stage = Stage {
         more: &[&Rows {
             sysmon_delay: |idle, delay| {
-                let delay = rt::sysmon_delay(idle, delay);
+                let delay = rt::sysmon::sysmon_delay(idle, delay);
                 SLEEPS
                     .lock()
                     .expect("no panic while it is held")
@@ -746,7 +748,7 @@ fn sysmon_looks_every_20_us_while_it_finds_calls_and_rarely_while_it_finds_nothi
     assert!(longer <= 51, "{hog:?}");
     let after = &hog[longer..];
     assert!(after.is_sorted(), "{hog:?}");
-    assert_eq!(after.last(), Some(&rt::DELAY_MAX), "{hog:?}");
+    assert_eq!(after.last(), Some(&rt::sysmon::DELAY_MAX), "{hog:?}");
 }
 
 #[test]
@@ -755,11 +757,11 @@ fn sysmon_wakes_when_a_p_is_used_again() {
         for _ in 0..3 {
             // Long enough for everybody to go to sleep, sysmon too.
             syscall_block(|| std::thread::sleep(Duration::from_millis(60)));
-            let asleep = rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_SYSMON;
+            let asleep = rt::gmp::SCHED.attention.load(SeqCst) & rt::sysmon::ATTENTION_SYSMON;
             assert_eq!(asleep, 0, "whoever takes a P wakes sysmon");
             // And it does its work: a hog is asked.
             let begin = Instant::now();
-            while !rt::getg().preempt.load(Relaxed) {
+            while !rt::arch::getg().preempt.load(Relaxed) {
                 assert!(begin.elapsed() < Duration::from_secs(5), "sysmon sleeps on");
                 spin(10_000);
             }

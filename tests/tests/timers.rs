@@ -231,7 +231,7 @@ fn after_sends_once() {
         assert!(begin.elapsed() >= 10 * MS);
         sleep(20 * MS);
         assert_eq!(c.try_recv(), Err(WouldBlock));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -271,7 +271,7 @@ fn a_timer_can_be_called_off_and_set_again() {
             }
             assert!(!timer.stop());
             assert_eq!(timer.c().try_recv(), Err(WouldBlock));
-            assert_eq!(rt::time_sleep_until(), rt::NEVER);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         });
     }
 }
@@ -281,7 +281,7 @@ struct OnAGoroutine(Arc<AtomicUsize>);
 
 impl Drop for OnAGoroutine {
     fn drop(&mut self) {
-        assert!(rt::on_goroutine());
+        assert!(rt::arch::on_goroutine());
         self.0.fetch_add(1, SeqCst);
     }
 }
@@ -292,10 +292,10 @@ fn a_function_is_called_on_a_goroutine_of_its_own() {
         on(procs, || {
             let (called, dropped) = (Chan::new(1), Arc::new(AtomicUsize::new(0)));
             let (ring, owned) = (called.clone(), OnAGoroutine(dropped.clone()));
-            let main = rt::getg().goid.get();
+            let main = rt::arch::getg().goid.get();
             let alarm = after_func(MS, move || {
                 let _ = &owned;
-                assert_ne!(rt::getg().goid.get(), main);
+                assert_ne!(rt::arch::getg().goid.get(), main);
                 ring.send(());
             });
             assert_eq!(called.recv(), Some(()));
@@ -311,7 +311,7 @@ fn a_function_is_called_on_a_goroutine_of_its_own() {
             assert!(never.stop());
             drop(never);
             assert_eq!(dropped.load(SeqCst), 2);
-            assert_eq!(rt::time_sleep_until(), rt::NEVER);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         });
     }
 }
@@ -344,7 +344,7 @@ fn after_a_stop_nothing_comes() {
             });
         }
         done.wait();
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -358,7 +358,7 @@ fn many_timers_are_called_off_in_no_time() {
         let begin = Instant::now();
         drop(all);
         assert!(begin.elapsed() < LATE, "{:?}", begin.elapsed());
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -368,9 +368,9 @@ fn an_after_that_nobody_can_receive_is_taken_away() {
         let c = after(Duration::from_secs(3600));
         let other = c.clone();
         drop(c);
-        assert_ne!(rt::time_sleep_until(), rt::NEVER);
+        assert_ne!(rt::timers::time_sleep_until(), rt::timers::NEVER);
         drop(other);
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
     });
 }
 
@@ -394,7 +394,11 @@ fn a_ticker_ticks_until_it_is_dropped_and_does_not_catch_up() {
         drop(ticker);
         // What came before and was not taken is gone, as in Go since 1.23.
         assert_eq!(c.try_recv(), Err(WouldBlock));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
     });
 }
 
@@ -415,7 +419,97 @@ fn tickers_can_be_dropped_while_they_fire() {
             });
         }
         done.wait();
-        assert_eq!(rt::time_sleep_until(), rt::NEVER);
+        assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
+    });
+}
+
+/// Whether something comes, and does so in time.
+fn comes(c: &Receiver<()>) -> bool {
+    select! {
+        recv(c) -> got => got.is_some(),
+        recv(after(LATE)) => false,
+    }
+}
+
+#[test]
+fn a_timer_that_is_kept_over_two_runs_fires_in_the_second() {
+    for procs in [1, 3] {
+        let hour = Duration::from_secs(3600);
+        let set = move || {
+            (
+                Timer::new(hour),
+                Timer::new(50 * MS),
+                Timer::new(Duration::ZERO),
+            )
+        };
+        let (again, to_come, due) = on(procs, set);
+        let kept = on(procs, move || {
+            assert!(again.reset(MS), "it was still to come");
+            assert!(comes(again.c()) && comes(to_come.c()) && comes(due.c()));
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
+            // One that the next run only calls off.
+            again.reset(hour);
+            again
+        });
+        on(procs, move || {
+            assert!(kept.stop() && !kept.stop());
+            drop(kept);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
+        });
+    }
+}
+
+/// In the second run many ask at the same moment, and the ticker moves once.
+#[test]
+fn a_ticker_that_is_kept_over_two_runs_ticks_in_the_second() {
+    for procs in [1, 3] {
+        let mut ticker = on(procs, || {
+            let ticker = Ticker::new(2 * MS);
+            ticker.c().recv();
+            ticker
+        });
+        for _ in 0..5 {
+            ticker = on(procs, move || {
+                let (c, done) = (ticker.c().clone(), WaitGroup::new());
+                for _ in 0..8 {
+                    done.add(1);
+                    let (c, done) = (c.clone(), done.clone());
+                    go("asks", move || {
+                        assert!(comes(&c));
+                        done.done();
+                    });
+                }
+                done.wait();
+                ticker
+            });
+        }
+        on(procs, move || {
+            drop(ticker);
+            assert_eq!(rt::timers::time_sleep_until(), rt::timers::NEVER);
+        });
+    }
+}
+
+#[test]
+fn a_function_of_an_earlier_run_is_called_when_it_is_set_again() {
+    let (called, c) = (Arc::new(AtomicUsize::new(0)), Chan::new(1));
+    let (n, ring) = (called.clone(), c.clone());
+    let alarm = on(2, move || {
+        after_func(MS / 10, move || {
+            n.fetch_add(1, SeqCst);
+            let _ = ring.try_send(());
+        })
+    });
+    // Main may have returned first, or not.
+    let before = called.load(SeqCst);
+    on(2, move || {
+        while c.try_recv().is_ok() {}
+        sleep(5 * MS);
+        assert_eq!(called.load(SeqCst), before, "its run is over");
+        alarm.reset(MS);
+        assert!(comes(&c.clone().into()));
+        assert_eq!(called.load(SeqCst), before + 1);
+        assert!(!alarm.stop());
     });
 }
 
@@ -475,14 +569,14 @@ struct Searcher;
 
 impl Searcher {
     fn new() -> Searcher {
-        rt::SCHED.nmspinning.fetch_add(1, SeqCst);
+        rt::gmp::SCHED.nmspinning.fetch_add(1, SeqCst);
         Searcher
     }
 }
 
 impl Drop for Searcher {
     fn drop(&mut self) {
-        rt::SCHED.nmspinning.fetch_sub(1, SeqCst);
+        rt::gmp::SCHED.nmspinning.fetch_sub(1, SeqCst);
     }
 }
 
@@ -500,7 +594,10 @@ fn beside_a_searcher_without_a_cpu(queued: bool) -> bool {
             done()
         };
         // The other M has run it, and is idle again.
-        let idle = || rt::time_sleep_until() != rt::NEVER && rt::SCHED.npidle.load(SeqCst) == 1;
+        let idle = || {
+            rt::timers::time_sleep_until() != rt::timers::NEVER
+                && rt::gmp::SCHED.npidle.load(SeqCst) == 1
+        };
         assert!(wait(&idle), "the other M does not come");
         let _searcher = Searcher::new();
         let left = Arc::new(AtomicUsize::new(1 + usize::from(queued)));
@@ -570,7 +667,11 @@ fn canceling_races_with_new_children() {
                 });
             }
             done.wait();
-            assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+            assert_eq!(
+                rt::timers::time_sleep_until(),
+                rt::timers::NEVER,
+                "a timer was left behind"
+            );
         }
     });
 }
@@ -608,7 +709,11 @@ fn contexts_that_nobody_has_leave_nothing_behind() {
         }
         first.cancel();
         assert_eq!(last.err(), Some(Canceled));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
         drop(last);
     });
 }

@@ -100,19 +100,19 @@ fn generated_pages() {
     settings.bind(|| {
         insta::assert_snapshot!(
             "legend__stage1-coop",
-            stage1_coop::rt::legend(stage1_coop::rt::KINDS)
+            stage1_coop::rt::trace::legend(stage1_coop::rt::trace::KINDS)
         );
         insta::assert_snapshot!(
             "stage_table__stage1-coop",
-            stage1_coop::rt::table(&[&STAGE])
+            stage1_coop::rt::stage::table(&[&STAGE])
         );
         insta::assert_snapshot!(
             "legend__stage2-sysmon",
-            stage2_sysmon::rt::legend(stage2_sysmon::rt::KINDS)
+            stage2_sysmon::rt::trace::legend(stage2_sysmon::rt::table::KINDS)
         );
         insta::assert_snapshot!(
             "stage_table__stage2-sysmon",
-            stage2_sysmon::rt::table(&[&stage1_coop::STAGE, &stage2_sysmon::STAGE])
+            stage2_sysmon::rt::stage::table(&[&stage1_coop::STAGE, &stage2_sysmon::STAGE])
         );
     });
 }

@@ -156,9 +156,9 @@ fn both_protocols_stand_beside_each_other() {
 }
 
 /// Writes down where the waker finds the goroutine, when it counts as waiting.
-fn found_at(gp: &'static rt::G, slot: *mut ()) -> bool {
+fn found_at(gp: &'static rt::gmp::G, slot: *mut ()) -> bool {
     // SAFETY: the caller of `gopark` below passes the address of a slot that outlives the wait.
-    unsafe { &*slot.cast::<rt::Link<rt::G>>() }.store(Some(gp), SeqCst);
+    unsafe { &*slot.cast::<rt::word::Link<rt::gmp::G>>() }.store(Some(gp), SeqCst);
     true
 }
 
@@ -173,31 +173,34 @@ fn a_call_that_wakes_goroutines_leaves_the_p_alone() {
         let mut rounds = 0;
         while rounds < 50 || begin.elapsed() < 20 * MS {
             let done = WaitGroup::new();
-            let slots: &[rt::Link<rt::G>; N] = Box::leak(Box::new([const { rt::Link::none() }; N]));
+            let slots: &[rt::word::Link<rt::gmp::G>; N] =
+                Box::leak(Box::new([const { rt::word::Link::none() }; N]));
             for slot in slots {
                 done.add(1);
                 let done = done.clone();
                 go("waits", move || {
                     let slot = std::ptr::from_ref(slot).cast_mut().cast();
                     // SAFETY: on a goroutine; the slot lives for ever, and main looks there.
-                    unsafe { rt::gopark(Some(found_at), slot, rt::WaitReason::ChanReceive) };
+                    unsafe {
+                        rt::sched::gopark(Some(found_at), slot, rt::trace::WaitReason::ChanReceive)
+                    };
                     done.done();
                 });
             }
             sleep(MS / 4);
             syscall_wired(|| {
-                assert!(rt::getm().p.get().is_none(), "a thief may take it");
+                assert!(rt::arch::getm().p.get().is_none(), "a thief may take it");
                 for slot in slots {
                     while slot.load(SeqCst).is_none() {
                         std::thread::yield_now();
                     }
                     if let Some(gp) = slot.get() {
                         // SAFETY: it has parked, and this caller alone wakes it.
-                        unsafe { rt::goready(gp) };
+                        unsafe { rt::sched::goready(gp) };
                     }
                 }
             });
-            assert!(rt::getm().p.get().is_some());
+            assert!(rt::arch::getm().p.get().is_some());
             done.wait();
             rounds += 1;
         }
@@ -215,13 +218,13 @@ fn in_a_call_nobody_is_asked() {
         );
         let (i, a) = (inside.clone(), asked.clone());
         go("caller", move || {
-            let pp = rt::getm().p.get().expect("on a goroutine");
+            let pp = rt::arch::getm().p.get().expect("on a goroutine");
             let why = syscall_wired(|| {
                 i.store(std::ptr::from_ref(pp) as usize, SeqCst);
                 while !a.load(SeqCst) {
                     std::hint::spin_loop();
                 }
-                rt::why_not_preempt_m(rt::getm())
+                rt::stack::why_not_preempt_m(rt::arch::getm())
             });
             assert_eq!(why, Some("p-not-running"));
             i.store(0, SeqCst);
@@ -230,10 +233,10 @@ fn in_a_call_nobody_is_asked() {
             std::hint::spin_loop();
         }
         let its = inside.load(SeqCst);
-        let pp = rt::allp()
+        let pp = rt::gmp::allp()
             .iter()
             .find(|pp| std::ptr::from_ref(*pp) as usize == its);
-        assert!(!rt::preemptone(pp.expect("one of ours")));
+        assert!(!rt::stack::preemptone(pp.expect("one of ours")));
         asked.store(true, SeqCst);
         while inside.load(SeqCst) != 0 {
             gosched();
@@ -265,7 +268,7 @@ fn calls_without_end_do_not_keep_the_p() {
 #[test]
 fn with_the_other_policy_everybody_has_a_turn() {
     for procs in [1, 2] {
-        let turns = on_stage(&rt::SLICE_ENDS, procs, || {
+        let turns = on_stage(&rt::sysmon::SLICE_ENDS, procs, || {
             let stop = Arc::new(AtomicBool::new(false));
             for _ in 0..3 {
                 let s = stop.clone();

@@ -92,8 +92,8 @@ mod tests {
         for (helper, line) in [
             ("gp.preempt: it was asked.", "`gp.preempt`: it was asked."),
             (
-                "rt::globrunqput(&mut sched, gp): to the end.",
-                "`rt::globrunqput(&mut sched, gp)`: to the end.",
+                "rt::queues::globrunqput(&mut sched, gp): to the end.",
+                "`rt::queues::globrunqput(&mut sched, gp)`: to the end.",
             ),
             (
                 "v.next() and take(gp): who is next.",

@@ -68,8 +68,8 @@ pub struct Order {
     pub args: Vec<String>,
 }
 
-/// The most Ps that a page may ask for.
-const MOST_PROCS: u64 = 64;
+/// The most Ps that a page may ask for: as many as a program takes.
+const MOST_PROCS: u64 = 256;
 
 impl Order {
     /// Checks a wish; a refusal is a status code and one line.
@@ -105,4 +105,16 @@ impl Order {
 
 fn one() -> u64 {
     1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MOST_PROCS;
+
+    #[test]
+    fn as_many_ps_as_the_readme_says() {
+        let readme = include_str!("../../../README.md");
+        let row = format!("| `GOMAXPROCS` | 1 to {MOST_PROCS} |");
+        assert!(readme.contains(&row), "{row}");
+    }
 }

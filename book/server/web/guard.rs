@@ -47,13 +47,10 @@ impl Guard {
             ));
         }
         let reads = request.method == Method::GET || request.method == Method::HEAD;
-        if !reads && !self.is_from_our_page(&request.headers) {
-            return Some(refusal(
-                StatusCode::FORBIDDEN,
-                "this page is from an earlier start of the book; reload it",
-            ));
-        }
-        None
+        let why = (!reads)
+            .then(|| self.is_no_page_of_ours(&request.headers))
+            .flatten()?;
+        Some(refusal(StatusCode::FORBIDDEN, why))
     }
 
     fn host_allowed(&self, headers: &HeaderMap) -> bool {
@@ -72,12 +69,20 @@ impl Guard {
             .any(|allowed| allowed.eq_ignore_ascii_case(name))
     }
 
-    fn is_from_our_page(&self, headers: &HeaderMap) -> bool {
-        let is = |name: &str, value: &str| {
-            headers
-                .get(name)
-                .is_some_and(|given| given.as_bytes() == value.as_bytes())
-        };
-        is("x-safepoint", "1") && is("x-safepoint-token", &self.token)
+    /// Why the request cannot come from a page of this server, if it cannot.
+    fn is_no_page_of_ours(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let given = |name| headers.get(name).map(|given| given.as_bytes());
+        if given("x-safepoint") != Some(b"1") {
+            return Some(
+                "this request needs the header `x-safepoint: 1`; the book's own pages send it",
+            );
+        }
+        match given("x-safepoint-token") {
+            Some(token) if token == self.token.as_bytes() => None,
+            Some(_) => Some("this page is from an earlier start of the book; reload it"),
+            None => Some(
+                "this request needs the header `x-safepoint-token`, with the word that each page of the book carries",
+            ),
+        }
     }
 }

@@ -56,15 +56,24 @@ fn a_foreign_host_name_gets_nothing() {
 fn only_our_own_pages_may_ask() {
     let server = Server::fake(LONG);
     let token = server.app.guard.token();
-    for headers in [
-        String::new(),
-        "x-safepoint: 1\r\n".to_string(),
-        format!("x-safepoint-token: {token}\r\n"),
-        format!("x-safepoint: 1\r\nx-safepoint-token: {token}0\r\n"),
+    let no_header = "this request needs the header `x-safepoint: 1`";
+    for (headers, why) in [
+        (String::new(), no_header),
+        (format!("x-safepoint-token: {token}\r\n"), no_header),
+        (
+            "x-safepoint: 1\r\n".to_string(),
+            "this request needs the header `x-safepoint-token`",
+        ),
+        (
+            format!("x-safepoint: 1\r\nx-safepoint-token: {token}0\r\n"),
+            "this page is from an earlier start of the book",
+        ),
     ] {
         for path in ["/api/run", "/api/flag", "/api/stop"] {
-            let reply = request(server.address, "POST", path, &headers, &order("quick", ""));
+            let mut reply = request(server.address, "POST", path, &headers, &order("quick", ""));
             assert_eq!(reply.status, 403, "{path} with {headers}");
+            let text = reply.rest();
+            assert!(text.contains(why), "{path} with {headers}: {text}");
         }
     }
     assert!(
@@ -254,7 +263,7 @@ fn wishes_that_are_refused() {
             "there is no example",
         ),
         (order("quick", ",\"procs\":0"), 400, "GOMAXPROCS must be"),
-        (order("quick", ",\"procs\":65"), 400, "GOMAXPROCS must be"),
+        (order("quick", ",\"procs\":257"), 400, "GOMAXPROCS must be"),
         (order("quick", ",\"procs\":-1"), 400, "no such request"),
         (order("quick", ",\"seed\":1.5"), 400, "no such request"),
         (order("quick", ",\"seed\":-1"), 400, "no such request"),

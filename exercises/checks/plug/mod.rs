@@ -91,9 +91,9 @@ macro_rules! plug {
     (@more $exercise:ident $row:ident $v:ident) => {
         || {
             const MINE: &stage2_sysmon::Stage = &stage2_sysmon::Stage {
-                more: &[&stage2_sysmon::rt::Rows {
+                more: &[&stage2_sysmon::rt::table::Rows {
                     $row: $v::$row,
-                    ..stage2_sysmon::rt::ROWS
+                    ..stage2_sysmon::rt::table::ROWS
                 }],
                 ..stage2_sysmon::STAGE
             };

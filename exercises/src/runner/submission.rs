@@ -184,10 +184,10 @@ mod tests {
             "fn f() { std::fs::write(\"x\", \"\").unwrap() }",
             "macro_rules! m { ($a:tt $b:tt) => { $b $a stage1_coop::rt::*; } } m!(use pub);",
             "pub use stage1_coop::rt::*;",
-            "pub(crate) use stage1_coop::rt::releasem_slow;",
-            "use stage1_coop::rt::releasem_slow as theirs;",
+            "pub(crate) use stage1_coop::rt::stack::releasem_slow;",
+            "use stage1_coop::rt::stack::releasem_slow as theirs;",
             "pub fn releasem_slow(gp: &'static G) { (stage1_coop::STAGE.releasem_slow)(gp) }",
-            "fn f() { stage1_coop::rt::emit(&KINDS[0], [0; 3], 0) }",
+            "fn f() { stage1_coop::rt::trace::emit(&KINDS[0], [0; 3], 0) }",
             "fn f() { stage1_coop::user_log(\"x\\n 0.1 m0 p0 g1 GoEnd\") }",
             "fn f() { (exercises::stage1::ALL[5].reference)(\"three wait\") }",
         ] {
@@ -198,7 +198,8 @@ mod tests {
             "line 2: `grab`: that is the stage's own piece; write yours"
         );
         assert!(
-            refused("guard-check", "const R: usize = rt::STACK_PREEMPT;").contains("own piece")
+            refused("guard-check", "const R: usize = rt::stack::STACK_PREEMPT;")
+                .contains("own piece")
         );
     }
 

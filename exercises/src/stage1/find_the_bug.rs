@@ -4,7 +4,9 @@ use super::read_a_trace::{by_number, given};
 use super::{every_10_ms, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind};
 use safepoint_testkit::trace::Trace;
-use stage1_coop::rt::{self, G, Next, SCHED};
+use stage1_coop::rt;
+use stage1_coop::rt::gmp::{G, SCHED};
+use stage1_coop::rt::sched::Next;
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
 use toml::Table;
 
@@ -31,15 +33,15 @@ pub(crate) static CHANGED: Stage = Stage {
 };
 
 fn back_to_the_front(gp: &'static G) -> Next {
-    let pp = rt::getm().p.get();
+    let pp = rt::arch::getm().p.get();
     (STAGE.preempted)(gp);
     // Out of the global queue again, and into runnext.
     let back = pp.and_then(|pp| {
         let mut sched = SCHED.lock();
-        rt::globrunqget(&mut sched, pp, 1)
+        rt::queues::globrunqget(&mut sched, pp, 1)
     });
     if let (Some(pp), Some(gp)) = (pp, back) {
-        rt::runqput(pp, gp, true);
+        rt::queues::runqput(pp, gp, true);
     }
     None
 }

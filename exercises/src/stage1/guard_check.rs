@@ -2,7 +2,9 @@
 
 use super::{all_heard, sound, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage1_coop::rt::{self, G, Next};
+use stage1_coop::rt;
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::sched::Next;
 use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, WaitGroup, go, prologue, spin};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -42,7 +44,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
 
 const REFERENCE: Work = Work {
     must_look: |sp, guard| sp <= guard,
-    request: rt::STACK_PREEMPT,
+    request: rt::stack::STACK_PREEMPT,
 };
 
 static WORK: OnceLock<Work> = OnceLock::new();
@@ -80,7 +82,7 @@ fn count(gp: &'static G) -> Next {
 /// with which stack pointer.
 #[inline(never)]
 fn probe(guard: impl Fn(usize) -> usize) -> (usize, usize, bool) {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     let sp: usize;
     // SAFETY: reads a register.
     unsafe {
@@ -100,7 +102,7 @@ fn against_the_real_check() {
         ..STAGE
     };
     start(Runtime::new(COUNTING).procs(1), || {
-        GUARD.store(rt::getg().stackguard0.load(Relaxed), Relaxed);
+        GUARD.store(rt::arch::getg().stackguard0.load(Relaxed), Relaxed);
         let Work { must_look, request } = mine();
         tell!("request {request:#x}");
         let offsets = [-65536, -4096, -928, -16, -8, -1, 0, 1, 8, 16, 4096, 65536];
@@ -111,7 +113,7 @@ fn against_the_real_check() {
                 break;
             }
         }
-        let (sp, guard, _) = probe(|_| rt::STACK_PREEMPT);
+        let (sp, guard, _) = probe(|_| rt::stack::STACK_PREEMPT);
         tell!("sees-the-real-request {}", must_look(sp, guard));
         tell!("sees-its-own-request {}", must_look(sp, request));
         let (_, _, real) = probe(|_| request);
@@ -122,7 +124,7 @@ fn against_the_real_check() {
 /// A function with the learner's comparison where Go's compiler puts its own.
 #[inline(never)]
 fn checked_work() {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     let sp: usize;
     // SAFETY: reads a register.
     unsafe {
@@ -209,7 +211,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         .says("request")
         .and_then(|r| usize::from_str_radix(r.trim_start_matches("0x"), 16).ok())
         .unwrap_or(0);
-    if request == rt::STACK_FORK {
+    if request == rt::stack::STACK_FORK {
         return Err(Fault::new(
             "fork",
             "Your request is -1234, which says that a fork is in progress.",

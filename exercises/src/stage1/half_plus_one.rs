@@ -3,7 +3,7 @@
 
 use super::sound;
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage1_coop::rt::{G, P, SCHED};
+use stage1_coop::rt::gmp::{G, P, SCHED};
 use stage1_coop::{Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

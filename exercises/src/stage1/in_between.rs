@@ -2,7 +2,7 @@
 //! instruction of a function, and after the k-th one a queue's owner takes a goroutine out
 //! of it, as another thread might. Every k in turn is every place where that can happen.
 
-use stage1_coop::rt::P;
+use stage1_coop::rt::gmp::P;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Bit of the flags register: trap after the next instruction.

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 
 /// A place where goroutines wait: a lock, and who is written down.
 pub mod place {
-    use stage1_coop::rt::{self, G, Lock, WaitReason};
+    use stage1_coop::rt;
+    use stage1_coop::rt::gmp::G;
+    use stage1_coop::rt::os::Lock;
+    use stage1_coop::rt::trace::WaitReason;
     use stage1_coop::user_log;
     use std::cell::UnsafeCell;
 
@@ -56,7 +59,7 @@ pub mod place {
         /// Writes the calling goroutine down, where whoever takes all will find it.
         pub fn write_me_down(&mut self) {
             // SAFETY: the lock is held, and nobody keeps a reference over a call.
-            unsafe { &mut *self.place.waiting.get() }.push(rt::getg());
+            unsafe { &mut *self.place.waiting.get() }.push(rt::arch::getg());
         }
 
         /// Takes everybody who is written down.
@@ -79,7 +82,7 @@ pub mod place {
             std::mem::forget(self);
             // SAFETY: the scenarios call this on goroutines; the lock is held, and whoever
             // waits borrows the place, so it lives.
-            unsafe { rt::gopark(Some(unlock), lock, WaitReason::SyncWaitGroupWait) };
+            unsafe { rt::sched::gopark(Some(unlock), lock, WaitReason::SyncWaitGroupWait) };
         }
     }
 
@@ -100,7 +103,7 @@ pub mod place {
     /// some other way, and not before it waits.
     pub fn park() {
         // SAFETY: the scenarios call this on goroutines.
-        unsafe { rt::gopark(None, std::ptr::null_mut(), WaitReason::SyncWaitGroupWait) };
+        unsafe { rt::sched::gopark(None, std::ptr::null_mut(), WaitReason::SyncWaitGroupWait) };
     }
 
     /// Wakes a goroutine that counts as waiting. For any other one the scheduler ends the
@@ -108,11 +111,11 @@ pub mod place {
     pub fn wake(gp: &'static G) {
         // It may have parked without a lock that orders us: it counts as waiting a moment
         // before it is off its M.
-        while rt::readgstatus(gp) == rt::GWAITING && gp.m.get().is_some() {
-            rt::procyield(1);
+        while rt::gmp::readgstatus(gp) == rt::gmp::GWAITING && gp.m.get().is_some() {
+            rt::os::procyield(1);
         }
         // SAFETY: a goroutine that waits is off its M, and any other is refused.
-        unsafe { rt::goready(gp) };
+        unsafe { rt::sched::goready(gp) };
     }
 }
 

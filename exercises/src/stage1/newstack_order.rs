@@ -2,7 +2,8 @@
 
 use super::{all_heard, every_10_ms, once, sound, with, work};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
-use stage1_coop::rt::{G, getg};
+use stage1_coop::rt::arch::getg;
+use stage1_coop::rt::gmp::G;
 use stage1_coop::{
     Runtime, STAGE, Stage, WaitGroup, acquirem, go, gofunc, prologue, spin, user_log, with_frame,
 };
@@ -11,11 +12,15 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The pieces of which a `newstack` is made, each with its invariant. They are the stage's
 /// own, taken apart.
 pub mod helpers {
-    use stage1_coop::rt::{self, G, Next, STACK_FORK, STACK_PREEMPT, getm};
+    use stage1_coop::rt;
+    use stage1_coop::rt::arch::getm;
+    use stage1_coop::rt::gmp::G;
+    use stage1_coop::rt::sched::Next;
+    use stage1_coop::rt::stack::{STACK_FORK, STACK_PREEMPT};
     use stage1_coop::{STAGE, acquirem};
     use std::sync::atomic::Ordering::Relaxed;
 
-    /// What is wrong, if a check must not happen here at all: then call [`rt::throw`].
+    /// What is wrong, if a check must not happen here at all: then call [`rt::last_words::throw`].
     pub fn bug(gp: &'static G) -> Option<&'static str> {
         if gp.stackguard0.load(Relaxed) == STACK_FORK {
             Some("stack growth after fork")
@@ -35,13 +40,13 @@ pub mod helpers {
 
     /// The reason why this M cannot be preempted now, if there is one.
     pub fn why_not() -> Option<&'static str> {
-        rt::why_not_preempt_m(getm())
+        rt::stack::why_not_preempt_m(getm())
     }
 
     /// Takes the flag down and records the refusal. Only for a request that is up.
     pub fn refuse(gp: &'static G) {
         if !asked(gp) {
-            rt::throw("refuse: nobody asked");
+            rt::last_words::throw("refuse: nobody asked");
         }
         // The stage's own newstack refuses while a lock is held.
         let _held = why_not().is_none().then(acquirem);
@@ -170,7 +175,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             let gp: &'static G = getg();
             gp.throwsplit.store(true, Relaxed);
             gp.stackguard0
-                .store(stage1_coop::rt::STACK_PREEMPT, Relaxed);
+                .store(stage1_coop::rt::stack::STACK_PREEMPT, Relaxed);
             work(100_000);
             gp.throwsplit.store(false, Relaxed);
         }),

@@ -130,7 +130,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     if let Some(unknown) = events
         .iter()
-        .find(|e| !stage1_coop::rt::KINDS.iter().any(|k| k.name == **e))
+        .find(|e| !stage1_coop::rt::trace::KINDS.iter().any(|k| k.name == **e))
     {
         return Err(Fault::new(
             "unknown-event",

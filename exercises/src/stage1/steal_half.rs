@@ -3,7 +3,7 @@
 
 use super::{in_between, sound, work};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage1_coop::rt::{G, P};
+use stage1_coop::rt::gmp::{G, P};
 use stage1_coop::{Chan, Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
 

@@ -2,14 +2,17 @@
 
 use super::{Crew, busy, over, rows_of, sound, with_rows};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage2_sysmon::rt::{self, M, Rows};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::M;
+use stage2_sysmon::rt::table::Rows;
 use stage2_sysmon::{Chan, Runtime, STAGE, Stage, lock_os_thread, nanosleep, sleep, syscall_block};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What can be counted, and the last word.
 pub mod helpers {
-    use stage2_sysmon::rt::{self, SCHED};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::SCHED;
 
     /// How many threads of the runtime there are, and how many of them sleep or do something
     /// else than running goroutines.
@@ -38,7 +41,7 @@ pub mod helpers {
 
     /// Says that all goroutines are asleep, and ends the process with status 2.
     pub fn report() -> ! {
-        rt::throw("all goroutines are asleep - deadlock!")
+        rt::last_words::throw("all goroutines are asleep - deadlock!")
     }
 }
 
@@ -138,7 +141,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             let answer = Chan::new(0);
             let to = answer.clone();
             stage2_sysmon::go("caller", move || {
-                syscall_block(|| rt::usleep(30_000));
+                syscall_block(|| rt::os::usleep(30_000));
                 to.send(());
             });
             answer.recv();

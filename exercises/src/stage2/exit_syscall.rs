@@ -2,7 +2,10 @@
 
 use super::{Crew, busy, over, rows_of, sound, with_rows};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage2_sysmon::rt::{self, G, Next, ROWS, Rows, SCHED};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::{G, SCHED};
+use stage2_sysmon::rt::sched::Next;
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::{Runtime, STAGE, Stage, nanosleep};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,20 +14,22 @@ use std::time::Duration;
 /// Of what the slow way back is made, each with its invariant.
 pub mod helpers {
     use crate::stage2::without_lock;
-    use stage2_sysmon::rt::{self, G, Next, P, SCHED, SchedGuard, SchedInner};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::{G, P, SCHED, SchedGuard, SchedInner};
+    use stage2_sysmon::rt::sched::Next;
     use std::sync::atomic::Ordering::Relaxed;
 
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
     pub fn runnable(gp: &'static G) {
         on_g0("runnable");
-        if !rt::getm().curg.is(gp) {
-            rt::throw("runnable: the goroutine is not this thread's");
+        if !rt::arch::getm().curg.is(gp) {
+            rt::last_words::throw("runnable: the goroutine is not this thread's");
         }
         // SAFETY: as was just checked, gp has left this M, and it is in no queue yet.
         unsafe {
-            rt::casgstatus::<{ rt::GSYSCALL }, { rt::GRUNNABLE }>(gp);
-            rt::dropg(gp);
+            rt::gmp::casgstatus::<{ rt::gmp::GSYSCALL }, { rt::gmp::GRUNNABLE }>(gp);
+            rt::sched::dropg(gp);
         }
     }
 
@@ -35,14 +40,14 @@ pub mod helpers {
 
     /// Takes a processor from the idle list, if one is there. It is yours then.
     pub fn idle_p(sched: &mut SchedInner) -> Option<&'static P> {
-        rt::pidleget(sched)
+        rt::sched::pidleget(sched)
     }
 
     /// Puts the goroutine at the end of the global queue. From the moment at which the lock
     /// goes, any processor may run it.
     pub fn queue(sched: &mut SchedInner, gp: &'static G) {
         can_run("queue", gp);
-        rt::globrunqput(sched, gp);
+        rt::queues::globrunqput(sched, gp);
     }
 
     /// The goroutine goes on at once, on this thread and with `pp`: return what this
@@ -56,45 +61,48 @@ pub mod helpers {
             .any(|other| std::ptr::eq(other, gp));
         drop(sched);
         if queued {
-            rt::throw("go_on: the goroutine stands in a queue");
+            rt::last_words::throw("go_on: the goroutine stands in a queue");
         }
-        let mp = rt::getm();
+        let mp = rt::arch::getm();
         on_g0("go_on");
         // SAFETY: this thread is mp, without a P (or it throws). A P that is in the idle list
         // or at work is refused by its state and its M; `idle_p` gave this one to us.
-        unsafe { rt::acquirep(mp, pp) };
-        if SCHED.attention.load(Relaxed) & rt::ATTENTION_SYSMON != 0 {
+        unsafe { rt::sched::acquirep(mp, pp) };
+        if SCHED.attention.load(Relaxed) & rt::sysmon::ATTENTION_SYSMON != 0 {
             // It sleeps because no P was in use.
-            rt::schedule_slow(mp);
+            rt::sysmon::schedule_slow(mp);
         }
         // SAFETY: on g0; the goroutine can run and stands in no queue, as was checked; the
         // card says that the caller returns it.
-        Some(unsafe { rt::execute(mp, gp, false) })
+        Some(unsafe { rt::sched::execute(mp, gp, false) })
     }
 
     /// This thread sleeps until there is a processor for it: return what this returns. Not
     /// with the lock held.
     pub fn rest() -> Next {
         without_lock("rest");
-        let mp = rt::getm();
+        let mp = rt::arch::getm();
         if let Some(gp) = mp.lockedg.get() {
             on_g0("rest");
             // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
-            return rt::stoplockedm(mp).then(|| unsafe { rt::execute(mp, gp, false) });
+            return rt::sched::stoplockedm(mp)
+                .then(|| unsafe { rt::sched::execute(mp, gp, false) });
         }
-        rt::stopm(mp);
+        rt::sched::stopm(mp);
         None
     }
 
     fn on_g0(helper: &'static str) {
-        if rt::on_goroutine() {
-            rt::throw_args(format_args!("{helper}: on a goroutine's own stack"));
+        if rt::arch::on_goroutine() {
+            rt::last_words::throw_args(format_args!("{helper}: on a goroutine's own stack"));
         }
     }
 
     fn can_run(helper: &'static str, gp: &'static G) {
-        if rt::readgstatus(gp) == rt::GSYSCALL {
-            rt::throw_args(format_args!("{helper}: the goroutine is still in its call"));
+        if rt::gmp::readgstatus(gp) == rt::gmp::GSYSCALL {
+            rt::last_words::throw_args(format_args!(
+                "{helper}: the goroutine is still in its call"
+            ));
         }
     }
 }
@@ -150,7 +158,7 @@ fn watched(gp: &'static G) -> Next {
     if LATE.load(Relaxed) {
         // A thread may be that slow.
         while SCHED.npidle.load(Relaxed) == 0 {
-            rt::usleep(20);
+            rt::os::usleep(20);
         }
     }
     mine(gp)

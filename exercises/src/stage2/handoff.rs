@@ -2,14 +2,16 @@
 
 use super::{Bed, Crew, busy, busy_until, calm, from_to, millis, sound};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage2_sysmon::rt::{self, SCHED};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::SCHED;
 use stage2_sysmon::{Runtime, STAGE, Stage, go, syscall_block};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
 /// Of what `handoffp` is made, each with its invariant.
 pub mod helpers {
     use crate::stage2::without_lock;
-    use stage2_sysmon::rt::{self, P, SCHED, SchedGuard, SchedInner};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::{P, SCHED, SchedGuard, SchedInner};
     use std::sync::atomic::Ordering::*;
 
     /// Whether goroutines stand in this processor's own queue.
@@ -36,7 +38,7 @@ pub mod helpers {
     /// A thread runs `pp` from now on. Not with the lock held.
     pub fn start(pp: &'static P) {
         without_lock("start");
-        rt::startm(Some(pp), false);
+        rt::sched::startm(Some(pp), false);
     }
 
     /// The same, and it looks for work everywhere. Only with an empty queue. Returns false,
@@ -48,7 +50,7 @@ pub mod helpers {
             .compare_exchange(0, 1, SeqCst, Relaxed)
             .is_ok();
         if first {
-            rt::startm(Some(pp), true);
+            rt::sched::startm(Some(pp), true);
         }
         first
     }
@@ -61,7 +63,7 @@ pub mod helpers {
 
     /// Puts `pp` on the idle list. Its queue is empty; from here on somebody else may have it.
     pub fn set_aside(sched: &mut SchedInner, pp: &'static P) {
-        rt::pidleput(sched, pp);
+        rt::sched::pidleput(sched, pp);
     }
 }
 
@@ -126,12 +128,12 @@ fn somebody_in_between() {
 
 fn into_the_global_queue() {
     if let Some(gp) = WAITER.wake() {
-        rt::globrunqput(&mut SCHED.lock(), gp);
+        rt::queues::globrunqput(&mut SCHED.lock(), gp);
     }
 }
 
 fn scenario(case: &str, mine: &'static Stage) {
-    let call = || syscall_block(|| rt::usleep(5_000));
+    let call = || syscall_block(|| rt::os::usleep(5_000));
     let asleep = |crew: &Crew| {
         crew.go("waiter", || WAITER.sleep());
         busy_until(|| WAITER.sleeper().is_some() && calm(1));
@@ -140,7 +142,7 @@ fn scenario(case: &str, mine: &'static Stage) {
         "everybody's queue" => start(Runtime::new(mine).procs(2), move || {
             let crew = Crew::new();
             asleep(&crew);
-            rt::systemstack(into_the_global_queue);
+            rt::arch::systemstack(into_the_global_queue);
             call();
             crew.wait();
         }),
@@ -170,7 +172,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             if ARMED.swap(false, Relaxed) {
                 // Whoever takes the lock without the helper meets nobody there.
                 tell!("nobody came");
-                rt::systemstack(into_the_global_queue);
+                rt::arch::systemstack(into_the_global_queue);
             }
             crew.wait();
         }),

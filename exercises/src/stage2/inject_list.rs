@@ -3,7 +3,9 @@
 
 use super::{Bed, Crew, busy, busy_until, calm, rows_of, sound, with_rows};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage2_sysmon::rt::{self, G, Rows};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::G;
+use stage2_sysmon::rt::table::Rows;
 use stage2_sysmon::{Runtime, STAGE, Stage, nanosleep, user_log};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -13,12 +15,13 @@ use std::time::Duration;
 /// Of what the second half of `injectglist` is made.
 pub mod helpers {
     use crate::stage2::without_lock;
-    use stage2_sysmon::rt::{self, G, P, SCHED, SchedGuard, SchedInner};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::{G, P, SCHED, SchedGuard, SchedInner};
     use std::sync::atomic::Ordering::Relaxed;
 
     /// The processor of the calling thread, if it has one.
     pub fn my_p() -> Option<&'static P> {
-        rt::getm().p.get()
+        rt::arch::getm().p.get()
     }
 
     /// How many processors lie on the idle list.
@@ -33,20 +36,20 @@ pub mod helpers {
 
     /// Puts one goroutine at the end of the global queue.
     pub fn put_global(sched: &mut SchedInner, gp: &'static G) {
-        rt::globrunqput(sched, gp);
+        rt::queues::globrunqput(sched, gp);
     }
 
     /// Puts one goroutine at the end of the queue of `pp`, which is the caller's own.
     pub fn put_mine(pp: &'static P, gp: &'static G) {
         without_lock("put_mine");
-        rt::runqput(pp, gp, false);
+        rt::queues::runqput(pp, gp, false);
     }
 
     /// Wakes or makes a thread for one idle processor. It looks into the global queue at
     /// once. Does nothing if no processor is idle. Not with the lock held.
     pub fn start_one() {
         without_lock("start_one");
-        rt::startm(None, false);
+        rt::sched::startm(None, false);
     }
 }
 
@@ -98,7 +101,7 @@ fn from_outside(now: u64) {
         WHEN.store(u64::MAX, Relaxed);
         if let Some(list) = LIST.get() {
             // SAFETY: they lie in their beds, and nobody else wakes them.
-            unsafe { rt::injectglist(list) };
+            unsafe { rt::syscall::injectglist(list) };
         }
     }
 }
@@ -139,7 +142,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             let list = asleep(&crew, 2, 1);
             let _ = LIST.set(list);
             user_log("the call");
-            WHEN.store(rt::nanotime() + 1_000_000, Relaxed);
+            WHEN.store(rt::os::nanotime() + 1_000_000, Relaxed);
             nanosleep(Duration::from_millis(8));
             user_log("back");
             crew.wait();
@@ -153,12 +156,12 @@ fn inject(idle: u32) {
     let list = asleep(&crew, MANY, idle);
     user_log("inject");
     // SAFETY: they lie in their beds, and nobody else wakes them.
-    rt::systemstack(|| unsafe { rt::injectglist(&list) });
+    rt::arch::systemstack(|| unsafe { rt::syscall::injectglist(&list) });
     user_log("injected");
     // The caller has other things to do, and its processor is busy with them.
     busy_until({
-        let until = rt::nanotime() + 2_000_000;
-        move || rt::nanotime() >= until
+        let until = rt::os::nanotime() + 2_000_000;
+        move || rt::os::nanotime() >= until
     });
     crew.wait();
     tell!("ran {}", RAN.load(Relaxed));

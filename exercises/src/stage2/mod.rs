@@ -17,7 +17,9 @@ pub mod three_conditions;
 
 use crate::attempt::Exercise;
 use safepoint_testkit::trace::{Slice, SysCall, Trace};
-use stage2_sysmon::rt::{self, G, ROWS, Rows, SCHED};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::{G, SCHED};
+use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::{Stage, WaitGroup, go};
 use std::any::Any;
 use std::sync::OnceLock;
@@ -111,21 +113,27 @@ impl Bed {
         let bed = std::ptr::from_ref(self).cast_mut().cast::<()>();
         // SAFETY: the scenarios call this on goroutines, and whoever wakes it finds it here,
         // where `lie_down` puts it.
-        unsafe { rt::gopark(Some(lie_down), bed, rt::WaitReason::SyncWaitGroupWait) };
+        unsafe {
+            rt::sched::gopark(
+                Some(lie_down),
+                bed,
+                rt::trace::WaitReason::SyncWaitGroupWait,
+            )
+        };
     }
 
     /// Who sleeps here, if it counts as waiting already.
     pub(crate) fn sleeper(&self) -> Option<&'static G> {
         let gp = *self.0.get()?;
-        (rt::readgstatus(gp) == rt::GWAITING).then_some(gp)
+        (rt::gmp::readgstatus(gp) == rt::gmp::GWAITING).then_some(gp)
     }
 
     /// Makes the sleeper runnable, and puts it nowhere: that is the caller's business.
     pub(crate) fn wake(&self) -> Option<&'static G> {
         let gp = self.sleeper()?;
-        rt::go_unblock(gp);
+        rt::trace::go_unblock(gp);
         // SAFETY: it lies in the bed, so it is off its M; and the scenario wakes it once.
-        unsafe { rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(gp) };
+        unsafe { rt::gmp::casgstatus::<{ rt::gmp::GWAITING }, { rt::gmp::GRUNNABLE }>(gp) };
         Some(gp)
     }
 }
@@ -137,13 +145,13 @@ pub(crate) fn calm(idle: u32) -> bool {
 
 /// Whether the run ends, or the process: then the stage's own pieces do what is left to do.
 pub(crate) fn over() -> bool {
-    SCHED.attention.load(Relaxed) & (rt::ATTENTION_STOP | rt::ATTENTION_FREEZE) != 0
+    SCHED.attention.load(Relaxed) & (rt::gmp::ATTENTION_STOP | rt::gmp::ATTENTION_FREEZE) != 0
 }
 
 /// A helper may take the scheduler's lock, so its caller must not hold it.
 pub(crate) fn without_lock(helper: &'static str) {
-    if rt::why_not_preempt_m(rt::getm()) == Some("locks") {
-        rt::throw_args(format_args!(
+    if rt::stack::why_not_preempt_m(rt::arch::getm()) == Some("locks") {
+        rt::last_words::throw_args(format_args!(
             "{helper}: the caller holds the scheduler's lock"
         ));
     }
@@ -169,7 +177,8 @@ mod tests {
     use super::*;
     use crate::{PLANNED, Socket};
     use stage2_sysmon::STAGE;
-    use stage2_sysmon::rt::{M, Next, P};
+    use stage2_sysmon::rt::gmp::{M, P};
+    use stage2_sysmon::rt::sched::Next;
 
     // The proof that a learner's function fits: these do not build if a signature changes.
     fn sysmon_sleep(idle: u32, delay: u32) -> u32 {

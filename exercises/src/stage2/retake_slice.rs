@@ -2,19 +2,21 @@
 
 use super::{Crew, busy, millis, rows_of, slices, sound, with_rows};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start};
-use stage2_sysmon::rt::Rows;
+use stage2_sysmon::rt::table::Rows;
 use stage2_sysmon::{Runtime, STAGE, Stage};
 
 /// What sysmon can see of a processor, and what it may write down about it.
 pub mod helpers {
-    use stage2_sysmon::rt::{self, P};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::P;
     use std::sync::atomic::Ordering::Relaxed;
 
-    pub use stage2_sysmon::rt::{FORCE_PREEMPT_NS, allp};
+    pub use stage2_sysmon::rt::gmp::allp;
+    pub use stage2_sysmon::rt::sysmon::FORCE_PREEMPT_NS;
 
     /// Whether some thread runs goroutines with this processor now.
     pub fn runs(pp: &'static P) -> bool {
-        pp.status.load(Relaxed) == rt::PRUNNING
+        pp.status.load(Relaxed) == rt::gmp::PRUNNING
     }
 
     /// The number of the slice that runs there. Each new slice counts it up.
@@ -25,20 +27,20 @@ pub mod helpers {
     /// What you noted about this processor last: a tick and a time. At first a tick that no
     /// slice has, and 0.
     pub fn seen(pp: &'static P) -> (usize, u64) {
-        let seen = &rt::others(pp).sysmontick;
+        let seen = &rt::table::others(pp).sysmontick;
         (seen.schedtick.get(), seen.schedwhen.load(Relaxed))
     }
 
     /// Writes both down for the next look.
     pub fn note(pp: &'static P, tick: usize, when: u64) {
-        let seen = &rt::others(pp).sysmontick;
+        let seen = &rt::table::others(pp).sysmontick;
         seen.schedtick.set(tick);
         seen.schedwhen.store(when, Relaxed);
     }
 
     /// Asks whoever runs on this processor to yield.
     pub fn ask(pp: &'static P) {
-        rt::preemptone(pp);
+        rt::stack::preemptone(pp);
     }
 }
 

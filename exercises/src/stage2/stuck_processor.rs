@@ -45,7 +45,7 @@ fn scenario() {
 
 /// The planted bug: the thread sleeps in the kernel, and nobody was told.
 fn write_35_ms() {
-    rt::usleep(35_000);
+    rt::os::usleep(35_000);
 }
 
 /// The two events on p0 between which nothing happens there for the longest time.

@@ -2,7 +2,7 @@
 
 use super::{Crew, busy, calls, from_to, millis, rows_of, slices, sound, with_rows};
 use crate::attempt::{Case, Exercise, Fault, Kind, Run, start, tell};
-use stage2_sysmon::rt::Rows;
+use stage2_sysmon::rt::table::Rows;
 use stage2_sysmon::{Runtime, STAGE, Stage, gosched, nanosleep};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 /// What sysmon can ask when it finds a processor in a system call.
 pub mod helpers {
-    use stage2_sysmon::rt::{self, P, SCHED};
+    use stage2_sysmon::rt;
+    use stage2_sysmon::rt::gmp::{P, SCHED};
     use std::sync::atomic::Ordering::Relaxed;
 
-    pub use stage2_sysmon::rt::SYSCALL_NS;
+    pub use stage2_sysmon::rt::sysmon::SYSCALL_NS;
 
     /// Whether goroutines stand in this processor's own queue.
     pub fn has_work(pp: &'static P) -> bool {
@@ -32,7 +33,7 @@ pub mod helpers {
     /// When sysmon first saw the call in which this processor lies: nanoseconds, on the same
     /// clock as `now`.
     pub fn first_seen(pp: &'static P) -> u64 {
-        rt::others(pp).sysmontick.syscallwhen.load(Relaxed)
+        rt::table::others(pp).sysmontick.syscallwhen.load(Relaxed)
     }
 }
 
@@ -92,9 +93,9 @@ fn scenario(case: &str, mine: &'static Stage) {
             crew.go("waiter", || WAITER.sleep());
             busy_until(|| WAITER.sleeper().is_some() && calm(1));
             // Into the queue, and nobody is woken for it.
-            rt::systemstack(|| {
-                if let (Some(gp), Some(pp)) = (WAITER.wake(), rt::getm().p.get()) {
-                    rt::runqput(pp, gp, false);
+            rt::arch::systemstack(|| {
+                if let (Some(gp), Some(pp)) = (WAITER.wake(), rt::arch::getm().p.get()) {
+                    rt::queues::runqput(pp, gp, false);
                 }
             });
             nanosleep(Duration::from_millis(5));

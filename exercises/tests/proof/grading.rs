@@ -52,7 +52,10 @@ fn grading_is_fair() {
         "pub fn must_look(_: usize, _: usize) -> bool { println!(\"@ end\"); true }\n\
          pub const REQUEST: usize = { let mut i = 0_usize; loop { i ^= 1; if i == 2 { break } } i };",
     );
-    put("sticky_flag.rs", "pub use stage1_coop::rt::releasem_slow;");
+    put(
+        "sticky_flag.rs",
+        "pub use stage1_coop::rt::stack::releasem_slow;",
+    );
     put(
         "newstack_order.rs",
         &format!("#[path = \"{solutions}/newstack_order.rs\"] mod m;"),
@@ -67,7 +70,7 @@ fn grading_is_fair() {
     );
     put(
         "steal_half.rs",
-        "use stage1_coop::rt::P;\n\
+        "use stage1_coop::rt::gmp::P;\n\
          pub fn runqgrab(_: &'static P, _: &'static P, _: u32, _: bool) -> u32 { println!(\"@ end\"); loop {} }",
     );
     std::fs::remove_file(dir.join("lost_wakeup.rs")).expect("it was there");
@@ -107,27 +110,27 @@ fn grading_is_fair() {
     );
     put(
         "retake_slice.rs",
-        "pub fn retake(now: u64) -> u32 { (stage2_sysmon::rt::ROWS.retake)(now) }",
+        "pub fn retake(now: u64) -> u32 { (stage2_sysmon::rt::table::ROWS.retake)(now) }",
     );
     put(
         "three_conditions.rs",
-        "pub use stage2_sysmon::rt::retake_syscall;",
+        "pub use stage2_sysmon::rt::sysmon::retake_syscall;",
     );
     put(
         "handoff.rs",
-        "use stage2_sysmon::rt::{P, throw}; pub fn handoffp(_: &'static P) { throw(\"no\") }",
+        "use stage2_sysmon::rt::{gmp::P, last_words::throw}; pub fn handoffp(_: &'static P) { throw(\"no\") }",
     );
     put(
         "exit_syscall.rs",
-        "use stage2_sysmon::rt::{G, Next}; pub fn exitsyscall_slow(gp: &'static G) -> Next { stage2_sysmon::rt::exitsyscall0(gp) }",
+        "use stage2_sysmon::rt::{gmp::G, sched::Next}; pub fn exitsyscall_slow(gp: &'static G) -> Next { stage2_sysmon::rt::syscall::exitsyscall0(gp) }",
     );
     put(
         "inject_list.rs",
-        "use stage2_sysmon::rt::G; pub fn injectglist(list: &[&'static G]) { stage2_sysmon::rt::injectglist_split(list) }",
+        "use stage2_sysmon::rt::gmp::G; pub fn injectglist(list: &[&'static G]) { stage2_sysmon::rt::syscall::injectglist_split(list) }",
     );
     put(
         "check_dead.rs",
-        "use stage2_sysmon::rt::M; pub fn m_idle(_: &'static M) { stage2_sysmon::rt::checkdead() }",
+        "use stage2_sysmon::rt::gmp::M; pub fn m_idle(_: &'static M) { stage2_sysmon::rt::sysmon::checkdead() }",
     );
     std::fs::remove_file(dir.join("stuck_processor.toml")).expect("it was there");
     assert_eq!(

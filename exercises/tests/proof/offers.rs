@@ -83,7 +83,7 @@ fn what_a_card_offers_is_in_scope_in_its_starter() {
         for name in ["G", "P"] {
             parameters = parameters.replace(
                 &format!("'static {name}"),
-                &format!("'static stage1_coop::rt::{name}"),
+                &format!("'static stage1_coop::rt::gmp::{name}"),
             );
         }
         for (number, offer) in offers(card).iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Is anybody left?
 
 use exercises::stage2::check_dead::helpers::*;
-use stage2_sysmon::rt::{M, SCHED, allp};
+use stage2_sysmon::rt::gmp::{M, SCHED, allp};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Called by a thread that is about to sleep, or to end, and is counted as asleep already.

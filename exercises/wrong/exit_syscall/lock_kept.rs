@@ -1,7 +1,8 @@
 //! Back from a call, and no processor.
 
 use exercises::stage2::exit_syscall::helpers::*;
-use stage2_sysmon::rt::{G, Next};
+use stage2_sysmon::rt::gmp::G;
+use stage2_sysmon::rt::sched::Next;
 
 /// Called when `gp` is back from a system call and found no processor: its old one is gone, and
 /// none was idle.

@@ -1,7 +1,7 @@
 //! A processor that its thread cannot use.
 
 use exercises::stage2::handoff::helpers::*;
-use stage2_sysmon::rt::P;
+use stage2_sysmon::rt::gmp::P;
 
 /// Called with a processor that its thread has just given up: somebody runs it, or it lies
 /// idle.

@@ -1,7 +1,7 @@
 //! Many become runnable at once.
 
 use exercises::stage2::inject_list::helpers::*;
-use stage2_sysmon::rt::G;
+use stage2_sysmon::rt::gmp::G;
 
 /// Called with goroutines that have just become runnable and stand in no queue yet: queues
 /// them all, and starts threads for them.

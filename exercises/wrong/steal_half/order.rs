@@ -1,6 +1,6 @@
 //! A thief takes half.
 
-use stage1_coop::rt::{G, P};
+use stage1_coop::rt::gmp::{G, P};
 
 /// Called by a thief, `pp`, for each victim: moves half of the victim's ring into its own,
 /// from position `t` on, and says how many. `steal_next`: this is the last pass.

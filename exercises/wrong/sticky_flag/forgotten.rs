@@ -1,6 +1,6 @@
 //! A refused request is not forgotten.
 
-use stage1_coop::rt::G;
+use stage1_coop::rt::gmp::G;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Called when a section ends, if the goroutine was asked to yield meanwhile.

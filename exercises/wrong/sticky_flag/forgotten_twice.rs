@@ -1,6 +1,7 @@
 //! A refused request is not forgotten.
 
-use stage1_coop::rt::{G, STACK_PREEMPT};
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::stack::STACK_PREEMPT;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Called when a section ends, if the goroutine was asked to yield meanwhile.

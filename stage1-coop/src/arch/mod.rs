@@ -1,13 +1,11 @@
 //! All that knows the processor: where `g` lives, the check, the switch, and `morestack`.
 //! Another architecture is one more folder with the same names.
 
-mod morestack;
+pub(crate) mod gotext;
 mod switch;
 mod tls;
 mod unwind;
 
-pub(crate) use morestack::morestackinit;
-pub use morestack::{SaveForm, morestack, save_at_most};
 pub use switch::{McallFn, gogo, mcall, systemstack};
 pub(crate) use switch::{default_fp_controls, set_fp_controls};
 pub(crate) use switch::{gostart_pc, on_stack, prefetch_below, prefetch_g, prefetch_stack};

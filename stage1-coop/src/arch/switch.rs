@@ -11,7 +11,7 @@
 //! The chapter *Two stacks and a switch* draws the stacks.
 
 use crate::arch::tls::getg;
-use crate::runtime2::{G, M};
+use crate::gmp::{G, M};
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 
@@ -184,7 +184,7 @@ pub fn systemstack<F: FnOnce()>(f: F) {
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
         // SAFETY: `f` points at the Option on the caller's stack, which waits for us.
         if let Some(f) = unsafe { (*f).take() } {
-            crate::panics::no_panic(f);
+            crate::last_words::panics::no_panic(f);
         }
     }
     if !crate::arch::on_goroutine() {
@@ -238,7 +238,7 @@ unsafe extern "C" fn gostart() {
         "call {entry}",
         "ud2",
         ".cfi_endproc",
-        entry = sym crate::newproc::goentry,
+        entry = sym crate::sched::newproc::goentry,
     )
 }
 // ANCHOR_END: gostart

@@ -7,7 +7,7 @@
 //! with the `fs` segment reads the right word every time. Mirrors `getg` and `TLS` of
 //! Go's `asm_amd64.s`; the chapter on stacks and the switch tells it.
 
-use crate::runtime2::{G, M};
+use crate::gmp::{G, M};
 use std::arch::{asm, global_asm};
 
 // `go_tls_g` starts as the address of a G whose guard is 0, so that a checked function

@@ -7,7 +7,7 @@
 //! caller: so [`call_from`] has tables of its own, by which it was called from the place
 //! where the goroutine stands. Mirrors `gentraceback`, which has Go's tables.
 
-use crate::runtime2::G;
+use crate::gmp::G;
 use std::arch::naked_asm;
 use std::ffi::c_void;
 use std::mem::offset_of;

@@ -153,7 +153,7 @@ impl Lock {
 #[inline]
 fn look_for_requests() {
     if getg().preempt.load(Relaxed) {
-        crate::preempt::asked_meanwhile();
+        crate::stack::preempt::asked_meanwhile();
     }
 }
 

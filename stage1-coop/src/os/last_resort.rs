@@ -8,8 +8,8 @@
 //! The clock is SIGALRM, because a handler is all that runs then for sure. In a dying process
 //! nobody else needs it. Nothing of Go corresponds to it.
 
-use super::deadly::{die_of, told};
 use super::{exit_now, this_thread_id};
+use crate::last_words::deadly::{die_of, told};
 use crate::trace;
 use safepoint_lockstep::{self as lab, said, say_bytes};
 use std::cell::UnsafeCell;

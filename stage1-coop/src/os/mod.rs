@@ -3,16 +3,16 @@
 //! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter *Before you
 //! begin* says what lockstep is.
 
-mod deadly;
 mod futex;
 pub mod last_resort;
 pub(crate) mod mem;
-mod signal;
+pub(crate) mod signal;
 mod thread;
 
-pub(crate) use deadly::die_if_told;
 pub use futex::{Lock, LockGuard, Note};
 pub(crate) use futex::{futex_wait, futex_wake};
+#[cfg(test)]
+pub(crate) use signal::ctrl_c_note;
 pub use signal::{Handler, handle_during_run};
 pub(crate) use signal::{
     SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,

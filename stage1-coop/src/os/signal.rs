@@ -5,7 +5,8 @@
 //! Everything is put back as it was when the run ends. Mirrors parts of `signal_unix.go`
 //! and `os_linux.go` (`minit`, `unminit`).
 
-use super::{Note, deadly, last_resort, mem};
+use super::{Note, last_resort, mem};
+use crate::last_words::deadly;
 use crate::trace;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use safepoint_lockstep as lab;
@@ -44,7 +45,7 @@ static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
 pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
 /// What a signal does now.
-pub(super) fn current(signal: i32) -> libc::sigaction {
+pub(crate) fn current(signal: i32) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is a valid value; without a new action nothing changes.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
@@ -68,7 +69,7 @@ fn put_back(signal: i32, ours: Option<Handler>, old: &libc::sigaction) {
 
 /// Installs `handler` and returns what was there, or why the kernel (or a filter in front of
 /// it) refuses.
-pub(super) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
+pub(crate) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
     // SAFETY: a zeroed sigaction is a valid value of the type.
     let (mut new, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
@@ -88,7 +89,7 @@ pub(super) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::si
 /// As [`install`], for a handler that no run can do without.
 fn must_install(signal: i32, handler: Handler) -> libc::sigaction {
     install(signal, handler).unwrap_or_else(|error| {
-        crate::panics::refused(format_args!("a handler for signal {signal}"), &error)
+        crate::last_words::panics::refused(format_args!("a handler for signal {signal}"), &error)
     })
 }
 
@@ -177,6 +178,12 @@ pub(crate) fn unwatch_ctrl_c() {
     CTRL_C_NOTE.store(std::ptr::null_mut(), Release);
 }
 
+/// What Ctrl-C would wake now.
+#[cfg(test)]
+pub(crate) fn ctrl_c_note() -> *mut Note {
+    CTRL_C_NOTE.load(Acquire)
+}
+
 /// Times that Ctrl-C was pressed in this run.
 pub(crate) fn ctrl_c_count() -> u32 {
     CTRL_C.load(Acquire)
@@ -203,7 +210,7 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         )
     };
     if crate::arch::on_goroutine() {
-        crate::fault::goroutine_fault(signal, code, addr, sp, pc);
+        crate::last_words::fault::goroutine_fault(signal, code, addr, sp, pc);
     }
     // Not ours: do what would have been done without us. std's handler recognises the
     // guard pages of std's own threads.
@@ -246,12 +253,12 @@ fn fault_again(signal: i32) {
 /// and the new one, for [`unminit_signals`].
 pub(crate) fn minit_signals() -> SignalStack {
     let whole = mem::PAGE + SIGNAL_STACK;
-    let base =
-        mem::reserve(whole).unwrap_or_else(|e| crate::panics::out_of_memory("a signal stack", e));
+    let base = mem::reserve(whole)
+        .unwrap_or_else(|e| crate::last_words::panics::out_of_memory("a signal stack", e));
     // SAFETY: the lowest page of a mapping that we have just made.
     let guarded = unsafe { mem::guard(base) };
     if let Err(e) = guarded {
-        crate::panics::out_of_memory("the guard page of a signal stack", e);
+        crate::last_words::panics::out_of_memory("the guard page of a signal stack", e);
     }
     // SAFETY: the rest of the mapping; zeroed stack_t values are valid.
     unsafe {
@@ -263,7 +270,7 @@ pub(crate) fn minit_signals() -> SignalStack {
         let mut old: libc::stack_t = std::mem::zeroed();
         if libc::sigaltstack(&new, &mut old) != 0 {
             let error = std::io::Error::last_os_error();
-            crate::panics::refused(format_args!("a signal stack"), &error);
+            crate::last_words::panics::refused(format_args!("a signal stack"), &error);
         }
         SignalStack { old, base }
     }

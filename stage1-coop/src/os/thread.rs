@@ -3,7 +3,7 @@
 //! its M.
 
 use super::{block_all_signals, mem, restore_mask};
-use crate::runtime2::M;
+use crate::gmp::M;
 use safepoint_lockstep as lab;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -66,7 +66,7 @@ fn spawn(mp: &'static M, actor: Option<lab::ActorId>) -> std::io::Result<JoinHan
             if let Some(actor) = actor {
                 lab::enter(actor);
             }
-            crate::panics::no_panic(|| crate::mstart::mstart(mp));
+            crate::last_words::panics::no_panic(|| crate::sched::mstart::mstart(mp));
             if actor.is_some() {
                 lab::leave();
             }

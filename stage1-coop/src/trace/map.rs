@@ -34,30 +34,29 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Maps the file. A second run of the process goes on in the same one.
 ///
 /// # Errors
-/// One line for the user.
+/// What the file lacks, in words.
 pub(crate) fn open(name: &str) -> Result<(), String> {
     if MAP.get().is_some() {
         return Ok(());
     }
-    let fail = |what: &dyn std::fmt::Display| format!("SAFEPOINT_TRACE_MAP={name}: {what}");
     let file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
         .open(name)
-        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+        .map_err(|e| format!("cannot be opened: {e}"))?;
     let metadata = file
         .metadata()
-        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+        .map_err(|e| format!("cannot be opened: {e}"))?;
     let records = metadata.len() as usize / RECORD;
     let Some(length) = NonZeroUsize::new(records * RECORD) else {
-        return Err(fail(&"is too short; give the file its length first"));
+        return Err("is too short; give the file its length first".to_owned());
     };
     // A file may have holes where the disk has no room: the first event there would be SIGBUS.
     // SAFETY: a call about a descriptor that is ours.
     let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length.get() as i64) };
     if !matches!(error, 0 | libc::EOPNOTSUPP | libc::EINVAL | libc::ENODEV) {
         let error = std::io::Error::from_raw_os_error(error);
-        return Err(fail(&format_args!("no room for all of it: {error}")));
+        return Err(format!("no room for all of it: {error}"));
     }
     let flags = MapFlags::MAP_SHARED;
     // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing that
@@ -72,7 +71,7 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
             0,
         )
     }
-    .map_err(|e| fail(&format_args!("cannot be mapped: {}", e.desc())))?;
+    .map_err(|e| format!("cannot be mapped: {}", e.desc()))?;
     let _ = MAP.set(Map {
         base: base.as_ptr() as usize,
         records: records as u64,

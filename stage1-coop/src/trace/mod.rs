@@ -23,8 +23,8 @@ pub(crate) use scribe::{ask, finish, pending, thread};
 pub use waitreason::WaitReason;
 
 use crate::arch::getm_opt;
-use crate::guards;
-use crate::runtime2::{G, M, P, allm};
+use crate::gmp::{G, M, P, allm};
+use crate::stack::guards;
 use safepoint_lockstep as lab;
 use safepoint_trace::{
     Form, GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,

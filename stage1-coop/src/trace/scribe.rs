@@ -76,7 +76,7 @@ pub(super) fn start(output: Output, header: Header, keep: Keep, last: usize) -> 
             }
             STATE.store(DONE, SeqCst);
             futex_wake(&STATE, i32::MAX);
-            os::die_if_told();
+            crate::last_words::deadly::die_if_told();
         });
     os::restore_mask(&mask);
     match made {
@@ -138,7 +138,7 @@ pub(crate) fn finish() {
     }
     let (mut seen, mut since) = (PROGRESS.load(Relaxed), os::monotonic());
     while STATE.load(SeqCst) == ASKED {
-        let dying = crate::panics::dying();
+        let dying = crate::last_words::panics::dying();
         futex_wait(
             &STATE,
             ASKED,

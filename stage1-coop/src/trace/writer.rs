@@ -10,8 +10,8 @@
 use super::buffer::Keep;
 use super::clock::{self, Anchor, Scale};
 use super::{Output, scribe};
+use crate::gmp::{M, allm};
 use crate::os;
-use crate::runtime2::{M, allm};
 use safepoint_lockstep as lab;
 use safepoint_trace::{Cut, Header, Millis, Portable, Record, Writer};
 use std::cmp::Reverse;

@@ -5,7 +5,7 @@
 //! end do not count.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use stage1_coop::rt::{RUNQ_SIZE, Runq};
+use stage1_coop::rt::queues::{RUNQ_SIZE, Runq};
 use stage1_coop::{Chan, Runtime, STAGE, WaitGroup, go, gofunc, gosched, prologue};
 use std::hint::black_box;
 use std::sync::mpsc;

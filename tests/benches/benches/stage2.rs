@@ -5,7 +5,9 @@
 //! end do not count.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use stage2_sysmon::rt::{Heap, nanotime, retake};
+use stage2_sysmon::rt::os::nanotime;
+use stage2_sysmon::rt::sysmon::retake;
+use stage2_sysmon::rt::timers::Heap;
 use stage2_sysmon::{
     Runtime, STAGE, Ticker, WaitGroup, go, libc_call, sleep, syscall, syscall_wired,
 };

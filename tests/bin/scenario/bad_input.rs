@@ -161,15 +161,15 @@ fn guards(arguments: &[String]) {
     match how {
         "overflow" => overflows(fall),
         "old_overflow" => {
-            rt::split_for_first(0);
+            rt::stack::split_for_first(0);
             overflows(fall);
         }
         "old_canary" => {
-            rt::split_for_first(0);
+            rt::stack::split_for_first(0);
             overflows(fall_into_lowest_page);
         }
         "old_end" => {
-            rt::split_for_first(0);
+            rt::stack::split_for_first(0);
             overflows(|n| {
                 fall_into_lowest_page(n);
                 goexit()
@@ -206,9 +206,9 @@ fn fall(n: u64) -> u64 {
 /// Recurses until the lowest page of the slot is used, and comes back.
 fn fall_into_lowest_page(n: u64) -> u64 {
     let here = black_box([n + 1; 64]);
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     let colour = (gp.slot.load(Relaxed) - 1) as usize % 16 * 128;
-    let bottom = gp.stack.hi.get() + colour - rt::SLOT;
+    let bottom = gp.stack.hi.get() + colour - rt::stack::SLOT;
     if (&raw const here as usize) < bottom + 3_000 {
         return 0;
     }
@@ -233,7 +233,7 @@ fn many_parked(n: usize) {
         let maps = std::fs::read_to_string("/proc/self/maps").map_or(0, |m| m.lines().count());
         println!(
             "parked: {n} unguarded: {} maps: {maps}",
-            rt::unguarded_stacks()
+            rt::stack::unguarded_stacks()
         );
         gate.close();
         all.wait();

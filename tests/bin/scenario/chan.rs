@@ -107,7 +107,7 @@ fn blocked_for_ever(_: &[String]) {
         for _ in 0..3 {
             gosched();
         }
-        rt::throw("look at them");
+        rt::last_words::throw("look at them");
     });
 }
 

@@ -128,7 +128,7 @@ fn quit(args: &[String]) {
                 nanosleep(LONG);
             }),
             "lock" => go("holder", || {
-                let _sched = rt::SCHED.lock();
+                let _sched = rt::gmp::SCHED.lock();
                 deaf();
             }),
             "crowd" => (0..5_000).for_each(|_| go("one_of_many", || sleep(LONG))),
@@ -243,7 +243,7 @@ fn many_calls(calls: usize) {
         let done = done.clone();
         go("caller", move || {
             // Long enough for all the others to come here, too.
-            syscall_block(|| rt::usleep(500_000));
+            syscall_block(|| rt::os::usleep(500_000));
             done.done();
         });
     }
@@ -325,7 +325,7 @@ fn storm(args: &[String]) {
         let hog = results.clone();
         go("hog", move || {
             // Somebody asks it to yield in spite of the storm.
-            while !rt::getg().preempt.load(Relaxed) {
+            while !rt::arch::getg().preempt.load(Relaxed) {
                 spin(10_000);
             }
             hog.send(100);
@@ -394,8 +394,8 @@ fn dies_beside(args: &[String]) {
         }
         sleep(Duration::from_millis(30));
         match how.as_str() {
-            "throw" => rt::throw("enough"),
-            "call" => syscall(|| rt::throw("enough")),
+            "throw" => rt::last_words::throw("enough"),
+            "call" => syscall(|| rt::last_words::throw("enough")),
             _ => panic!("enough"),
         }
     });

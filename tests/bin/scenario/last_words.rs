@@ -73,9 +73,9 @@ macro_rules! panicking {
     };
     (rows; $($name:ident: $row:ident = $f:expr;)+) => {
         &[$((stringify!($name), {
-            static ROWS: stage2_sysmon::rt::Rows = stage2_sysmon::rt::Rows {
+            static ROWS: stage2_sysmon::rt::table::Rows = stage2_sysmon::rt::table::Rows {
                 $row: $f,
-                ..stage2_sysmon::rt::ROWS
+                ..stage2_sysmon::rt::table::ROWS
             };
             static MINE: Stage = Stage { more: &[&ROWS], ..stage2_sysmon::STAGE };
             &MINE
@@ -119,9 +119,9 @@ fn row_panics(words: &[String]) {
         match &*name {
             // Then this M finds nothing in its queue.
             "poll_on_m0" => forever(),
-            "systemstack" => rt::systemstack(|| panic!("a bug in a row")),
+            "systemstack" => rt::arch::systemstack(|| panic!("a bug in a row")),
             "mstartfn" => {
-                rt::newm(Some(Box::new(|| panic!("a bug in a row"))), None, false);
+                rt::sched::newm(Some(Box::new(|| panic!("a bug in a row"))), None, false);
             }
             _ => {}
         }
@@ -138,8 +138,10 @@ fn row_panics(words: &[String]) {
             lock_os_thread();
             d.recv();
         });
-        rt::getg().preempt.store(true, Relaxed);
-        rt::getg().stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+        rt::arch::getg().preempt.store(true, Relaxed);
+        rt::arch::getg()
+            .stackguard0
+            .store(rt::stack::STACK_PREEMPT, Relaxed);
         step();
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(1));
@@ -354,12 +356,12 @@ fn unwound_and_ended(_: &[String]) {
                     let _yields = Yields;
                     std::panic::resume_unwind(Box::new(()));
                 }));
-                a.send(caught.is_err() && rt::getg().lockedm.get().is_some());
+                a.send(caught.is_err() && rt::arch::getg().lockedm.get().is_some());
             });
             result.recv();
             go("next", move || {
                 gosched();
-                b.send(rt::getg().lockedm.get().is_some());
+                b.send(rt::arch::getg().lockedm.get().is_some());
             });
             locked += usize::from(result.recv() == Some(true));
             others += usize::from(gettid() != tid);
@@ -426,7 +428,7 @@ fn third_party_panics(_: &[String]) {
 fn throw_row(_: &[String]) {
     const BROKEN: Stage = Stage {
         name: "broken",
-        newstack: |_| rt::throw("newstack: not today"),
+        newstack: |_| rt::last_words::throw("newstack: not today"),
         ..STAGE
     };
     start(Runtime::new(&BROKEN).procs(1), || {
@@ -439,21 +441,21 @@ fn throw_row(_: &[String]) {
 
 /// What a third party does to a goroutine, done by itself.
 fn ask_myself() {
-    let gp = rt::getg();
+    let gp = rt::arch::getg();
     gp.preempt.store(true, Relaxed);
-    gp.stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+    gp.stackguard0.store(rt::stack::STACK_PREEMPT, Relaxed);
 }
 
 fn throw_from_main(_: &[String]) {
     run(1, || {
         go("waiter", forever);
         gosched();
-        rt::throw("something is broken");
+        rt::last_words::throw("something is broken");
     });
 }
 
 fn throw_deep_down(_: &[String]) {
-    culprit(|| dive(DEEP, || rt::throw("something is broken")));
+    culprit(|| dive(DEEP, || rt::last_words::throw("something is broken")));
 }
 
 /// Looks at its guard before it has a frame.
@@ -489,7 +491,7 @@ fn throw_beside_a_preempted_one(_: &[String]) {
         runtime.run(|| {
             go("hog", outermost);
             gosched();
-            rt::throw("something is broken");
+            rt::last_words::throw("something is broken");
         });
     }
 }
@@ -499,14 +501,16 @@ fn throw_from_a_foreign_thread(_: &[String]) {
     run(2, || {
         go("waiter", forever);
         gosched();
-        let _ = std::thread::spawn(|| rt::throw("something is broken")).join();
+        let _ = std::thread::spawn(|| rt::last_words::throw("something is broken")).join();
     });
 }
 
 fn illegal_state(_: &[String]) {
     run(1, || {
         // SAFETY: none; the process is to end here.
-        unsafe { rt::casgstatus::<{ rt::GWAITING }, { rt::GRUNNABLE }>(rt::getg()) }
+        unsafe {
+            rt::gmp::casgstatus::<{ rt::gmp::GWAITING }, { rt::gmp::GRUNNABLE }>(rt::arch::getg())
+        }
     });
 }
 
@@ -519,14 +523,16 @@ fn holding_locks(_: &[String]) {
 
 fn stack_growth_after_fork(_: &[String]) {
     run(1, || {
-        rt::getg().stackguard0.store(rt::STACK_FORK, Relaxed);
+        rt::arch::getg()
+            .stackguard0
+            .store(rt::stack::STACK_FORK, Relaxed);
         step();
     });
 }
 
 fn split_at_bad_time(_: &[String]) {
     run(1, || {
-        rt::getg().throwsplit.store(true, Relaxed);
+        rt::arch::getg().throwsplit.store(true, Relaxed);
         ask_myself();
         step();
     });
@@ -534,8 +540,10 @@ fn split_at_bad_time(_: &[String]) {
 
 fn morestack_on_g0(_: &[String]) {
     run(1, || {
-        rt::systemstack(|| {
-            rt::getg().stackguard0.store(rt::STACK_PREEMPT, Relaxed);
+        rt::arch::systemstack(|| {
+            rt::arch::getg()
+                .stackguard0
+                .store(rt::stack::STACK_PREEMPT, Relaxed);
             step();
         });
     });
@@ -746,15 +754,15 @@ fn runs_watched(_: &[String]) {
     static ENDED: AtomicUsize = AtomicUsize::new(0);
     static BAD: AtomicUsize = AtomicUsize::new(0);
     const RUNS: usize = 300;
-    let over = || rt::SCHED.attention.load(SeqCst) & rt::ATTENTION_STOP != 0;
+    let over = || rt::gmp::SCHED.attention.load(SeqCst) & rt::gmp::ATTENTION_STOP != 0;
     start(Runtime::new(&STAGE).procs(1), || {});
     std::thread::spawn(move || {
         for n in 1..=RUNS {
             while over() {
                 std::hint::spin_loop();
             }
-            let live = rt::SCHED.live.load(SeqCst);
-            let ms = rt::allm().filter(|m| m.id.get() == 0).count();
+            let live = rt::gmp::SCHED.live.load(SeqCst);
+            let ms = rt::gmp::allm().filter(|m| m.id.get() == 0).count();
             BAD.fetch_add(usize::from(live == 0 || ms != 1), SeqCst);
             BEGUN.store(n, SeqCst);
             while !over() {
@@ -1061,7 +1069,7 @@ fn throw_beside_a_held_lock(_: &[String]) {
     static HELD: AtomicBool = AtomicBool::new(false);
     run(2, || {
         go("holder", || {
-            let _sched = rt::SCHED.lock();
+            let _sched = rt::gmp::SCHED.lock();
             HELD.store(true, SeqCst);
             loop {
                 black_box(());
@@ -1071,7 +1079,7 @@ fn throw_beside_a_held_lock(_: &[String]) {
         while !HELD.load(SeqCst) {
             std::thread::yield_now();
         }
-        rt::throw("something is broken");
+        rt::last_words::throw("something is broken");
     });
 }
 
@@ -1111,7 +1119,7 @@ fn parked_without_frame_pointers(_: &[String]) {
             black_box(());
         });
         gosched();
-        rt::throw("look at it");
+        rt::last_words::throw("look at it");
     });
 }
 

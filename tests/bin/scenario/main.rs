@@ -65,7 +65,7 @@ fn main() {
     std::thread::spawn(move || {
         let _ = ready.send(());
         std::thread::sleep(GIVE_UP);
-        stage1_coop::rt::throw("the scenario has not ended");
+        stage1_coop::rt::last_words::throw("the scenario has not ended");
     });
     let _ = is_ready.recv();
     scenario(arguments);

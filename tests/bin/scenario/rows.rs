@@ -146,7 +146,7 @@ fn spinners(_: &[String]) {
                 let (all, turns) = (all.clone(), 1_000 * random.below(60));
                 go("worker", move || {
                     for _ in 0..3 {
-                        let spinning = rt::SCHED.nmspinning.load(SeqCst) as usize;
+                        let spinning = rt::gmp::SCHED.nmspinning.load(SeqCst) as usize;
                         MOST.fetch_max(spinning, SeqCst);
                         work(turns);
                     }
@@ -160,7 +160,7 @@ fn spinners(_: &[String]) {
         for _ in 0..20 {
             work(100_000);
         }
-        LATE.store(rt::SCHED.nmspinning.load(SeqCst) as usize, SeqCst);
+        LATE.store(rt::gmp::SCHED.nmspinning.load(SeqCst) as usize, SeqCst);
         println!(
             "most: {}, in the end: {}",
             MOST.load(SeqCst),
@@ -294,7 +294,7 @@ fn masks(_: &[String]) {
             });
         }
         all.wait();
-        let mut masks: Vec<String> = rt::allm()
+        let mut masks: Vec<String> = rt::gmp::allm()
             .filter_map(|m| {
                 let tid = m.procid.load(Acquire);
                 let status = std::fs::read_to_string(format!("/proc/self/task/{tid}/status"));
@@ -452,7 +452,7 @@ fn burst(args: &[String]) {
     let n: usize = args.first().and_then(|n| n.parse().ok()).unwrap_or(1);
     let begin = memory().0;
     let grown = move || memory().0.saturating_sub(begin);
-    rt::give_back_after(100);
+    rt::stack::give_back_after(100);
     run(2, move || {
         for round in 0..2 {
             parked(n);

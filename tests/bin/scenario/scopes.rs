@@ -116,15 +116,22 @@ fn scope_and_goexit_late(_: &[String]) {
     }
     run(2, || {
         let lent = Lent::new();
+        // The handles are gone before the goroutines end: otherwise it is main that drops a
+        // result, and that ends.
+        let dropped = Chan::new(0);
         scope(|s| {
             drop(s.go("ends late", || {
+                dropped.recv();
                 lent.use_late();
                 Ends
             }));
             drop(s.go("keeps its end for later", || {
+                dropped.recv();
                 lent.use_late();
                 catch_unwind(|| goexit()).err()
             }));
+            dropped.send(());
+            dropped.send(());
         });
     });
 }

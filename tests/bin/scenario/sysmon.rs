@@ -1,7 +1,8 @@
 //! Programs of stage 2 that die, or that need a process for themselves.
 
 use crate::start;
-use stage2_sysmon::rt::{self, M, P, SCHED};
+use stage2_sysmon::rt;
+use stage2_sysmon::rt::gmp::{M, P, SCHED};
 use stage2_sysmon::*;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -162,7 +163,7 @@ fn dump_of_a_call(_: &[String]) {
     run(2, || {
         go("caller", in_the_kernel);
         sleep(Duration::from_millis(50));
-        rt::throw("look around");
+        rt::last_words::throw("look around");
     });
 }
 
@@ -212,16 +213,16 @@ fn named(mp: &'static M) {
         "mput"
     };
     // In one piece: somebody else may die at this moment.
-    stage2_sysmon::rt::say_line(format!("{site} looks"));
+    stage2_sysmon::rt::os::say_line(format!("{site} looks"));
     (STAGE.m_idle)(mp);
 }
 
 static NAMED: Stage = Stage {
     m_idle: named,
     handoffp: handed_off_slowly,
-    more: &[&rt::Rows {
+    more: &[&rt::table::Rows {
         sysmon_delay: begun,
-        ..rt::ROWS
+        ..rt::table::ROWS
     }],
     ..STAGE
 };
@@ -231,7 +232,7 @@ static BEGUN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new
 
 fn begun(idle: u32, delay: u32) -> u32 {
     BEGUN.store(true, SeqCst);
-    (rt::ROWS.sysmon_delay)(idle, delay)
+    (rt::table::ROWS.sysmon_delay)(idle, delay)
 }
 
 /// Otherwise it might be the one who finds out.
@@ -246,14 +247,14 @@ static SLOWLY: AtomicUsize = AtomicUsize::new(0);
 
 fn handed_off_slowly(pp: &'static P) {
     (STAGE.handoffp)(pp);
-    let by_sysmon = rt::getm().id.get() == 1;
+    let by_sysmon = rt::arch::getm().id.get() == 1;
     if by_sysmon && SLOWLY.swap(0, SeqCst) == 1 {
         // Those are M0, which comes back from its call, and the M that got its P.
         while SCHED.lock().nmidle < 2 {
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_millis(50));
-        stage2_sysmon::rt::say_line("incidlelocked looks".to_owned());
+        stage2_sysmon::rt::os::say_line("incidlelocked looks".to_owned());
     }
 }
 
@@ -455,10 +456,18 @@ fn contexts(_: &[String]) {
             assert_eq!(c.err(), Some(ContextError::Canceled));
             assert!(c.done().is_closed());
         }
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
         let (late, _late) = Context::with_timeout(&top, Duration::from_secs(60));
         assert_eq!(late.err(), Some(ContextError::Canceled), "born canceled");
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
         assert_eq!(root.err(), None);
 
         let (timed, _timed) = Context::with_timeout(&root, Duration::from_millis(5));
@@ -472,7 +481,11 @@ fn contexts(_: &[String]) {
         let (dropped, cancel) = Context::with_timeout(&root, Duration::from_secs(60));
         drop(cancel);
         assert_eq!(dropped.err(), Some(ContextError::Canceled));
-        assert_eq!(rt::time_sleep_until(), rt::NEVER, "a timer was left behind");
+        assert_eq!(
+            rt::timers::time_sleep_until(),
+            rt::timers::NEVER,
+            "a timer was left behind"
+        );
         println!("canceled, then out of time");
     });
 }

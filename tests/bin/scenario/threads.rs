@@ -63,7 +63,7 @@ fn locked_exits(args: &[String]) {
                     "maps: {} threads: {} Ms: {} KiB: {resident} space: {space}",
                     maps(),
                     threads().len(),
-                    rt::allm().count(),
+                    rt::gmp::allm().count(),
                 );
             }
         }
@@ -81,7 +81,7 @@ fn locked_exits_at_once(args: &[String]) {
             if threads().len() < 10 {
                 break;
             }
-            rt::usleep(1_000);
+            rt::os::usleep(1_000);
         }
         println!("maps: {} threads: {}", maps(), threads().len());
     });
@@ -188,7 +188,7 @@ fn changed_before_run(args: &[String]) {
     change_thread();
     run(args, || {
         end_locked(1);
-        for mp in rt::living() {
+        for mp in rt::gmp::living() {
             let id = mp.procid.load(Acquire);
             // SAFETY: plain numbers. A thread that has not begun yet has no number.
             let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, id as libc::id_t) };

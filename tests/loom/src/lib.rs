@@ -15,7 +15,7 @@
 
 mod word;
 
-#[path = "../../../stage1-coop/src/runq.rs"]
+#[path = "../../../stage1-coop/src/ring.rs"]
 #[allow(dead_code)]
 mod runq;
 

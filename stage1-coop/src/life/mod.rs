@@ -1,0 +1,7 @@
+//! A run from its start to its end: what the environment asks for, the first goroutine, and
+//! the M that waits for all others.
+
+pub(crate) mod config;
+pub(crate) mod run;
+mod shellword;
+pub(crate) mod third_party;

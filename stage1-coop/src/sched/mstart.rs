@@ -1,0 +1,96 @@
+//! The first and the last thing a thread does as an M. Mirrors `mstart`, `minit` and `mexit`
+//! of `proc.go` and `os_linux.go`.
+
+use crate::arch::{setg, setm, tls};
+use crate::gmp::*;
+use crate::os;
+use crate::sched::schedule::scheduler;
+use crate::sched::wake::acquirep;
+use std::sync::atomic::Ordering::*;
+
+/// What a thread was before it became an M, to be put back.
+pub(crate) struct Before {
+    signal_stack: os::SignalStack,
+}
+
+/// The calling thread becomes the M `mp`, with `mp.g0` as its G. Go's `minit`.
+pub(crate) fn minit(mp: &'static M) -> Before {
+    let words = tls();
+    words.locks.store(0, Relaxed);
+    words.mallocing.store(0, Relaxed);
+    mp.procid.store(os::this_thread_id(), Release);
+    mp.g0.m.set(Some(mp));
+    mp.g0.atomicstatus.store(GRUNNING, Relaxed);
+    mp.g0.name.set("g0");
+    setm(Some(mp));
+    setg(&mp.g0);
+    mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
+    let signal_stack = os::minit_signals();
+    (stage().minit)(mp);
+    Before { signal_stack }
+}
+
+/// The calling thread is no M any more. Go's `unminit`.
+pub(crate) fn unminit(mp: &'static M, before: Before) {
+    (stage().unminit)(mp);
+    os::unminit_signals(before.signal_stack);
+    {
+        // Who reads them holds this lock, and afterwards the thread may end.
+        let _sched = SCHED.lock();
+        mp.tls.store(std::ptr::null_mut(), Release);
+    }
+    setm(None);
+}
+
+/// Body of every thread that the runtime makes. Go's `mstart` and `mstart1`.
+pub(crate) fn mstart(mp: &'static M) {
+    // The kernel gave the thread its maker's, which may be a goroutine's own.
+    crate::arch::default_fp_controls();
+    let before = minit(mp);
+    os::restore_mask(&crate::life::run::signal_mask());
+    let mstartfn = mp
+        .mstartfn
+        .lock()
+        .expect("no panic while it is held")
+        .take();
+    let seat = mstartfn.is_some();
+    if let Some(f) = mstartfn {
+        f();
+    }
+    if let Some(pp) = mp.nextp.swap(None, Relaxed) {
+        // SAFETY: this thread is mp; its maker gave the P to it alone.
+        unsafe { acquirep(mp, pp) };
+        scheduler(mp);
+    } else if !seat {
+        crate::last_words::panics::throw("mstart: nothing to do");
+    }
+    mexit(mp, before, seat);
+}
+
+/// The M runs nothing any more: it leaves the counts. Go's `mexit`, its middle.
+pub(crate) fn retire(mp: &'static M, seat: bool) {
+    {
+        let mut sched = SCHED.lock();
+        sched.nmfreed += 1;
+        sched.nmsys -= i32::from(seat);
+    }
+    (stage().m_idle)(mp);
+}
+
+/// The thread of `mp` leaves the run. Go's `mexit`.
+fn mexit(mp: &'static M, before: Before, seat: bool) {
+    retire(mp, seat);
+    crate::life::run::after_main(mp);
+    os::block_all_signals();
+    let thread = mp.thread.lock().expect("no panic while it is held").take();
+    unminit(mp, before);
+    {
+        // From here on `mp` is the next thread's.
+        let mut sched = SCHED.lock();
+        mp.freed.store(true, Release);
+        mp.schedlink.set(sched.freem);
+        sched.freem = Some(mp);
+    }
+    os::ends(thread);
+    crate::life::run::has_left();
+}

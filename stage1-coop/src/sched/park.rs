@@ -1,0 +1,279 @@
+//! How a goroutine comes off the processor of its own will, and back. Mirrors `gopark`,
+//! `goready`, `Gosched`, `goschedImpl` and `goexit0` of `proc.go`; the chapters *Many G on
+//! one M* and *Blocking, and the one unsafe word*.
+//!
+//! Functions that end in `_m` run on `g0`, with the goroutine that came off.
+
+use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
+use crate::gmp::status::casgstatus;
+use crate::gmp::*;
+use crate::last_words::panics::throw;
+use crate::os;
+use crate::queues::global::globrunqput;
+use crate::sched::lockosthread::{abandon, lock_internal, unlock_internal};
+use crate::sched::newproc::gfput;
+use crate::sched::schedule::{dropg, execute};
+use crate::sched::wake::wakep;
+use crate::stack::slots;
+use crate::trace::{self, WaitReason};
+use std::sync::atomic::Ordering::*;
+
+/// Lets others run first: the goroutine goes to the end of the global queue. Go's
+/// `runtime.Gosched`. Off a goroutine it yields the thread.
+#[inline(never)]
+pub fn gosched() {
+    if !on_goroutine() {
+        return std::thread::yield_now();
+    }
+    pin_while_unwinding();
+    // SAFETY: we are on a goroutine; this function holds nothing.
+    unsafe { mcall(gosched_m) }
+}
+
+fn gosched_m(gp: &'static G) -> Option<&'static G> {
+    trace::go_sched(gp);
+    // SAFETY: on g0, and gp has just left.
+    unsafe { gosched_impl(gp) };
+    None
+}
+
+/// The row `preempted` of this stage: a goroutine that heeded a request yields. Go's
+/// `gopreempt_m`.
+pub fn gopreempt_m(gp: &'static G) -> Option<&'static G> {
+    trace::go_preempt(gp, "coop");
+    // SAFETY: on g0, and gp has just left.
+    unsafe { gosched_impl(gp) };
+    None
+}
+
+// ANCHOR: gosched_impl
+/// Running becomes runnable, at the end of the global queue: not of the local one, where
+/// the goroutine would be back too soon. Go's `goschedImpl`.
+///
+/// # Safety
+/// On `g0` of the M that `gp` has just left.
+pub unsafe fn gosched_impl(gp: &'static G) {
+    // SAFETY: nobody finds it before it is in the queue, below.
+    unsafe {
+        casgstatus::<GRUNNING, GRUNNABLE>(gp);
+        dropg(gp);
+    }
+    let mut sched = SCHED.lock();
+    globrunqput(&mut sched, gp);
+}
+// ANCHOR_END: gosched_impl
+
+/// Parks the goroutine until somebody calls [`goready`] on it. `unlockf`, if there is one,
+/// runs on `g0` once the goroutine is in state `GWAITING`, with `lock`: it lets go of what
+/// protects the place where the waker will find the goroutine, or says that there is
+/// nothing to wait for any more (false). Go's `gopark`.
+///
+/// # Safety
+/// * On a goroutine; `lock` is valid for `unlockf`.
+/// * Whoever calls [`goready`] on the goroutine does so after `unlockf` has begun: because it
+///   takes the lock that `unlockf` releases, or finds the goroutine in a place where
+///   `unlockf` puts it. Without an `unlockf` only a waker on the same P qualifies, which
+///   cannot run before the switch is over. A waker that merely sees the state `GWAITING` may
+///   come before the goroutine is off its M, and then two Ms use it.
+/// * Somebody will find the goroutine, or it waits for ever.
+#[inline(never)]
+pub unsafe fn gopark(unlockf: Option<UnlockFn>, lock: *mut (), reason: WaitReason) {
+    let gp = getg();
+    let mp = getm();
+    mp.waitunlockf.set(unlockf.map_or(0, |f| f as usize));
+    mp.waitlock.store(lock, Relaxed);
+    gp.waitreason.store(reason as u8, Relaxed);
+    trace::go_block(gp, reason);
+    pin_while_unwinding();
+    // SAFETY: we are on a goroutine; this function holds nothing of the thread's.
+    unsafe { mcall(park_m) }
+}
+
+// ANCHOR: park_m
+fn park_m(gp: &'static G) -> Option<&'static G> {
+    let mp = getm();
+    // Waiting first, unlock after: whoever gets the lock must be able to make it runnable.
+    // SAFETY: on g0, and gp has just left; a waker comes after `unlockf` has begun.
+    unsafe {
+        casgstatus::<GRUNNING, GWAITING>(gp);
+        dropg(gp);
+    }
+    let f = mp.waitunlockf.get();
+    if f != 0 {
+        mp.waitunlockf.set(0);
+        // SAFETY: the word was written by gopark from an UnlockFn.
+        let f: UnlockFn = unsafe { std::mem::transmute(f) };
+        if !f(gp, mp.waitlock.load(Relaxed)) {
+            // SAFETY: on g0 of mp; `unlockf` says that nobody will wake it.
+            unsafe {
+                casgstatus::<GWAITING, GRUNNABLE>(gp);
+                return Some(execute(mp, gp, true));
+            }
+        }
+    }
+    None
+}
+// ANCHOR_END: park_m
+
+/// Makes a parked goroutine runnable: it goes before all others in the queue of the
+/// caller's P. Go's `goready`.
+///
+/// # Safety
+/// The caller is the one waker that [`gopark`] speaks of.
+#[inline(never)]
+pub unsafe fn goready(gp: &'static G) {
+    ready(gp, true);
+}
+
+/// Makes a parked goroutine runnable, in front of the queue or at its end. Go's `ready`.
+/// From a thread without a P it goes to the global queue. Its callers in this crate found the
+/// goroutine in a queue of waiters, under the lock that its `unlockf` released.
+pub(crate) fn ready(gp: &'static G, next: bool) {
+    trace::go_unblock(gp);
+    // SAFETY: see above: it is off its M, and nobody else wakes it.
+    unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
+    match getm_opt().and_then(|mp| mp.p.get()) {
+        Some(pp) => {
+            runqput(pp, gp, next);
+            wakep();
+        }
+        None => ready_from_outside(gp),
+    }
+}
+
+/// The thread may be one of the program's own, which no run waits for. It is counted while
+/// it uses the scheduler's lists: if its run ends meanwhile, the next one does not begin to
+/// change them before it is done. Once the run is over the goroutine runs no more.
+#[cold]
+fn ready_from_outside(gp: &'static G) {
+    if os::outside_lockstep() {
+        throw("lockstep: a thread outside the runtime wakes a goroutine, at no virtual time");
+    }
+    SCHED.outside.fetch_add(1, SeqCst);
+    let over = {
+        let mut sched = SCHED.lock();
+        let over = SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0;
+        if !over {
+            globrunqput(&mut sched, gp);
+        }
+        over
+    };
+    if !over {
+        wakep();
+    }
+    SCHED.outside.fetch_sub(1, SeqCst);
+}
+
+/// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.
+#[inline]
+pub fn runqput(pp: &'static P, gp: &'static G, next: bool) {
+    pp.runq
+        .put(gp, next, |batch| (stage().runqputslow)(pp, batch));
+}
+
+/// Ends the goroutine, running what its frames have to drop. Go's `runtime.Goexit`.
+///
+/// It unwinds as a panic does, without a message, and Rust lets every `catch_unwind` stop
+/// that for a moment. But no longer: as soon as what was caught is dropped, on the goroutine
+/// that is to end, the unwinding goes on. (A result that is not looked at is dropped at once,
+/// and `if let Err(e) = ...` drops it at the end of its block.) Code that keeps it or forgets
+/// it goes on for as long as it does so. It is a goroutine that ends in any case: if it is
+/// main, its return does not end the run.
+///
+/// # Panics
+/// Off a goroutine. In a destructor while the goroutine unwinds: there Rust allows no second
+/// unwinding, so the process ends with the words of a panic.
+pub fn goexit() -> ! {
+    assert!(on_goroutine(), "goexit: not on a goroutine");
+    assert!(
+        !std::thread::panicking(),
+        "goexit: in a destructor while the goroutine unwinds"
+    );
+    let gp = getg();
+    gp.goexiting.store(true, Relaxed);
+    std::panic::resume_unwind(Box::new(Goexit::of(gp)))
+}
+
+/// What [`goexit`] unwinds with: no panic, so std's hook does not speak.
+pub(crate) struct Goexit {
+    /// The goroutine that is to end; 0 when it has come to its entry.
+    goid: usize,
+}
+
+impl Goexit {
+    fn of(gp: &G) -> Goexit {
+        Goexit {
+            goid: gp.goid.get(),
+        }
+    }
+
+    /// The unwinding has come to the goroutine's entry.
+    pub(crate) fn arrived(&mut self) {
+        self.goid = 0;
+    }
+}
+
+impl Drop for Goexit {
+    /// Somebody has caught it, and drops it.
+    fn drop(&mut self) {
+        if self.goid != 0
+            && on_goroutine()
+            && getg().goid.get() == self.goid
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(Box::new(Goexit::of(getg())));
+        }
+    }
+}
+
+/// Whether the goroutine has called [`goexit`].
+pub(crate) fn goexiting(gp: &G) -> bool {
+    gp.goexiting.load(Relaxed)
+}
+
+/// On `g0`, with a goroutine that has finished. Go's `goexit0`.
+pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
+    let mp = getm();
+    let Some(pp) = mp.p.get() else {
+        throw("goexit0: no p");
+    };
+    trace::go_end(gp);
+    // SAFETY: on g0, and gp has just left for good.
+    unsafe {
+        casgstatus::<GRUNNING, GDEAD>(gp);
+        dropg(gp);
+    }
+    slots::unbind(pp, gp);
+    let locked = gp.lockedm.get().is_some();
+    gp.lockedm.set(None);
+    gp.preempt.store(false, Relaxed);
+    gp.unwinding.store(false, Relaxed);
+    gp.goexiting.store(false, Relaxed);
+    if gp.panicked.load(Relaxed) {
+        crate::last_words::dump::forget(gp);
+    }
+    gp.waitreason.store(0, Relaxed);
+    gfput(pp, gp);
+    if locked {
+        // It may have left the thread in a state that no other goroutine should see.
+        abandon(mp);
+        mp.leaving.store(true, Relaxed);
+    }
+    None
+}
+
+/// While a goroutine unwinds it stays on its M, because std counts a thread's panics. When
+/// that is over, the next yield or the goroutine's end lets it go.
+#[inline]
+pub fn pin_while_unwinding() {
+    let gp = getg();
+    let unwinding = std::thread::panicking();
+    if unwinding != gp.unwinding.load(Relaxed) {
+        gp.unwinding.store(unwinding, Relaxed);
+        if unwinding {
+            lock_internal(gp);
+        } else {
+            unlock_internal(gp);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! A goroutine's stack, the check in front of its functions, and the flag that the check
+//! finds. The chapter is *The check and the flag*.
+
+pub(crate) mod guards;
+pub(crate) mod morestack;
+pub(crate) mod newstack;
+pub(crate) mod preempt;
+pub(crate) mod ruler;
+pub(crate) mod scavenge;
+pub(crate) mod slots;

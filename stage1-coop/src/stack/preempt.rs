@@ -1,0 +1,160 @@
+//! The flag: how a goroutine is asked to yield, and who may refuse in its name.
+//!
+//! To ask is to write one number, larger than any stack pointer, where the goroutine's next
+//! guard check will look. Nothing is interrupted; the request waits to be found. While the
+//! M holds a lock, or is inside the allocator, the answer is no, and the request is kept.
+//! Mirrors `preemptone`, `preemptall`, `canPreemptM` of `proc.go` and `preempt.go`, and
+//! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
+
+use crate::arch::{getg, getm, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::gmp::status::readgstatus;
+use crate::gmp::*;
+use crate::trace;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Number of the last request, for the trace.
+static FLOW: AtomicU32 = AtomicU32::new(0);
+
+/// The reason of a goroutine that unwinds.
+pub(crate) const UNWINDING: &str = "unwinding";
+
+/// Why an M cannot be preempted now, or `None`. Go's `canPreemptM`, with one condition more:
+/// std counts panics per thread, so a goroutine that unwinds must stay on its own.
+pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
+    if locks() != 0 {
+        Some("locks")
+    } else if mallocing() != 0 {
+        Some("mallocing")
+    } else if !mp.preemptoff.is_empty() {
+        Some("preemptoff")
+    } else if mp
+        .p
+        .get()
+        .is_none_or(|p| p.status.load(Relaxed) != PRUNNING)
+    {
+        Some("p-not-running")
+    } else if std::thread::panicking() {
+        Some(UNWINDING)
+    } else {
+        None
+    }
+}
+
+/// Whether the goroutine on the calling thread's M `mp` may be taken off it. Go's
+/// `canPreemptM`.
+pub fn can_preempt_m(mp: &'static M) -> bool {
+    why_not_preempt_m(mp).is_none()
+}
+
+/// Asks whatever runs on `pp` to yield. Best effort: by the time the flag is up another
+/// goroutine may run there, and then the request is lost. Returns whether anybody was
+/// asked. Go's `preemptone`.
+pub fn preemptone(pp: &'static P) -> bool {
+    let Some(mp) = pp.m.load(Acquire) else {
+        return false;
+    };
+    let Some(gp) = mp.curg.load(Acquire) else {
+        return false;
+    };
+    if crate::arch::getm_opt().is_some_and(|me| std::ptr::eq(me, mp)) {
+        return false;
+    }
+    // In a system call there is no check; the way back asks by itself whether it may go on.
+    if readgstatus(gp) & !GSCAN == GSYSCALL {
+        return false;
+    }
+    let flow = FLOW.fetch_add(1, Relaxed) + 1;
+    gp.preempt_flow.store(flow, Relaxed);
+    // ANCHOR: raise
+    gp.preempt.store(true, Relaxed);
+    // Every call in gp checks for stack overflow by comparing its stack pointer with this.
+    // A value above all stack pointers folds the request into the ordinary check.
+    gp.stackguard0.store(STACK_PREEMPT, Relaxed);
+    // ANCHOR_END: raise
+    trace::preempt_requested(pp, gp, flow);
+    (stage().preempt_m)(mp);
+    true
+}
+
+/// Asks every P but the caller's own. Returns whether anybody was asked. Go's `preemptall`.
+pub fn preemptall() -> bool {
+    let mut asked = false;
+    for pp in allp() {
+        if pp.status.load(Relaxed) == PRUNNING {
+            asked |= preemptone(pp);
+        }
+    }
+    asked
+}
+
+/// How many requests there were in this run.
+pub(crate) fn requests() -> u32 {
+    FLOW.load(Relaxed)
+}
+
+/// Forgets the numbers of requests: a new run begins.
+pub(crate) fn reset() {
+    FLOW.store(0, Relaxed);
+}
+
+// ANCHOR: acquirem
+/// A section in which the goroutine stays on its M and is not preempted: Go's `acquirem`.
+/// Sections nest. Dropping the value is `releasem`: if a request was refused meanwhile, the
+/// flag goes up again, and the very next check obeys.
+#[must_use = "the section ends when this is dropped"]
+pub struct Acquired {
+    /// Tied to the thread whose counter was raised.
+    _not_send: std::marker::PhantomData<*mut ()>,
+}
+
+/// Enters a section without preemption. Go's `acquirem`, and as there without a check: two
+/// sections may follow each other with nothing in between.
+pub fn acquirem() -> Acquired {
+    locks_inc();
+    Acquired {
+        _not_send: std::marker::PhantomData,
+    }
+}
+
+impl Drop for Acquired {
+    fn drop(&mut self) {
+        locks_dec();
+        asked_meanwhile();
+    }
+}
+// ANCHOR_END: acquirem
+
+/// A reason to refuse has ended: if somebody asked meanwhile and no lock is held, the flag
+/// goes up again. Never inlined: a goroutine's own code must not look at its thread in
+/// several steps.
+#[inline(never)]
+pub(crate) fn asked_meanwhile() {
+    let gp = getg();
+    if gp.preempt.load(Relaxed) && locks() == 0 && on_goroutine() {
+        (stage().releasem_slow)(gp);
+    }
+}
+
+/// The row `releasem_slow` of this stage: raises the flag again.
+pub fn releasem_slow(gp: &'static G) {
+    gp.stackguard0.store(STACK_PREEMPT, Relaxed);
+}
+
+/// Keeps preemption off for a reason that dumps show, until it is set to "". Go's
+/// `m.preemptoff`.
+#[inline(never)]
+pub fn set_preemptoff(reason: &'static str) {
+    getm().preemptoff.set(reason);
+    if reason.is_empty() {
+        asked_meanwhile();
+    }
+}
+
+/// Declares the calling thread to be inside the allocator or not. Go's `m.mallocing`.
+#[inline(never)]
+pub fn set_mallocing(inside: bool) {
+    crate::arch::set_mallocing(i32::from(inside));
+    if !inside {
+        asked_meanwhile();
+    }
+}

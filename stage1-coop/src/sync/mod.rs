@@ -1,0 +1,10 @@
+//! Where goroutines wait for each other: channels, `select`, locks, conditions, and goroutines
+//! that borrow. The chapter is *Blocking, and the one unsafe word*.
+
+pub(crate) mod chan;
+pub(crate) mod cond;
+pub(crate) mod mutex;
+pub(crate) mod receiver;
+pub(crate) mod rwlock;
+pub(crate) mod scope;
+pub(crate) mod select;
