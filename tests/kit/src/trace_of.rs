@@ -71,7 +71,8 @@ pub fn trace_of_example(name: &str) -> TraceOf {
     new(What::Example(name.to_owned()), &STAGE)
 }
 
-/// The trace of any program that runs one of our runtimes.
+/// The trace of any program that runs one of our runtimes. Which one, is said with
+/// [`stage`](TraceOf::stage): a stage says what its events do.
 #[track_caller]
 pub fn trace_of_program(program: impl Into<PathBuf>, arguments: &[&str]) -> TraceOf {
     let arguments = arguments.iter().map(|&a| a.to_owned()).collect();
