@@ -2,8 +2,6 @@
 //! process, and running the runtime in this process; both with a time limit, in a clean
 //! environment.
 
-pub mod bench;
-
 pub use safepoint_testkit::{
     Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, workspace,
 };
@@ -312,7 +310,7 @@ pub fn scenario_of(exe: &str, words: &[&str], env: &[(&str, &str)]) -> Ended {
     ended
 }
 
-/// Runs a scenario of `src/bin/scenario` as a child process: `scenario!(env, words...)`.
+/// Runs a scenario of `tests/it/*/scenario.rs` as a child process: `scenario!(env, words...)`.
 #[macro_export]
 macro_rules! scenario {
     ($env:expr, $($word:expr),+) => {

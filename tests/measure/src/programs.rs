@@ -62,8 +62,9 @@ pub enum Toolchain {
     Missing(String),
 }
 
-fn go_dir() -> PathBuf {
-    ::tests::root().join("tests/go")
+/// A folder for each row; Go takes the whole for a module.
+fn rows_dir() -> PathBuf {
+    ::tests::root().join("tests/measure/rows")
 }
 
 /// Where cargo builds: `CARGO_TARGET_DIR`, or `target`.
@@ -79,7 +80,7 @@ pub fn build_ours(names: &[&str]) -> Result<Programs> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "-q", "-p", "tests"])
+        .args(["build", "--release", "-q", "-p", "measure"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(::tests::root());
     for name in names {
@@ -114,7 +115,7 @@ fn executables(messages: &str) -> HashMap<String, PathBuf> {
 
 /// Asks `setup-go.sh` for a toolchain.
 pub fn toolchain(wanted: &Go) -> Result<Toolchain> {
-    let mut command = Command::new(go_dir().join("setup-go.sh"));
+    let mut command = Command::new(::tests::root().join("tests/go/setup-go.sh"));
     command.env_remove("GO").current_dir(::tests::root());
     match wanted {
         Go::Off => return Ok(Toolchain::Off),
@@ -160,7 +161,7 @@ pub fn build_go(names: &[&str], env: Vec<(String, String)>) -> Result<Programs> 
         command
             .args(args)
             .envs(env.iter().map(|(name, value)| (name, value)))
-            .current_dir(go_dir())
+            .current_dir(rows_dir())
             .stderr(Stdio::inherit());
         command
             .output()
@@ -191,7 +192,7 @@ pub fn build_go(names: &[&str], env: Vec<(String, String)>) -> Result<Programs> 
 /// Builds the program in C that stands beside a row, if there is one for any of these and a
 /// compiler. `CC` names another compiler than `cc`.
 pub fn build_c(names: &[&str]) -> Result<Option<PathBuf>> {
-    let source = ::tests::root().join("tests/c/echo.c");
+    let source = rows_dir().join("echo/c/echo.c");
     if !names.contains(&"echo") {
         return Ok(None);
     }

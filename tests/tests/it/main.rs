@@ -1,0 +1,38 @@
+//! The tests of what crosses stages, in one program: every binary links the whole runtime again,
+//! and one alone runs its tests beside each other. A module is a mechanism; `scenario.rs` in its
+//! folder holds what its tests run as child processes.
+//!
+//! Runs in this process come one after the other: [`tests::within`] takes a lock.
+
+mod fixture;
+
+mod bad_input;
+mod chan;
+mod check;
+mod check_shape;
+mod chrome;
+mod determinism;
+mod diagnostics;
+mod ends;
+mod gotrace;
+mod handoff;
+mod heard;
+mod invariants;
+mod last_words;
+mod mechanisms;
+mod netpoll;
+mod pages;
+mod preemption;
+mod queues;
+mod soak;
+mod states;
+mod stealing;
+mod stress;
+mod sync;
+mod sysmon;
+mod threads;
+mod timers;
+mod trace_of;
+mod traces;
+mod waking;
+mod wired;
