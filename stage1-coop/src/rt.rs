@@ -107,8 +107,7 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, Record, TRACE_LOST, WaitReason, emit, go_unblock, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, legend, on, slice_begins,
     };
 }
 

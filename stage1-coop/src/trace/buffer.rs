@@ -294,7 +294,7 @@ impl Taken<'_> {
         rest[2].store(args[1], Relaxed);
         rest[3].store(args[2], Relaxed);
         rest[4].store(u64::from(event.g) << 32 | u64::from(event.flow), Relaxed);
-        let kind = std::ptr::from_ref(event.kind) as u64;
+        let kind = std::ptr::from_ref(event.kind()) as u64;
         first.store(kind | p << P_SHIFT | self.round << ROUND_SHIFT, Release);
     }
 }
@@ -319,7 +319,7 @@ mod tests {
 
     fn same(a: &Record, b: &Record) -> bool {
         (a.time, a.args(), a.p, a.g, a.flow) == (b.time, b.args(), b.p, b.g, b.flow)
-            && std::ptr::eq(a.kind, b.kind)
+            && std::ptr::eq(a.kind(), b.kind())
     }
 
     /// One buffer for each way to keep events: the statics are the process's.

@@ -10,8 +10,8 @@ use std::fmt::{self, Write};
 pub struct Record {
     /// Nanoseconds of the run's clock; in a buffer, ticks.
     pub time: u64,
-    /// What happened.
-    pub kind: &'static Kind,
+    /// What happened. Private, with the arguments: the kind says which of them are a text.
+    pub(crate) kind: &'static Kind,
     args: [u64; 3],
     /// The P that the M held, or -1.
     pub p: i32,
@@ -37,6 +37,12 @@ impl Record {
             g: 0,
             flow: 0,
         }
+    }
+
+    /// What happened.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
     }
 
     /// The arguments, in the order of the kind's form; a text is two words.
