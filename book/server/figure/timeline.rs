@@ -145,7 +145,8 @@ impl Reader {
             self.mark(lane, sign, event, event.flow);
             // What is taken away stands on another lane than who takes it: an arrow joins them.
             if let (Sign::Took, Some(p)) = (sign, event.named_p()) {
-                let joined = u32::MAX - event.number as u32;
+                // A number of its own, that no request has.
+                let joined = u32::MAX - self.out.marks.len() as u32;
                 if let Some(mark) = self.out.marks.last_mut() {
                     mark.flow = Some(joined);
                 }

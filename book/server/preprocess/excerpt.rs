@@ -84,7 +84,10 @@ impl Excerpt {
         };
         let trace = trace::read(text);
         let all = trace.events.len();
-        let Some(events) = trace.events.get(from - 1..to) else {
+        let (Some(events), Some(numbers)) = (
+            trace.events.get(from - 1..to),
+            trace.numbers.get(from - 1..to),
+        ) else {
             return Err(format!(
                 "the recorded run has no events {from} to {to}: it has {all}, so write events=A:B with B at most {all}"
             ));
@@ -106,7 +109,7 @@ impl Excerpt {
             });
             shown.extend(heads);
         }
-        shown.extend(events.iter().map(|event| lines[event.number].trim_end()));
+        shown.extend(numbers.iter().map(|&number| lines[number].trim_end()));
         if !head {
             shown = shown.into_iter().map(str::trim_start).collect();
         }

@@ -31,7 +31,7 @@ pub fn write(title: &str, text: &str, listing: Option<(&str, &Lines)>, id: &str)
         .map(|(index, (event, spot))| {
             json!({
                 "p": spot.map(|spot| [Some(spot.x), spot.lane, spot.goroutine].map(|at| at.map(round))),
-                "t": event.number,
+                "t": trace.numbers[index],
                 "s": known[index],
                 "g": event.subject(),
                 "l": lane(event),

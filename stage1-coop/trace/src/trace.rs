@@ -27,8 +27,6 @@ pub struct Event {
     pub flow: Option<u32>,
     /// The line as it stands in the text.
     pub line: String,
-    /// Its number in the text, from 0.
-    pub number: usize,
     /// Its kind, if the reader was given one with this name.
     pub kind: Option<&'static Kind>,
 }
@@ -116,6 +114,8 @@ pub struct Trace {
     pub head: Vec<String>,
     /// The events, in the order of the text.
     pub events: Vec<Event>,
+    /// Of each event: the number of its line in the text, from 0.
+    pub numbers: Vec<usize>,
     /// The lines behind them, with their `#`.
     pub totals: Vec<String>,
 }
@@ -168,8 +168,9 @@ impl Trace {
                 } else {
                     trace.totals.push(line.to_owned());
                 }
-            } else if let Some(event) = event(line, number, kinds) {
+            } else if let Some(event) = event(line, kinds) {
                 trace.events.push(event);
+                trace.numbers.push(number);
             }
         }
         trace
@@ -288,7 +289,7 @@ impl Trace {
     }
 }
 
-fn event(line: &str, number: usize, kinds: Kinds) -> Option<Event> {
+fn event(line: &str, kinds: Kinds) -> Option<Event> {
     let mut words = line.split_whitespace();
     let ms: f64 = words.next()?.parse().ok()?;
     if !(ms.is_finite() && (0.0..1e9).contains(&ms)) {
@@ -316,7 +317,6 @@ fn event(line: &str, number: usize, kinds: Kinds) -> Option<Event> {
         args,
         flow,
         line: line.to_owned(),
-        number,
         kind,
     })
 }

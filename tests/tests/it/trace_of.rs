@@ -190,7 +190,7 @@ fn a_misspelt_event_is_refused() {
     let near = panic_of(|| trace_of_example(&STAGE, "hello").only(&["GoStrat"]));
     assert!(near.contains("is `GoStart` meant?"), "{near}");
     let far = panic_of(|| trace_of_example(&STAGE, "hello").only(&["Nonsense"]));
-    in_order(&far, &["stage1-coop", ".stage(&STAGE)", "GoCreate"]);
+    in_order(&far, &["stage1-coop", "GoCreate", ".stage(&STAGE)"]);
     // A kind of a later stage is none here, even if it could happen there.
     let later = panic_of(|| trace_of_example(&STAGE, "hello").only(&["ProcSteal"]));
     in_order(&later, &["there is no event `ProcSteal`"]);
@@ -204,11 +204,11 @@ fn a_misspelt_event_is_refused() {
 fn a_misspelt_event_is_refused_in_questions_too() {
     let trace = trace_of_example(&STAGE, "hello").trace();
     for near in [
-        panic_of(|| trace.count("GoUnblok")),
-        panic_of(|| trace.find("GoUnblok").count()),
+        panic_of(|| trace.count("GoSnd")),
+        panic_of(|| trace.find("GoSnd").count()),
     ] {
-        assert!(near.contains("is `GoUnblock` meant?"), "{near}");
-        assert!(near.contains("Also near: GoBlock"), "{near}");
+        assert!(near.contains("is `GoEnd` meant?"), "{near}");
+        assert!(near.contains("Also near: GoSched"), "{near}");
     }
     // One that is known and does not happen is a fact about the schedule.
     assert_eq!(trace.count("PollHit"), 0);
