@@ -35,47 +35,47 @@ pub mod gmp {
 
 /// Ends of the process that the runtime decides, and what is printed then.
 pub mod last_words {
-    pub use crate::last_words::panics::{
-        die_with_all_goroutines, dying, dying_on, throw, throw_args, throw_dump,
-    };
-    pub use crate::life::config::Traceback;
+    pub use crate::last_words::panics::{die_with_all_goroutines, dying_on, throw_dump};
+    pub use crate::throw::{Traceback, dying, throw, throw_args};
 }
 
 /// What a run reads from its surroundings.
 pub mod life {
-    pub use crate::life::config::{ASYNCPREEMPTOFF, GODEBUG, GodebugKey};
+    pub use crate::life::config::{ASYNCPREEMPTOFF, GODEBUG};
+    pub use crate::stage::GodebugKey;
 }
 
 /// Threads, locks, time and memory, in both worlds of time.
 pub mod os {
     pub use crate::os::{
-        Handler, Lock, LockGuard, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
-        osyield, outside_world, procyield, usleep, wait_fd,
+        Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
+        outside_world, procyield, usleep, wait_fd,
     };
+    pub use crate::stack::preempt::LockGuard;
     pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
 }
 
 /// The queues of runnable goroutines, and stealing from them.
 pub mod queues {
-    pub use crate::queues::global::{globrunqget, globrunqput, runqputslow};
-    pub use crate::queues::steal::{
-        Order, RandomOrder, STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork,
-    };
+    pub use crate::order::{Order, RandomOrder};
+    pub use crate::queues::global::{globrunqget, globrunqput, runqput, runqputslow};
+    pub use crate::queues::steal::{STEAL_PASSES, fastrand, runqgrab, runqsteal, stealwork};
     pub use crate::ring::{OVERFLOW, RUNQ_SIZE, Runq};
-    pub use crate::sched::park::runqput;
 }
 
 /// What runs, parks, and wakes: the turn of the scheduler, and the Ms that take it.
 pub mod sched {
     pub use crate::sched::lockosthread::stoplockedm;
     pub use crate::sched::newproc::go_on_g0;
-    pub use crate::sched::park::{gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding};
-    pub use crate::sched::schedule::{GLOBAL_EVERY, Slow, dropg, execute, schedule_slow};
+    pub use crate::sched::park::{
+        dropg, gopark, gopreempt_m, goready, gosched_impl, pin_while_unwinding,
+    };
+    pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
         acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
         wake_for_queued_work, wakep, wirep,
     };
-    pub use crate::stage::Next;
+    pub use crate::stage::{Next, Slow};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
@@ -94,8 +94,7 @@ pub mod stack {
 
 /// The table of the run, and its printed form.
 pub mod stage {
-    pub use crate::gmp::stage;
-    pub use crate::stage::{Row, table};
+    pub use crate::stage::{Row, stage, table};
 }
 
 /// What channels and `select` stand on.

@@ -10,14 +10,35 @@
 //! through `schedule` never look here.
 
 use crate::gmp::{G, M, P};
-use crate::life::config::GodebugKey;
-use crate::queues::steal::Order;
-use crate::sched::schedule::Slow;
+use crate::order::Order;
 use safepoint_trace::Kinds;
+use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering::*};
 
 /// What `newstack` and its like answer: the goroutine to go on with at once, or `None` to
 /// ask `schedule`.
 pub type Next = Option<&'static G>;
+
+/// What a row found that `schedule` or `findrunnable` asked.
+pub enum Slow {
+    /// Nothing that concerns this M: go on.
+    Continue,
+    /// Something was done; ask again from the start.
+    Again,
+    /// Run this goroutine.
+    Run(&'static G),
+    /// The run is over: this M leaves.
+    Stop,
+}
+
+/// A key of `GODEBUG`. Each stage registers the ones that it reads.
+pub struct GodebugKey {
+    /// Go's name.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Its value; 0 unless it is set.
+    pub value: AtomicI64,
+}
 
 macro_rules! stage_table {
     ($( $(#[doc = $doc:literal])+ $name:ident $go:literal : $ty:ty; )+) => {
@@ -118,6 +139,32 @@ stage_table! {
     handoffp "handoffp": fn(&'static P);
     /// Called by `throw`, after the message: what else to print. Here: all goroutines.
     throw_dump "dopanic_m": fn();
+}
+
+/// The table of the run; null before the first one.
+static STAGE: AtomicPtr<Stage> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The table of the run: what its stage decides.
+///
+/// # Panics
+/// Before the first run of the process.
+#[inline]
+pub fn stage() -> &'static Stage {
+    // SAFETY: null, or set from a `&'static Stage`.
+    match unsafe { STAGE.load(Relaxed).as_ref() } {
+        Some(stage) => stage,
+        None => no_run(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn no_run() -> ! {
+    panic!("the stage's table is asked for before the first run")
+}
+
+pub(crate) fn set_stage(stage: &'static Stage) {
+    STAGE.store(std::ptr::from_ref(stage).cast_mut(), SeqCst);
 }
 
 /// Prints the table of `stage` as Markdown: each row, and which of `stages` (earliest first)

@@ -76,6 +76,8 @@
 //! Everything of stage 1 is here too, under the same names.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
+// Each file says what it takes, and from which room.
+#![deny(clippy::wildcard_imports)]
 
 mod calls;
 mod checkdead;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,10 @@ pub struct Browser {
     _turn: MutexGuard<'static, ()>,
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// Two browsers at once: while one starts or loads, the other is looked at. More would only slow
+/// each other down.
+static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Browser {
     /// A browser, or `None` with one line why there is none here.
@@ -44,9 +48,12 @@ impl Browser {
             eprintln!("skipped: the browser tests need chromium and chromedriver");
             return None;
         };
-        // Several browsers at once would only slow each other down.
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        match Browser::start(&driver, &chromium, turn) {
+        let n = NEXT.fetch_add(1, SeqCst);
+        let turn = TURNS[n % TURNS.len()]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let profile = super::support::scratch().join(format!("profile-{n}"));
+        match Browser::start(&driver, &chromium, profile, turn) {
             Ok(browser) => Some(browser),
             Err(why) => {
                 eprintln!("skipped: the browser cannot be driven here ({why})");
@@ -58,9 +65,9 @@ impl Browser {
     fn start(
         driver: &Path,
         browser: &Path,
+        profile: PathBuf,
         turn: MutexGuard<'static, ()>,
     ) -> Result<Browser, String> {
-        let profile = super::support::scratch().join("profile");
         let _ = std::fs::remove_dir_all(&profile);
         // A group of its own: the browser's many processes end with the driver.
         let mut child = Command::new(driver)

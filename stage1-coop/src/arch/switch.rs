@@ -184,7 +184,7 @@ pub fn systemstack<F: FnOnce()>(f: F) {
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
         // SAFETY: `f` points at the Option on the caller's stack, which waits for us.
         if let Some(f) = unsafe { (*f).take() } {
-            crate::last_words::panics::no_panic(f);
+            crate::throw::no_panic(f);
         }
     }
     if !crate::arch::on_goroutine() {
@@ -223,28 +223,6 @@ pub(crate) unsafe extern "C-unwind" fn on_stack(arg: *mut (), f: usize, sp: usiz
         "ret",
         ".cfi_endproc",
     )
-}
-
-// ANCHOR: gostart
-/// Where a fresh goroutine starts: its `sched.pc`. Nobody called it, and the CFI says that
-/// too (`undefined rip`): a backtrace ends here instead of running off the stack.
-#[unsafe(naked)]
-unsafe extern "C" fn gostart() {
-    naked_asm!(
-        ".cfi_startproc",
-        ".cfi_undefined rip",
-        ".cfi_undefined rbp",
-        "xor ebp, ebp",
-        "call {entry}",
-        "ud2",
-        ".cfi_endproc",
-        entry = sym crate::sched::newproc::goentry,
-    )
-}
-// ANCHOR_END: gostart
-
-pub(crate) fn gostart_pc() -> usize {
-    gostart as *const () as usize
 }
 
 /// Asks the processor for the top of a stack that will be needed soon.

@@ -143,33 +143,6 @@ pub(crate) fn setm(m: Option<&'static M>) {
     }
 }
 
-/// `m.locks++` of the calling thread's M: one instruction, so that no migration can come
-/// between finding M and adding.
-#[inline(always)]
-pub fn locks_inc() {
-    // SAFETY: touches this thread's own counter. It is a compiler barrier too (no
-    // `nomem`): nothing that the section guards moves out of it.
-    unsafe { asm!("inc dword ptr fs:[go_tls_locks@tpoff]", options(nostack)) }
-}
-
-/// `m.locks--`.
-#[inline(always)]
-pub fn locks_dec() {
-    // SAFETY: as for `locks_inc`.
-    unsafe { asm!("dec dword ptr fs:[go_tls_locks@tpoff]", options(nostack)) }
-}
-
-/// `m.locks` of the calling thread.
-#[inline(always)]
-pub(crate) fn locks() -> i32 {
-    let n: i32;
-    // SAFETY: reads this thread's own counter.
-    unsafe {
-        asm!("mov {:e}, fs:[go_tls_locks@tpoff]", out(reg) n, options(nostack, preserves_flags, readonly));
-    }
-    n
-}
-
 /// `m.mallocing` of the calling thread.
 pub(crate) fn mallocing() -> i32 {
     tls().mallocing.load(std::sync::atomic::Ordering::Relaxed)

@@ -92,7 +92,8 @@ pub(crate) unsafe fn switched_out(gp: &G, lo: usize) -> Vec<usize> {
         bp: gp.sched.bp.get(),
         bx: 0,
     };
-    if at.pc == super::gostart_pc() || !(lo..hi - SAVED).contains(&at.sp) {
+    // One that has not run yet stands at the very top of its stack.
+    if !(lo..hi - SAVED).contains(&at.sp) {
         return vec![at.pc];
     }
     if left_by_mcall(at.pc) {

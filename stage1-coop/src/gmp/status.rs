@@ -5,7 +5,11 @@
 //! const parameters, and an edge that Go does not have does not build. Whether the
 //! goroutine really *is* in the state `OLD` is checked when it happens.
 
-use crate::gmp::*;
+use crate::gmp::{
+    G, GCOPYSTACK, GDEAD, GIDLE, GPREEMPTED, GRUNNABLE, GRUNNING, GSYSCALL, GWAITING, gstatus_name,
+};
+use crate::stage::stage;
+use crate::throw::throw_args;
 use std::sync::atomic::Ordering::*;
 
 /// Go's legal edges, of all stages: the numbers are its ABI.
@@ -63,7 +67,7 @@ pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
 /// a bug of the runtime.
 pub fn castatus_contended(gp: &'static G, old: u32, new: u32) {
     let is = readgstatus(gp);
-    crate::last_words::panics::throw_args(format_args!(
+    throw_args(format_args!(
         "casgstatus: goroutine {} is {} ({is:#x}), expected {} to become {}",
         gp.goid.get(),
         gstatus_name(is),

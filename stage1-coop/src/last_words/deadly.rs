@@ -10,13 +10,12 @@
 //! `dieFromSignal` of `signal_unix.go`.
 
 use crate::arch;
-use crate::last_words::panics;
-use crate::os::signal::{current, install};
-use crate::os::{exit_now, last_resort, this_thread_id};
+use crate::last_words::fault::{Line, goroutine_fault};
+use crate::os::{Hands, last_resort, this_thread_id};
+use crate::throw::{begin_dying, dying};
 use crate::trace;
 use safepoint_lockstep::say_bytes;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// Those whose default is to end the process, without the faults of `signal.rs` and SIGKILL.
 const DEADLY: [i32; 20] = [
@@ -42,22 +41,22 @@ const DEADLY: [i32; 20] = [
     libc::SIGFPE,
 ];
 
-/// Installs the handler for every deadly signal that nobody else handles, as far as it is
-/// needed; returns what was there.
-pub(crate) fn watch() -> Vec<(i32, libc::sigaction)> {
+/// What the handlers of `os/signal.rs` do.
+pub(crate) fn hands() -> Hands {
+    Hands {
+        fault: goroutine_fault,
+        save: trace::finish,
+        deadly: on_deadly,
+    }
+}
+
+/// The deadly signals that are to be handled, as far as it is needed.
+pub(crate) fn signals() -> impl Iterator<Item = i32> {
     // SIGRTMIN and those behind it are the program's; the C library keeps two before it.
     DEADLY
         .into_iter()
         .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
         .filter(|&signal| signal == libc::SIGABRT || trace::pending())
-        .filter(|&signal| current(signal).sa_sigaction == libc::SIG_DFL)
-        .filter_map(|signal| Some((signal, install(signal, on_deadly).ok()?)))
-        .collect()
-}
-
-/// Whether an action is the handler of this file: as good as none.
-pub(crate) fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == on_deadly as *const () as usize
 }
 
 extern "C" fn on_deadly(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
@@ -86,9 +85,6 @@ extern "C" fn on_deadly(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// A signal that is to end the process when the trace is written; 0 for none.
-static TOLD: AtomicI32 = AtomicI32::new(0);
-
 /// The process is to end by `signal` when the trace is written. Returns false if there is
 /// nothing to wait for: no trace, or a second signal, which does not wait for the first one.
 ///
@@ -96,35 +92,22 @@ static TOLD: AtomicI32 = AtomicI32::new(0);
 /// whether it is after we have left one: so one of us sees the other.
 fn tell(signal: i32) -> bool {
     // A child between `fork` and `exec` has no such thread.
-    trace::ask() && TOLD.compare_exchange(0, signal, SeqCst, SeqCst).is_ok() && trace::ask()
-}
-
-/// The trace is written. Called by the thread that wrote it.
-pub(crate) fn die_if_told() {
-    let signal = TOLD.load(SeqCst);
-    if signal != 0 {
-        die_of(signal);
-    }
-}
-
-/// The signal that is about to end the process, or 0.
-pub(crate) fn told() -> i32 {
-    TOLD.load(SeqCst)
+    trace::ask() && last_resort::tell(signal) && trace::ask()
 }
 
 /// The program, std or libc has called `abort` on this thread.
 fn abort() {
-    if trace::thread() != this_thread_id() && !panics::dying() {
-        panics::begin_dying();
+    if trace::thread() != this_thread_id() && !dying() {
+        begin_dying();
         if arch::on_goroutine() {
             let gp = arch::getg();
-            let mut line = crate::last_words::fault::Line::new();
+            let mut line = Line::new();
             let _ = write!(
                 line,
                 "SIGABRT: abort\n\ngoroutine {} [running]:\n",
                 gp.goid.get()
             );
-            let _ = writeln!(line, "{}(...)", crate::trace::Escaped(gp.name.get()));
+            let _ = writeln!(line, "{}(...)", trace::Escaped(gp.name.get()));
             say_bytes(line.bytes());
         }
         trace::finish();
@@ -147,18 +130,4 @@ fn wait_for_the_end() -> ! {
         // SAFETY: pause has no arguments; any signal ends it.
         unsafe { libc::pause() };
     }
-}
-
-/// Ends the process as `signal` does by default. Async-signal-safe.
-pub(crate) fn die_of(signal: i32) -> ! {
-    // SAFETY: all of these are async-signal-safe, and the set is ours.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&mut set, signal);
-        libc::raise(signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-    }
-    // Not by default, then: somebody has a handler again.
-    exit_now(128 + signal)
 }

@@ -5,8 +5,10 @@
 //! prints.
 
 use crate::arch::{callers, entry, switched_out};
-use crate::gmp::*;
-use crate::life::config::{Traceback, traceback};
+use crate::gmp::{G, GDEAD, GIDLE, GRUNNING, GSCAN, GWAITING, SCHED, gstatus_name};
+use crate::stack::guards;
+use crate::stack::slots::{SLACK, STACK_MAX};
+use crate::throw::{Traceback, traceback};
 use crate::trace::{self, WaitReason};
 use safepoint_lockstep::say;
 use std::collections::HashMap;
@@ -118,11 +120,7 @@ pub(crate) fn others(me: &G) {
 /// The return addresses of a goroutine that does not run: from where it was left.
 fn standing(gp: &G) -> Vec<usize> {
     // Unchecked code uses the slack below `lo`, so its whole slot counts.
-    let lo = gp
-        .stack
-        .hi
-        .get()
-        .saturating_sub(crate::stack::slots::STACK_MAX + crate::stack::slots::SLACK);
+    let lo = gp.stack.hi.get().saturating_sub(STACK_MAX + SLACK);
     // SAFETY: it has a stack and does not run. (If it is set going this very moment: the world
     // is frozen, as far as it could be, and the process ends.)
     unsafe { switched_out(gp, lo) }
@@ -141,7 +139,7 @@ fn header(gp: &G, state: &str) -> String {
     } else {
         ""
     };
-    let guard = if crate::stack::guards::unguarded(gp) {
+    let guard = if guards::unguarded(gp) {
         ", no guard page"
     } else {
         ""

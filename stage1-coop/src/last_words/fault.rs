@@ -5,40 +5,44 @@
 //! The second half runs in a signal handler that may have interrupted anything, so it
 //! formats into a buffer on its own stack and writes with one system call.
 
+use crate::arch::getg;
 use crate::gmp::G;
+use crate::last_words::dump;
 use crate::os;
-use crate::stack::slots;
+use crate::stack::guards;
+use crate::stack::slots::STACK_MAX;
+use crate::throw::{Traceback, begin_dying, die, traceback};
 use crate::trace;
 use safepoint_lockstep::{say, say_bytes};
 use std::fmt::Write;
 
 /// A check found that the stack cannot grow any more. On `g0`, so everything may be used.
-pub(crate) fn stack_overflow(gp: &'static G, sp: usize, limit: usize) -> ! {
-    crate::last_words::panics::begin_dying();
-    say!("{}", overflow_text(gp, sp, limit).to_string().trim_end());
-    if crate::life::config::traceback() > crate::life::config::Traceback::None {
-        crate::last_words::dump::at_its_check(gp);
+pub(crate) fn stack_overflow(gp: &'static G, sp: usize) -> ! {
+    begin_dying();
+    say!("{}", overflow_text(gp, sp).to_string().trim_end());
+    if traceback() > Traceback::None {
+        dump::at_its_check(gp);
     }
-    crate::last_words::panics::die()
+    die()
 }
 
-fn overflow_text(gp: &G, sp: usize, limit: usize) -> Line {
+fn overflow_text(gp: &G, sp: usize) -> Line {
     let mut line = Line::new();
     let (lo, hi) = (gp.stack.lo.get(), gp.stack.hi.get());
     let _ = write!(
         line,
-        "runtime: goroutine stack exceeds {limit}-byte limit\nruntime: sp={sp:#x} stack=[{lo:#x}, {hi:#x}]\nfatal error: stack overflow\n",
+        "runtime: goroutine stack exceeds {STACK_MAX}-byte limit\nruntime: sp={sp:#x} stack=[{lo:#x}, {hi:#x}]\nfatal error: stack overflow\n",
     );
     line
 }
 
 /// A fault on a goroutine's stack, seen by the signal handler.
 pub(crate) fn goroutine_fault(signal: i32, code: i32, addr: usize, sp: usize, pc: usize) -> ! {
-    crate::last_words::panics::begin_dying();
-    let gp = crate::arch::getg();
+    begin_dying();
+    let gp = getg();
     let mut line;
-    if crate::stack::guards::stopped_by_guard_page(gp, addr) {
-        line = overflow_text(gp, sp, slots::STACK_MAX);
+    if guards::stopped_by_guard_page(gp, addr) {
+        line = overflow_text(gp, sp);
         let _ = write!(
             line,
             "\ngoroutine {} [running]:\n{}(...)\n\tin code without a stack check, at pc={pc:#x}; the guard page stopped it\n",

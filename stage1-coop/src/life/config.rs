@@ -3,12 +3,13 @@
 //! (`parsedebugvars`).
 
 use crate::life::shellword::{ShellWord, one_line};
+use crate::stage::GodebugKey;
+use crate::throw::{self, Traceback};
 use crate::trace::{Keep, Output};
 use safepoint_lockstep::{self as lab, say};
 use safepoint_trace::{Costs, Form, Header};
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 
 /// Ps that a run may have at most.
@@ -16,16 +17,6 @@ pub const MAX_PROCS: usize = 256;
 
 /// Events that a trace of the last ones may have at most.
 const LAST_MAX: usize = 1 << 24;
-
-/// A key of `GODEBUG`. Each stage registers the ones that it reads.
-pub struct GodebugKey {
-    /// Go's name.
-    pub name: &'static str,
-    /// What it does.
-    pub doc: &'static str,
-    /// Its value; 0 unless it is set.
-    pub value: AtomicI64,
-}
 
 /// The keys of this stage.
 pub static GODEBUG: &[&GodebugKey] = &[&ASYNCPREEMPTOFF];
@@ -39,22 +30,6 @@ pub static ASYNCPREEMPTOFF: GodebugKey = GodebugKey {
 
 static SEEDED: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
-static TRACEBACK: Mutex<Traceback> = Mutex::new(Traceback::Single);
-
-/// How much a dying program prints: `GOTRACEBACK`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
-pub enum Traceback {
-    /// The message only.
-    None,
-    /// The goroutine that died.
-    Single,
-    /// All goroutines.
-    All,
-    /// All goroutines with the runtime's own frames.
-    System,
-    /// As `System`, and then SIGABRT.
-    Crash,
-}
 
 /// What the environment asks for.
 pub(crate) struct Config {
@@ -110,7 +85,7 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
             ));
         }
     };
-    *TRACEBACK.lock().expect("no panic while it is held") = traceback;
+    throw::set_traceback(traceback);
     if let Some(name) = var("SAFEPOINT_TRACE_MAP")? {
         crate::trace::map::open(&name)
             .map_err(|what| format!("SAFEPOINT_TRACE_MAP={}: {what}", shown(&name)))?;
@@ -294,11 +269,6 @@ fn keep() -> Result<(Keep, usize), String> {
 /// The seed of this run, in lockstep.
 fn seed() -> Option<u64> {
     SEEDED.load(Relaxed).then(|| SEED.load(Relaxed))
-}
-
-/// How much to print when the process dies.
-pub(crate) fn traceback() -> Traceback {
-    TRACEBACK.try_lock().map_or(Traceback::Single, |t| *t)
 }
 
 /// What a trace says about its run, with `procs` Ps. `reasons_traced`: reasons to wait that

@@ -7,43 +7,36 @@
 //! are never unwound, and their stacks never used again.
 
 use crate::arch;
-use crate::arch::{getg, getm_opt, mcall};
+use crate::arch::gotext;
+use crate::arch::{getg, getm_opt};
 use crate::gmp::status;
-use crate::gmp::*;
-use crate::last_words::panics;
+use crate::gmp::{GDEAD, GRUNNABLE, M, MAX_THREADS, SCHED, allp, make_allp};
+use crate::last_words::{self, deadly, panics};
 use crate::life::config::{self, Config};
-use crate::life::third_party::{self, ThirdParty};
+use crate::life::third_party::ThirdParty;
 use crate::os;
-use crate::sched::mstart::{minit, retire, unminit};
-use crate::sched::newproc::{gfspill, newproc1, store_entry};
-use crate::sched::park::{goexit0, goexiting, runqput};
+use crate::queues::free::gfspill;
+use crate::queues::global::runqput;
+use crate::sched::goexit::goexiting;
+use crate::sched::leave::{self, after_main, has_left, main_returned, wait_for_others};
+use crate::sched::mstart::{minit, mstart, retire, unminit};
+use crate::sched::newproc::{newproc1, store_entry};
 use crate::sched::schedule::scheduler;
 use crate::sched::template;
 use crate::sched::wake::{acquirep, allocm, m_reserve_id, newm, pidleput};
 use crate::stack::morestack::morestackinit;
 use crate::stack::preempt;
-use crate::stack::preempt::preemptall;
 use crate::stack::scavenge;
 use crate::stack::slots;
-use crate::stage::Stage;
+use crate::stage::{Stage, set_stage, stage};
+use crate::throw::{no_panic, refused};
 use crate::trace;
-use crate::word::Link;
-use nix::sys::signal::SigSet;
 use safepoint_lockstep::{self as lab, say};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::*;
 
-/// Nanoseconds that Ms get to leave when `main` has returned.
-const LEAVE_NS: u64 = 1_000_000_000;
-/// Nanoseconds between two requests to leave, at most.
-const PATIENCE_MAX: u64 = 10_000_000;
-
-/// The M that ran `main` to its end: it sees the others off.
-static STOPPER: Link<M> = Link::none();
 /// One run at a time.
 static RUN: Mutex<()> = Mutex::new(());
-/// The signal mask of the thread that called `run`: every M gets it.
-static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
 
 /// A runtime that has not started: what to run it with.
 ///
@@ -171,7 +164,7 @@ impl Runtime {
         );
         let _one = RUN.lock().unwrap_or_else(|e| e.into_inner());
         // SAFETY: the caller's promise.
-        panics::no_panic(|| unsafe { self.run_here(main) });
+        no_panic(|| unsafe { self.run_here(main) });
     }
 
     /// The run itself, on the thread that becomes M0.
@@ -232,12 +225,14 @@ impl Runtime {
 
     /// Everything before the first goroutine. Go's `schedinit`.
     fn schedinit(&self) -> &'static M {
+        last_words::install();
+        os::set_thread_body(mstart);
         let config = config::read((self.stage.godebug)()).unwrap_or_else(|line| usage(&line));
         let Config { procs, seed, trace } = config;
         if let Some(seed) = seed {
             let lab = lab::Config {
                 seed,
-                in_gotext: crate::arch::gotext::contains,
+                in_gotext: gotext::contains,
                 last_words: panics::save_the_trace,
             };
             lab::start(lab).unwrap_or_else(|line| usage(&line));
@@ -251,11 +246,7 @@ impl Runtime {
         });
         let procs = procs.min(config::MAX_PROCS);
         os::lift_guards(seed.is_some());
-        *MASK.lock().expect("no panic while it is held") = Some({
-            let mask = os::block_all_signals();
-            os::restore_mask(&mask);
-            mask
-        });
+        os::note_mask();
         set_stage(self.stage);
         preempt::reset();
         // The last run's ATTENTION_STOP still stands, so a thread that wakes a goroutine now
@@ -265,9 +256,8 @@ impl Runtime {
         }
         make_allp(procs);
         template::reset();
-        third_party::reset();
         os::note_timer_slack();
-        STOPPER.set(None);
+        leave::reset();
         SCHED.npidle.store(0, SeqCst);
         SCHED.nmspinning.store(0, SeqCst);
         SCHED.runqsize.store(0, SeqCst);
@@ -279,8 +269,9 @@ impl Runtime {
         let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
         trace::start(trace, header).unwrap_or_else(|line| usage(&line));
         morestackinit();
-        panics::install_hook();
-        os::initsig();
+        os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
+            refused(format_args!("a handler for signal {signal}"), &error)
+        });
         let mut sched = SCHED.lock();
         sched.midle = None;
         sched.nmidle = 0;
@@ -324,114 +315,4 @@ impl Runtime {
 fn usage(line: &str) -> ! {
     say!("{line}");
     std::process::exit(2)
-}
-
-/// The signal mask that every M runs with.
-pub(crate) fn signal_mask() -> SigSet {
-    MASK.lock()
-        .ok()
-        .and_then(|m| *m)
-        .unwrap_or_else(SigSet::empty)
-}
-
-/// `main` has returned, on its goroutine.
-fn main_returned() {
-    // SAFETY: on goroutine 1, which holds nothing any more.
-    unsafe { mcall(main_returned_m) }
-}
-
-fn main_returned_m(gp: &'static G) -> Option<&'static G> {
-    STOPPER.store(Some(arch::getm()), SeqCst);
-    goexit0(gp);
-    stop_all();
-    None
-}
-
-/// Tells every M to leave: those that run goroutines at their next check, those that sleep
-/// at once.
-fn stop_all() {
-    {
-        // Under the lock, so that an M on its way to sleep either sees this or is woken.
-        let _sched = SCHED.lock();
-        SCHED.attention.fetch_or(ATTENTION_STOP, SeqCst);
-    }
-    preemptall();
-    for m in living() {
-        m.park.wakeup();
-    }
-    third_party::wake();
-    (stage().poll_break)();
-}
-
-/// Called by each M that leaves. The one that ran `main` to its end waits for the others,
-/// but not for ever.
-pub(crate) fn after_main(mp: &'static M) {
-    if STOPPER.load(SeqCst).is_none_or(|s| !std::ptr::eq(s, mp)) {
-        return;
-    }
-    // What counts is how long we meant to sleep, and not the clock: while the whole process
-    // stood still (SIGSTOP, a debugger), the others had no time to leave either.
-    let mut waited = 0;
-    // A request may be lost: an M that was past its look at `attention` executes one more
-    // goroutine, and takes the flag down. So ask again, less and less often.
-    let mut patience = 100_000;
-    while SCHED.live.load(SeqCst) > 1 {
-        if waited >= LEAVE_NS {
-            abandon_process(mp);
-        }
-        let ns = patience.min(LEAVE_NS - waited);
-        if SCHED.left.tsleep(ns) {
-            SCHED.left.clear();
-        } else {
-            waited += ns;
-            preemptall();
-            patience = PATIENCE_MAX.min(patience * 2);
-        }
-    }
-}
-
-/// One thread has left the run: whoever sees the others off may go on. Called with nothing
-/// left to do but to end.
-pub(crate) fn has_left() {
-    SCHED.live.fetch_sub(1, SeqCst);
-    SCHED.left.wakeup();
-    SCHED.all_left.wakeup();
-}
-
-/// M0 waits until everybody has left.
-fn wait_for_others() {
-    while SCHED.live.load(SeqCst) > 0 {
-        SCHED.all_left.sleep();
-        SCHED.all_left.clear();
-    }
-}
-
-fn abandon_process(mp: &'static M) -> ! {
-    let mut named = false;
-    for m in living().filter(|m| !std::ptr::eq(*m, mp)) {
-        if let Some(gp) = m.curg.load(Acquire) {
-            named = true;
-            let what = match gp.atomicstatus.load(Relaxed) & !GSCAN {
-                GSYSCALL => "is in a system call that does not return",
-                _ => "never comes to a check",
-            };
-            say!(
-                "runtime: main has returned, but goroutine {} ({}) {what}; the process ends with it",
-                gp.goid.get(),
-                trace::Escaped(gp.name.get())
-            );
-        }
-    }
-    if !named {
-        say!(
-            "runtime: main has returned, but a thread without a processor has not; the process ends with it"
-        );
-    }
-    exit(0)
-}
-
-/// Ends the process, saving the trace first. Go's `os.Exit`.
-pub fn exit(status: i32) -> ! {
-    trace::finish();
-    std::process::exit(status)
 }

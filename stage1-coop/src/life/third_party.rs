@@ -3,28 +3,15 @@
 //! it is whoever sits here: a function of the user's, or Ctrl-C.
 
 use crate::arch::getm;
-use crate::gmp::*;
-use crate::os::{self, Note};
+use crate::gmp::{ATTENTION_STOP, SCHED, allp};
+use crate::last_words::panics::third_party_panicked;
+use crate::os;
+use crate::sched::leave::THIRD_PARTY as NOTE;
 use crate::stack::preempt::{preemptall, preemptone, requests};
 use safepoint_lockstep::say;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
-
-/// What the third party sleeps on, instead of its `m.park`. The handler of Ctrl-C may be held up
-/// between finding the note and waking it until the third party has left. By then its M may be
-/// another thread's, which must only be woken with a P. Here a wake-up too many does no harm.
-static NOTE: Note = Note::new();
-
-/// A run begins, and nothing can wake its third party yet.
-pub(crate) fn reset() {
-    NOTE.clear();
-}
-
-/// Wakes the third party, if there is one: the run is over.
-pub(crate) fn wake() {
-    NOTE.wakeup();
-}
 
 /// What the third party can do.
 pub struct ThirdParty {
@@ -46,7 +33,7 @@ impl ThirdParty {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&mut me)));
         os::unwatch_ctrl_c();
         if let Err(payload) = result {
-            crate::last_words::panics::third_party_panicked(payload.as_ref());
+            third_party_panicked(payload.as_ref());
         }
     }
 
@@ -119,6 +106,7 @@ impl ThirdParty {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::Note;
     use crate::{Chan, Runtime, STAGE, WaitGroup, go, gosched, lock_os_thread};
     use std::sync::atomic::AtomicPtr;
 

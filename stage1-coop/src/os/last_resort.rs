@@ -9,8 +9,6 @@
 //! nobody else needs it. Nothing of Go corresponds to it.
 
 use super::{exit_now, this_thread_id};
-use crate::last_words::deadly::{die_of, told};
-use crate::trace;
 use safepoint_lockstep::{self as lab, said, say_bytes};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -105,6 +103,11 @@ pub fn watch(thread: i32) {
     SPEAKER.thread.store(thread, SeqCst);
 }
 
+/// This thread writes the trace: its work is progress, too.
+pub(crate) fn watch_scribe(thread: i32) {
+    SCRIBE.thread.store(thread, SeqCst);
+}
+
 /// Nobody dies after all: SIGALRM does again what it did before.
 pub fn cancel() {
     while STATE.load(SeqCst) == CHANGING {
@@ -147,7 +150,7 @@ extern "C" fn on_alarm(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     say_bytes(
         b"\nruntime: the dump does not go on: what it needs is held by a thread that stands still\n",
     );
-    match told() {
+    match TOLD.load(SeqCst) {
         0 => exit_now(2),
         signal => die_of(signal),
     }
@@ -160,7 +163,6 @@ fn goes_on() -> bool {
     let late = now.saturating_sub(AT.swap(now, Relaxed)) > u64::from(RING + 1) * 1_000_000_000;
     let spoke = changed(&SAID, said());
     let wrote = changed(&SEEN_WRITTEN, WRITTEN.load(Relaxed));
-    SCRIBE.thread.store(trace::thread(), Relaxed);
     // In lockstep who waits for a lock is busy, so being busy is no progress there.
     let busy = SPEAKER.busy() && !lab::enabled();
     let renders = SCRIBE.busy();
@@ -199,4 +201,34 @@ fn clock(id: libc::clockid_t) -> u64 {
         0 => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
         _ => 0,
     }
+}
+
+/// A signal that is to end the process when the trace is written; 0 for none.
+static TOLD: AtomicI32 = AtomicI32::new(0);
+
+/// The process is to end by `signal`. Returns false if it is to end by another one already.
+pub(crate) fn tell(signal: i32) -> bool {
+    TOLD.compare_exchange(0, signal, SeqCst, SeqCst).is_ok()
+}
+
+/// The trace is written. Called by the thread that wrote it.
+pub(crate) fn die_if_told() {
+    let signal = TOLD.load(SeqCst);
+    if signal != 0 {
+        die_of(signal);
+    }
+}
+
+/// Ends the process as `signal` does by default. Async-signal-safe.
+fn die_of(signal: i32) -> ! {
+    // SAFETY: all of these are async-signal-safe, and the set is ours.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, signal);
+        libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+    }
+    // Not by default, then: somebody has a handler again.
+    exit_now(128 + signal)
 }

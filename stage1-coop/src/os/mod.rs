@@ -5,20 +5,25 @@
 
 mod futex;
 pub mod last_resort;
+mod lock;
 pub(crate) mod mem;
-pub(crate) mod signal;
+mod note;
+mod signal;
 mod thread;
 
-pub use futex::{Lock, LockGuard, Note};
 pub(crate) use futex::{futex_wait, futex_wake};
+pub use lock::Lock;
+pub use note::Note;
 #[cfg(test)]
 pub(crate) use signal::ctrl_c_note;
 pub use signal::{Handler, handle_during_run};
 pub(crate) use signal::{
-    SignalStack, block_all_signals, initsig, minit_signals, restore_mask, unminit_signals,
+    Hands, NoSignalStack, SignalStack, block_all_signals, initsig, minit_signals, restore_mask,
+    unminit_signals,
 };
 pub(crate) use signal::{ctrl_c_count, restoresig, unwatch_ctrl_c, watch_ctrl_c};
 pub(crate) use thread::{ends, newosproc, note_timer_slack, room_for_a_stack, this_thread_id};
+pub(crate) use thread::{may_be_changed, note_mask, run_mask, set_thread_body};
 
 use safepoint_lockstep as lab;
 pub use safepoint_lockstep::{READ, WRITE};

@@ -6,13 +6,12 @@
 //! and `os_linux.go` (`minit`, `unminit`).
 
 use super::{Note, last_resort, mem};
-use crate::last_words::deadly;
-use crate::trace;
+use crate::arch::on_goroutine;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use safepoint_lockstep as lab;
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::{Mutex, OnceLock};
 
 /// Bytes of a handler's stack. The kernel's frame with AVX-512 is 3.4 KB; lockstep waits
 /// for its turn inside a handler; a dump of an overflow formats text.
@@ -44,8 +43,37 @@ static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
 /// A handler that sees the whole of it.
 pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
+/// What the handlers of this file call: the rooms above know, and hand it in.
+pub(crate) struct Hands {
+    /// A fault on a goroutine's stack: the signal, its code, the address, and the stack pointer
+    /// and program counter.
+    pub fault: fn(i32, i32, usize, usize, usize) -> !,
+    /// Has the trace written, in a signal handler.
+    pub save: fn(),
+    /// Handles a signal that would end the process.
+    pub deadly: Handler,
+}
+
+/// The same in every run.
+static HANDS: OnceLock<Hands> = OnceLock::new();
+
+/// Whether an action is the handler of deadly signals: as good as none.
+fn is_deadly(action: &libc::sigaction) -> bool {
+    HANDS
+        .get()
+        .is_some_and(|hands| action.sa_sigaction == hands.deadly as *const () as usize)
+}
+
+/// Why [`minit_signals`] has failed.
+pub(crate) enum NoSignalStack {
+    /// There is no memory for this.
+    Memory(&'static str, nix::Error),
+    /// The kernel refuses it.
+    Refused(std::io::Error),
+}
+
 /// What a signal does now.
-pub(crate) fn current(signal: i32) -> libc::sigaction {
+fn current(signal: i32) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is a valid value; without a new action nothing changes.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
@@ -59,7 +87,7 @@ fn put_back(signal: i32, ours: Option<Handler>, old: &libc::sigaction) {
     let now = current(signal);
     let is_ours = match ours {
         Some(handler) => now.sa_sigaction == handler as *const () as usize,
-        None => deadly::is_ours(&now),
+        None => is_deadly(&now),
     };
     if is_ours {
         // SAFETY: the struct was filled in by the kernel.
@@ -69,7 +97,7 @@ fn put_back(signal: i32, ours: Option<Handler>, old: &libc::sigaction) {
 
 /// Installs `handler` and returns what was there, or why the kernel (or a filter in front of
 /// it) refuses.
-pub(crate) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
+fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
     // SAFETY: a zeroed sigaction is a valid value of the type.
     let (mut new, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
@@ -86,23 +114,29 @@ pub(crate) fn install(signal: i32, handler: Handler) -> std::io::Result<libc::si
     Ok(old)
 }
 
-/// As [`install`], for a handler that no run can do without.
-fn must_install(signal: i32, handler: Handler) -> libc::sigaction {
-    install(signal, handler).unwrap_or_else(|error| {
-        crate::last_words::panics::refused(format_args!("a handler for signal {signal}"), &error)
-    })
-}
-
-/// Installs the fault handlers. Go's `initsig`.
-pub(crate) fn initsig() {
+/// Installs the handlers of faults, and that of the `deadly` signals which nobody else handles.
+/// Go's `initsig`.
+///
+/// # Errors
+/// The kernel's, with the fault's signal: no run can do without these handlers.
+pub(crate) fn initsig(
+    hands: Hands,
+    deadly: impl Iterator<Item = i32>,
+) -> Result<(), (i32, std::io::Error)> {
+    let must = |signal| install(signal, on_fault).map_err(|error| (signal, error));
+    let on_deadly = HANDS.get_or_init(|| hands).deadly;
     let mut saved = SAVED.lock().expect("no panic while it is held");
     *saved = Some(Saved {
-        segv: must_install(libc::SIGSEGV, on_fault),
-        bus: must_install(libc::SIGBUS, on_fault),
-        deadly: deadly::watch(),
+        segv: must(libc::SIGSEGV)?,
+        bus: must(libc::SIGBUS)?,
+        deadly: deadly
+            .filter(|&signal| current(signal).sa_sigaction == libc::SIG_DFL)
+            .filter_map(|signal| Some((signal, install(signal, on_deadly).ok()?)))
+            .collect(),
         int: None,
         more: Vec::new(),
     });
+    Ok(())
 }
 
 /// A handler of a later stage's, which must be async-signal-safe, for the rest of the run.
@@ -116,7 +150,7 @@ pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) {
     let Ok(old) = install(signal, handler) else {
         return;
     };
-    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) || deadly::is_ours(&old) {
+    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) || is_deadly(&old) {
         saved.more.push(Later {
             signal,
             handler,
@@ -209,8 +243,10 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
             regs[libc::REG_RIP as usize] as usize,
         )
     };
-    if crate::arch::on_goroutine() {
-        crate::last_words::fault::goroutine_fault(signal, code, addr, sp, pc);
+    if let Some(hands) = HANDS.get()
+        && on_goroutine()
+    {
+        (hands.fault)(signal, code, addr, sp, pc);
     }
     // Not ours: do what would have been done without us. std's handler recognises the
     // guard pages of std's own threads.
@@ -244,22 +280,24 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
 /// is the last moment for a trace. Async-signal-safe.
 fn fault_again(signal: i32) {
     last_resort::start(|| ());
-    trace::finish();
+    if let Some(hands) = HANDS.get() {
+        (hands.save)();
+    }
     // SAFETY: the default action of a signal is always a valid one.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// Gives the calling thread a signal stack with a guard page below it; returns what it had
 /// and the new one, for [`unminit_signals`].
-pub(crate) fn minit_signals() -> SignalStack {
+///
+/// # Errors
+/// The process must end then.
+pub(crate) fn minit_signals() -> Result<SignalStack, NoSignalStack> {
     let whole = mem::PAGE + SIGNAL_STACK;
-    let base = mem::reserve(whole)
-        .unwrap_or_else(|e| crate::last_words::panics::out_of_memory("a signal stack", e));
+    let base = mem::reserve(whole).map_err(|e| NoSignalStack::Memory("a signal stack", e))?;
     // SAFETY: the lowest page of a mapping that we have just made.
-    let guarded = unsafe { mem::guard(base) };
-    if let Err(e) = guarded {
-        crate::last_words::panics::out_of_memory("the guard page of a signal stack", e);
-    }
+    unsafe { mem::guard(base) }
+        .map_err(|e| NoSignalStack::Memory("the guard page of a signal stack", e))?;
     // SAFETY: the rest of the mapping; zeroed stack_t values are valid.
     unsafe {
         let new = libc::stack_t {
@@ -269,10 +307,9 @@ pub(crate) fn minit_signals() -> SignalStack {
         };
         let mut old: libc::stack_t = std::mem::zeroed();
         if libc::sigaltstack(&new, &mut old) != 0 {
-            let error = std::io::Error::last_os_error();
-            crate::last_words::panics::refused(format_args!("a signal stack"), &error);
+            return Err(NoSignalStack::Refused(std::io::Error::last_os_error()));
         }
-        SignalStack { old, base }
+        Ok(SignalStack { old, base })
     }
 }
 

@@ -3,10 +3,12 @@
 //! its M.
 
 use super::{block_all_signals, mem, restore_mask};
+use crate::arch::getm_opt;
 use crate::gmp::M;
+use nix::sys::signal::SigSet;
 use safepoint_lockstep as lab;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,13 +16,21 @@ use std::time::Duration;
 /// (a goroutine dump symbolises there).
 const G0_STACK: usize = 1 << 20;
 
+/// What a thread of the runtime does: the scheduler hands it in.
+static BODY: OnceLock<fn(&'static M)> = OnceLock::new();
+
+/// Threads do this from now on. The first call counts.
+pub(crate) fn set_thread_body(body: fn(&'static M)) {
+    let _ = BODY.set(body);
+}
+
 /// How often a thread is asked for that the kernel refuses with EAGAIN: the shortage may pass,
 /// and so does an `exec` that another thread is in the middle of (Go 1.15 keeps the two apart
 /// by `execLock`). Each time a millisecond later, 210 in all. Go's `retryOnEAGAIN`, which
 /// 1.15 does not have.
 const TRIES: u64 = 20;
 
-/// Starts a thread that runs `mstart` as the M `mp`. Go's `newosproc`.
+/// Starts a thread that is the M `mp`. Go's `newosproc`.
 ///
 /// # Errors
 /// The kernel's, when it has no more threads or memory; nothing was changed then.
@@ -66,7 +76,9 @@ fn spawn(mp: &'static M, actor: Option<lab::ActorId>) -> std::io::Result<JoinHan
             if let Some(actor) = actor {
                 lab::enter(actor);
             }
-            crate::last_words::panics::no_panic(|| crate::sched::mstart::mstart(mp));
+            if let Some(body) = BODY.get() {
+                body(mp);
+            }
             if actor.is_some() {
                 lab::leave();
             }
@@ -93,6 +105,28 @@ pub(crate) fn ends(mine: Option<JoinHandle<()>>) {
         // A panic of such a thread has ended the process already (`no_panic`).
         let _ = before.join();
     }
+}
+
+/// The signal mask of the thread that called `run`: every M gets it.
+static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
+
+/// Remembers the caller's signal mask for all threads of the run.
+pub(crate) fn note_mask() {
+    let mask = block_all_signals();
+    restore_mask(&mask);
+    *MASK.lock().unwrap_or_else(PoisonError::into_inner) = Some(mask);
+}
+
+/// The signal mask that every M runs with.
+pub(crate) fn run_mask() -> SigSet {
+    let mask = *MASK.lock().unwrap_or_else(PoisonError::into_inner);
+    mask.unwrap_or_else(SigSet::empty)
+}
+
+/// Whether the kernel's idea of the calling thread may not be that of the thread which called
+/// `run`: a goroutine is locked to it, or it is not the runtime's at all.
+pub(crate) fn may_be_changed() -> bool {
+    getm_opt().is_none_or(|mp| mp.locked_ext.load(Relaxed) != 0)
 }
 
 /// Timer slack of the thread that called `run`, in nanoseconds: how much later than asked for

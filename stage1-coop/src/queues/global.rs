@@ -2,7 +2,11 @@
 //! queue empties half of itself. A linked list under `sched.lock`. Mirrors `globrunqput`,
 //! `globrunqget` and `runqputslow` of `proc.go`; the chapter is *P, queues, stealing*.
 
-use crate::gmp::*;
+use crate::arch::prefetch_stack;
+use crate::gmp::{G, P, SCHED, SchedInner, allp, gomaxprocs};
+use crate::ring::RUNQ_SIZE;
+use crate::stage::stage;
+use crate::throw::throw;
 use std::sync::atomic::Ordering::*;
 
 /// Puts `gp` at the tail. Go's `globrunqput`.
@@ -30,17 +34,16 @@ pub fn globrunqget(sched: &mut SchedInner, pp: &'static P, max: usize) -> Option
     if max > 0 {
         n = n.min(max);
     }
-    n = n.min(crate::ring::RUNQ_SIZE / 2);
+    n = n.min(RUNQ_SIZE / 2);
     let gp = pop(sched);
     for _ in 1..n {
         if let Some(gp) = pop(sched) {
             // A goroutine that has waited for long is in nobody's cache, and neither is
             // its stack: ask for it now, before its turn comes.
-            crate::arch::prefetch_stack(gp);
+            prefetch_stack(gp);
             // Whoever asks for more than one has an empty local queue, so half a ring fits.
-            pp.runq.put(gp, false, |_| {
-                crate::last_words::panics::throw("globrunqget: local queue overflows")
-            });
+            pp.runq
+                .put(gp, false, |_| throw("globrunqget: local queue overflows"));
         }
     }
     gp
@@ -66,4 +69,20 @@ pub fn runqputslow(_pp: &'static P, batch: &[&'static G]) {
     for gp in batch {
         globrunqput(&mut sched, gp);
     }
+}
+
+/// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.
+#[inline]
+pub fn runqput(pp: &'static P, gp: &'static G, next: bool) {
+    pp.runq
+        .put(gp, next, |batch| (stage().runqputslow)(pp, batch));
+}
+
+/// Whether any queue holds a goroutine. The caller has just put a P on the idle list, and a
+/// full barrier stands between the two.
+///
+/// The global queue is included, unlike in Go: here a thread without a P may wake a
+/// goroutine, after this M looked there and while it still counted as a searcher.
+pub(crate) fn work_is_queued() -> bool {
+    SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty())
 }

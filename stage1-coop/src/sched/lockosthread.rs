@@ -2,11 +2,12 @@
 //! `startlockedm` of `proc.go`; the chapter is *Blocking, and the one unsafe word*.
 
 use crate::arch::{getg, getm, on_goroutine};
-use crate::gmp::*;
-use crate::last_words::panics::throw;
+use crate::gmp::{G, M, SCHED};
 use crate::prologue;
 use crate::sched::template;
 use crate::sched::wake::{mpark, releasep, stopm};
+use crate::stage::stage;
+use crate::throw::throw;
 use std::sync::atomic::Ordering::*;
 
 /// Ties the calling goroutine to the thread that runs it: it will run on no other, and no

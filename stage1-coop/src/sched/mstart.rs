@@ -1,11 +1,14 @@
 //! The first and the last thing a thread does as an M. Mirrors `mstart`, `minit` and `mexit`
 //! of `proc.go` and `os_linux.go`.
 
-use crate::arch::{setg, setm, tls};
-use crate::gmp::*;
-use crate::os;
+use crate::arch::{default_fp_controls, setg, setm, tls};
+use crate::gmp::{GRUNNING, M, SCHED};
+use crate::os::{self, NoSignalStack};
+use crate::sched::leave::{after_main, has_left};
 use crate::sched::schedule::scheduler;
 use crate::sched::wake::acquirep;
+use crate::stage::stage;
+use crate::throw::{no_panic, out_of_memory, refused, throw};
 use std::sync::atomic::Ordering::*;
 
 /// What a thread was before it became an M, to be put back.
@@ -25,7 +28,10 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     setm(Some(mp));
     setg(&mp.g0);
     mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
-    let signal_stack = os::minit_signals();
+    let signal_stack = os::minit_signals().unwrap_or_else(|error| match error {
+        NoSignalStack::Memory(what, error) => out_of_memory(what, error),
+        NoSignalStack::Refused(error) => refused(format_args!("a signal stack"), &error),
+    });
     (stage().minit)(mp);
     Before { signal_stack }
 }
@@ -42,12 +48,17 @@ pub(crate) fn unminit(mp: &'static M, before: Before) {
     setm(None);
 }
 
-/// Body of every thread that the runtime makes. Go's `mstart` and `mstart1`.
+/// Body of every thread that the runtime makes. Go's `mstart`.
 pub(crate) fn mstart(mp: &'static M) {
+    no_panic(|| mstart1(mp));
+}
+
+/// Go's `mstart1`.
+fn mstart1(mp: &'static M) {
     // The kernel gave the thread its maker's, which may be a goroutine's own.
-    crate::arch::default_fp_controls();
+    default_fp_controls();
     let before = minit(mp);
-    os::restore_mask(&crate::life::run::signal_mask());
+    os::restore_mask(&os::run_mask());
     let mstartfn = mp
         .mstartfn
         .lock()
@@ -62,7 +73,7 @@ pub(crate) fn mstart(mp: &'static M) {
         unsafe { acquirep(mp, pp) };
         scheduler(mp);
     } else if !seat {
-        crate::last_words::panics::throw("mstart: nothing to do");
+        throw("mstart: nothing to do");
     }
     mexit(mp, before, seat);
 }
@@ -80,7 +91,7 @@ pub(crate) fn retire(mp: &'static M, seat: bool) {
 /// The thread of `mp` leaves the run. Go's `mexit`.
 fn mexit(mp: &'static M, before: Before, seat: bool) {
     retire(mp, seat);
-    crate::life::run::after_main(mp);
+    after_main(mp);
     os::block_all_signals();
     let thread = mp.thread.lock().expect("no panic while it is held").take();
     unminit(mp, before);
@@ -92,5 +103,5 @@ fn mexit(mp: &'static M, before: Before, seat: bool) {
         sched.freem = Some(mp);
     }
     os::ends(thread);
-    crate::life::run::has_left();
+    has_left();
 }

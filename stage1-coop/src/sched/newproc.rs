@@ -4,16 +4,19 @@
 //! A new goroutine is a G with a closure in it and no stack: the stack is bound when it
 //! first runs, so a thousand that run one after the other share one.
 
-use crate::arch::{getg, getm, mcall, on_goroutine, prefetch_g};
+use crate::arch::{getg, getm, mcall, on_goroutine};
 use crate::gmp::status::casgstatus;
-use crate::gmp::*;
-use crate::last_words::panics::throw;
-use crate::os::Lock;
+use crate::gmp::{ENTRY_WORDS, G, GDEAD, GIDLE, GRUNNABLE, SCHED, allp};
+use crate::last_words::panics::preprintpanics;
 use crate::prologue;
-use crate::sched::park::{goexit0, runqput};
+use crate::queues::free::{gfget, gfree_len};
+use crate::queues::global::runqput;
+use crate::sched::goexit::{Goexit, goexit0};
+use crate::sched::park::pin_while_unwinding;
 use crate::sched::wake::wakep;
+use crate::throw::throw;
 use crate::trace;
-use crate::word::{Link, Word};
+use std::arch::naked_asm;
 use std::mem::{MaybeUninit, align_of, size_of};
 use std::sync::atomic::Ordering::*;
 
@@ -100,7 +103,7 @@ pub fn goid() -> usize {
 pub fn num_goroutine() -> usize {
     prologue!();
     let all = SCHED.lock().allgs.len();
-    let dead = GFREE.n.get() + allp().iter().map(|pp| pp.gfree_n.get()).sum::<usize>();
+    let dead = gfree_len() + allp().iter().map(|pp| pp.gfree_n.get()).sum::<usize>();
     all.saturating_sub(dead)
 }
 
@@ -169,6 +172,7 @@ pub(crate) fn newproc1(name: &'static str) -> &'static G {
     gp.parentgoid.set(getg().goid.get());
     gp.parentname.set(getg().name.get());
     gp.name.set(name);
+    gp.sched.pc.set(gostart_pc());
     gp
 }
 
@@ -217,73 +221,26 @@ fn allgadd(gp: &'static G) {
     }
 }
 
-/// Dead Gs that a P keeps at most; half of them go to the others then.
-const GFREE_MAX: usize = 64;
-const GFREE_KEEP: usize = 32;
-
-/// Dead Gs for any P. Its own lock, as Go's `sched.gFree`: walking a list that is in nobody's
-/// cache takes a while, and nobody should wait for that with work to do.
-struct Gfree {
-    lock: Lock,
-    head: Link<G>,
-    /// How many. Written under the lock; anybody reads.
-    n: Word,
+// ANCHOR: gostart
+/// Where a fresh goroutine starts: its `sched.pc`. Nobody called it, and the CFI says that
+/// too (`undefined rip`): a backtrace ends here instead of running off the stack.
+#[unsafe(naked)]
+unsafe extern "C" fn gostart() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        ".cfi_undefined rbp",
+        "xor ebp, ebp",
+        "call {entry}",
+        "ud2",
+        ".cfi_endproc",
+        entry = sym goentry,
+    )
 }
-static GFREE: Gfree = Gfree {
-    lock: Lock::new(),
-    head: Link::none(),
-    n: Word::new(0),
-};
+// ANCHOR_END: gostart
 
-/// Takes a dead G for `pp`. Go's `gfget`.
-fn gfget(pp: &'static P) -> Option<&'static G> {
-    if pp.gfree.get().is_none() {
-        let _held = GFREE.lock.lock();
-        while pp.gfree_n.get() < GFREE_KEEP
-            && let Some(gp) = GFREE.head.get()
-        {
-            GFREE.head.set(gp.schedlink.get());
-            GFREE.n.set(GFREE.n.get() - 1);
-            gp.schedlink.set(pp.gfree.get());
-            pp.gfree.set(Some(gp));
-            pp.gfree_n.bump();
-        }
-    }
-    let gp = pp.gfree.get()?;
-    let next = gp.schedlink.get();
-    pp.gfree.set(next);
-    if let Some(next) = next {
-        // Its turn may be soon.
-        prefetch_g(next);
-    }
-    pp.gfree_n.set(pp.gfree_n.get() - 1);
-    gp.schedlink.set(None);
-    Some(gp)
-}
-
-/// Keeps a dead G for the next `go`. Go's `gfput`.
-pub(crate) fn gfput(pp: &'static P, gp: &'static G) {
-    gp.schedlink.set(pp.gfree.get());
-    pp.gfree.set(Some(gp));
-    pp.gfree_n.bump();
-    if pp.gfree_n.get() >= GFREE_MAX {
-        gfspill(pp, GFREE_KEEP);
-    }
-}
-
-/// Gives dead Gs of `pp` to everybody until `keep` are left. Go's `gfpurge`, for 0.
-#[cold]
-pub(crate) fn gfspill(pp: &'static P, keep: usize) {
-    let _held = GFREE.lock.lock();
-    while pp.gfree_n.get() > keep
-        && let Some(gp) = pp.gfree.get()
-    {
-        pp.gfree.set(gp.schedlink.get());
-        pp.gfree_n.set(pp.gfree_n.get() - 1);
-        gp.schedlink.set(GFREE.head.get());
-        GFREE.head.set(Some(gp));
-        GFREE.n.bump();
-    }
+fn gostart_pc() -> usize {
+    gostart as *const () as usize
 }
 
 /// First function on every goroutine's stack: runs the closure and ends the goroutine. A
@@ -300,13 +257,13 @@ pub(crate) extern "C" fn goentry() -> ! {
         }
     });
     if let Err(mut payload) = result {
-        match payload.downcast_mut::<crate::sched::park::Goexit>() {
+        match payload.downcast_mut::<Goexit>() {
             Some(goexit) => goexit.arrived(),
-            None => crate::last_words::panics::preprintpanics(payload.as_ref()),
+            None => preprintpanics(payload.as_ref()),
         }
     }
     // If a destructor yielded while goexit unwound, the pin is still there.
-    crate::sched::park::pin_while_unwinding();
+    pin_while_unwinding();
     // SAFETY: on a goroutine, and nothing is left on this stack that anybody needs.
     unsafe { mcall(goexit0) }
     unreachable!("a goroutine that has ended runs again")

@@ -6,15 +6,13 @@
 
 use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
 use crate::gmp::status::casgstatus;
-use crate::gmp::*;
-use crate::last_words::panics::throw;
+use crate::gmp::{ATTENTION_STOP, G, GRUNNABLE, GRUNNING, GWAITING, SCHED, UnlockFn};
 use crate::os;
-use crate::queues::global::globrunqput;
-use crate::sched::lockosthread::{abandon, lock_internal, unlock_internal};
-use crate::sched::newproc::gfput;
-use crate::sched::schedule::{dropg, execute};
+use crate::queues::global::{globrunqput, runqput};
+use crate::sched::lockosthread::{lock_internal, unlock_internal};
+use crate::sched::schedule::execute;
 use crate::sched::wake::wakep;
-use crate::stack::slots;
+use crate::throw::throw;
 use crate::trace::{self, WaitReason};
 use std::sync::atomic::Ordering::*;
 
@@ -164,104 +162,6 @@ fn ready_from_outside(gp: &'static G) {
     SCHED.outside.fetch_sub(1, SeqCst);
 }
 
-/// Puts `gp` into the queue of `pp`, which the caller's M holds. Go's `runqput`.
-#[inline]
-pub fn runqput(pp: &'static P, gp: &'static G, next: bool) {
-    pp.runq
-        .put(gp, next, |batch| (stage().runqputslow)(pp, batch));
-}
-
-/// Ends the goroutine, running what its frames have to drop. Go's `runtime.Goexit`.
-///
-/// It unwinds as a panic does, without a message, and Rust lets every `catch_unwind` stop
-/// that for a moment. But no longer: as soon as what was caught is dropped, on the goroutine
-/// that is to end, the unwinding goes on. (A result that is not looked at is dropped at once,
-/// and `if let Err(e) = ...` drops it at the end of its block.) Code that keeps it or forgets
-/// it goes on for as long as it does so. It is a goroutine that ends in any case: if it is
-/// main, its return does not end the run.
-///
-/// # Panics
-/// Off a goroutine. In a destructor while the goroutine unwinds: there Rust allows no second
-/// unwinding, so the process ends with the words of a panic.
-pub fn goexit() -> ! {
-    assert!(on_goroutine(), "goexit: not on a goroutine");
-    assert!(
-        !std::thread::panicking(),
-        "goexit: in a destructor while the goroutine unwinds"
-    );
-    let gp = getg();
-    gp.goexiting.store(true, Relaxed);
-    std::panic::resume_unwind(Box::new(Goexit::of(gp)))
-}
-
-/// What [`goexit`] unwinds with: no panic, so std's hook does not speak.
-pub(crate) struct Goexit {
-    /// The goroutine that is to end; 0 when it has come to its entry.
-    goid: usize,
-}
-
-impl Goexit {
-    fn of(gp: &G) -> Goexit {
-        Goexit {
-            goid: gp.goid.get(),
-        }
-    }
-
-    /// The unwinding has come to the goroutine's entry.
-    pub(crate) fn arrived(&mut self) {
-        self.goid = 0;
-    }
-}
-
-impl Drop for Goexit {
-    /// Somebody has caught it, and drops it.
-    fn drop(&mut self) {
-        if self.goid != 0
-            && on_goroutine()
-            && getg().goid.get() == self.goid
-            && !std::thread::panicking()
-        {
-            std::panic::resume_unwind(Box::new(Goexit::of(getg())));
-        }
-    }
-}
-
-/// Whether the goroutine has called [`goexit`].
-pub(crate) fn goexiting(gp: &G) -> bool {
-    gp.goexiting.load(Relaxed)
-}
-
-/// On `g0`, with a goroutine that has finished. Go's `goexit0`.
-pub(crate) fn goexit0(gp: &'static G) -> Option<&'static G> {
-    let mp = getm();
-    let Some(pp) = mp.p.get() else {
-        throw("goexit0: no p");
-    };
-    trace::go_end(gp);
-    // SAFETY: on g0, and gp has just left for good.
-    unsafe {
-        casgstatus::<GRUNNING, GDEAD>(gp);
-        dropg(gp);
-    }
-    slots::unbind(pp, gp);
-    let locked = gp.lockedm.get().is_some();
-    gp.lockedm.set(None);
-    gp.preempt.store(false, Relaxed);
-    gp.unwinding.store(false, Relaxed);
-    gp.goexiting.store(false, Relaxed);
-    if gp.panicked.load(Relaxed) {
-        crate::last_words::dump::forget(gp);
-    }
-    gp.waitreason.store(0, Relaxed);
-    gfput(pp, gp);
-    if locked {
-        // It may have left the thread in a state that no other goroutine should see.
-        abandon(mp);
-        mp.leaving.store(true, Relaxed);
-    }
-    None
-}
-
 /// While a goroutine unwinds it stays on its M, because std counts a thread's panics. When
 /// that is over, the next yield or the goroutine's end lets it go.
 #[inline]
@@ -276,4 +176,13 @@ pub fn pin_while_unwinding() {
             unlock_internal(gp);
         }
     }
+}
+
+/// Takes the running goroutine off its M. Go's `dropg`.
+///
+/// # Safety
+/// On `g0` of the M that `gp` has just left, before any other M can find `gp` runnable.
+pub unsafe fn dropg(gp: &'static G) {
+    getm().curg.store(None, Relaxed);
+    gp.m.set(None);
 }

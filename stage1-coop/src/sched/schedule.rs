@@ -5,37 +5,30 @@
 //! In Go, `schedule` never returns. Here an M's life is a loop on `g0` ([`scheduler`]):
 //! choose a goroutine, go to it, and when it comes back do what it asked for.
 
-use crate::arch::{getm, gogo, locks};
+use crate::arch::{gogo, locks};
 use crate::gmp::status::casgstatus;
-use crate::gmp::*;
-use crate::last_words::panics::throw;
-use crate::queues::global::globrunqget;
+use crate::gmp::{
+    ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, G, GRUNNABLE, GRUNNING, M, P, SCHED,
+    gomaxprocs,
+};
+use crate::os;
+use crate::queues::global::{globrunqget, work_is_queued};
 use crate::queues::steal;
 use crate::sched::lockosthread::{startlockedm, stoplockedm};
 use crate::sched::wake::{acquirep, pidleget, pidleput, releasep, stopm, wakep};
 use crate::stack::slots;
+use crate::stage::{Slow, stage};
+use crate::throw::throw;
 use crate::trace;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::atomic::{Ordering::*, fence};
-
-/// What a row found that `schedule` or `findrunnable` asked.
-pub enum Slow {
-    /// Nothing that concerns this M: go on.
-    Continue,
-    /// Something was done; ask again from the start.
-    Again,
-    /// Run this goroutine.
-    Run(&'static G),
-    /// The run is over: this M leaves.
-    Stop,
-}
 
 /// The row `schedule_slow` of this stage.
 pub fn schedule_slow(_mp: &'static M) -> Slow {
     let attention = SCHED.attention.load(Acquire);
     if attention & ATTENTION_FREEZE != 0 {
         loop {
-            crate::os::usleep(1_000_000);
+            os::usleep(1_000_000);
         }
     }
     if attention & ATTENTION_STOP != 0 {
@@ -287,15 +280,6 @@ fn last_look(mp: &'static M) -> bool {
     true
 }
 
-/// Whether any queue holds a goroutine. The caller has just put a P on the idle list, and a
-/// full barrier stands between the two.
-///
-/// The global queue is included, unlike in Go: here a thread without a P may wake a
-/// goroutine, after this M looked there and while it still counted as a searcher.
-pub(crate) fn work_is_queued() -> bool {
-    SCHED.runqsize.load(Relaxed) != 0 || allp().iter().any(|p| !p.runq.is_empty())
-}
-
 /// An M that was looking for work has found some: if that leaves nobody looking, wake
 /// another. Go's `resetspinning`.
 fn resetspinning(mp: &'static M) {
@@ -305,13 +289,4 @@ fn resetspinning(mp: &'static M) {
         throw("resetspinning: negative nmspinning");
     }
     wakep();
-}
-
-/// Takes the running goroutine off its M. Go's `dropg`.
-///
-/// # Safety
-/// On `g0` of the M that `gp` has just left, before any other M can find `gp` runnable.
-pub unsafe fn dropg(gp: &'static G) {
-    getm().curg.store(None, Relaxed);
-    gp.m.set(None);
 }

@@ -8,9 +8,9 @@
 //! `startTemplateThread`, `newmHandoff` and `templateThread` of `proc.go`; the chapter is
 //! *Blocking, and the one unsafe word*.
 
-use crate::arch::{getm, getm_opt, systemstack};
-use crate::gmp::*;
-use crate::os::Lock;
+use crate::arch::{getm, systemstack};
+use crate::gmp::{ATTENTION_STOP, M, SCHED};
+use crate::os::{Lock, may_be_changed};
 use crate::sched::wake::{newm, newm1};
 use std::cell::UnsafeCell;
 use std::sync::atomic::Ordering::*;
@@ -69,12 +69,6 @@ pub(crate) fn start() {
     systemstack(|| {
         newm(Some(Box::new(template_thread)), None, false);
     });
-}
-
-/// Whether the kernel's idea of the calling thread may not be that of the thread which called
-/// `run`: a goroutine is locked to it, or it is not the runtime's at all.
-pub(crate) fn may_be_changed() -> bool {
-    getm_opt().is_none_or(|mp| mp.locked_ext.load(Relaxed) != 0)
 }
 
 /// Leaves it to the template thread to give `mp` its thread, if the calling one should not.

@@ -7,10 +7,12 @@
 //! one looking wakes the next. So a burst of work spreads over all Ps, and a single
 //! goroutine wakes one thread and not all.
 
-use crate::gmp::*;
-use crate::last_words::panics::{thread_exhaustion, throw, too_many_threads};
+use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;
+use crate::queues::global::work_is_queued;
 use crate::sched::template;
+use crate::stage::stage;
+use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
 use std::sync::atomic::{Ordering::*, fence};
 
@@ -228,7 +230,7 @@ fn mcommoninit(mp: &'static M) {
     let seed = os::random_seed() ^ (mp.id.get() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mp.fastrand.store(seed | 1, Relaxed);
     if let Err(error) = mp.trace.init(trace::keeps()) {
-        crate::last_words::panics::out_of_memory("the events of a trace", error);
+        crate::throw::out_of_memory("the events of a trace", error);
     }
     let _sched = SCHED.lock();
     mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
@@ -297,7 +299,7 @@ pub fn handoffp(pp: &'static P) {
 /// `findrunnable`. (Go's `handoffp` does not, and can leave a P idle beside a queue.)
 pub fn wake_for_queued_work() {
     fence(SeqCst);
-    if crate::sched::schedule::work_is_queued() {
+    if work_is_queued() {
         wakep();
     }
 }

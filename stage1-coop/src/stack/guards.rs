@@ -15,9 +15,9 @@
 //! guard pages, a switch costs what it cost.
 
 use crate::gmp::{G, M};
-use crate::last_words::panics::{out_of_memory, throw_args};
 use crate::os::mem;
-use crate::stack::slots::{UNIT_SLOTS, UNITS, slot_base};
+use crate::stack::slots::{SLOT, UNIT_SLOTS, UNITS, slot_base};
+use crate::throw::{out_of_memory, throw_args};
 use crate::trace;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -78,7 +78,7 @@ pub(crate) fn install(slot: usize) {
     }
     UNGUARDED[slot / UNIT_SLOTS].fetch_or(1 << (slot % UNIT_SLOTS), Relaxed);
     if COUNT.fetch_add(1, Relaxed) == 0 {
-        trace::look_at_stacks();
+        trace::look_at_stacks(look);
     }
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn look_below(gp: &'static G) {
             "stack overflow: goroutine {} ({}) has used more than its {} KiB in code without a check, and has no guard page (before Linux 6.13 only some stacks have one)",
             gp.goid.get(),
             trace::Escaped(gp.name.get()),
-            crate::stack::slots::SLOT / 1024 - 4,
+            SLOT / 1024 - 4,
         ));
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod guards;
 pub(crate) mod morestack;
 pub(crate) mod newstack;
 pub(crate) mod preempt;
+pub(crate) mod prologue;
 pub(crate) mod ruler;
 pub(crate) mod scavenge;
 pub(crate) mod slots;

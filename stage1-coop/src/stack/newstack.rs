@@ -4,23 +4,25 @@
 //! first what would be a bug, then the request, and only then the stack. Mirrors `newstack`
 //! of `stack.go`; the chapter *The check and the flag* follows it line by line.
 
-use crate::arch::{getm, mcall};
+use crate::arch::{getg, getm, mcall, on_goroutine};
 use crate::gmp::status::casgstatus;
-use crate::gmp::*;
-use crate::last_words::panics::throw;
+use crate::gmp::{G, GCOPYSTACK, GRUNNING, STACK_FORK, STACK_PREEMPT};
 use crate::os;
 use crate::stack::preempt::{UNWINDING, why_not_preempt_m};
 use crate::stack::slots;
+use crate::stage::stage;
+use crate::throw::throw;
 use crate::trace;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::*;
 
 /// `morestack` comes here, still on the goroutine's stack, with the stack pointer of the
 /// function whose check failed.
 pub(crate) extern "C" fn morestack_entry(sp: usize) {
-    if !crate::arch::on_goroutine() {
+    if !on_goroutine() {
         throw("morestack on g0");
     }
-    let gp = crate::arch::getg();
+    let gp = getg();
     loop {
         gp.param.set(sp);
         // SAFETY: we are on a goroutine, called from its own code or from code that it
@@ -99,7 +101,25 @@ fn grow(gp: &'static G) {
     // SAFETY: gp is this M's, which goes on with it; its stack stays where it is.
     unsafe {
         casgstatus::<GRUNNING, GCOPYSTACK>(gp);
-        slots::grow(gp, gp.param.get());
+        if slots::grow(gp, gp.param.get()).is_err() {
+            overflow(gp);
+        }
         casgstatus::<GCOPYSTACK, GRUNNING>(gp);
+    }
+}
+
+/// What ends the process when a stack cannot grow: it prints the goroutine.
+static OVERFLOW: OnceLock<fn(&'static G, usize) -> !> = OnceLock::new();
+
+/// A stack that cannot grow ends the process so. The first call counts.
+pub(crate) fn set_overflow(end: fn(&'static G, usize) -> !) {
+    let _ = OVERFLOW.set(end);
+}
+
+#[cold]
+fn overflow(gp: &'static G) -> ! {
+    match OVERFLOW.get() {
+        Some(end) => end(gp, gp.param.get()),
+        None => throw("stack overflow"),
     }
 }

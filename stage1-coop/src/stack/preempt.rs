@@ -6,9 +6,11 @@
 //! Mirrors `preemptone`, `preemptall`, `canPreemptM` of `proc.go` and `preempt.go`, and
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
 
-use crate::arch::{getg, getm, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::arch::{getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, on_goroutine};
 use crate::gmp::status::readgstatus;
-use crate::gmp::*;
+use crate::gmp::{G, GSCAN, GSYSCALL, M, P, PRUNNING, STACK_PREEMPT, allp};
+use crate::os::Lock;
+use crate::stage::stage;
 use crate::trace;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -56,7 +58,7 @@ pub fn preemptone(pp: &'static P) -> bool {
     let Some(gp) = mp.curg.load(Acquire) else {
         return false;
     };
-    if crate::arch::getm_opt().is_some_and(|me| std::ptr::eq(me, mp)) {
+    if getm_opt().is_some_and(|me| std::ptr::eq(me, mp)) {
         return false;
     }
     // In a system call there is no check; the way back asks by itself whether it may go on.
@@ -123,6 +125,53 @@ impl Drop for Acquired {
     }
 }
 // ANCHOR_END: acquirem
+
+/// Releases its lock when dropped. It counts in `m.locks`: nobody is preempted while
+/// holding one.
+pub struct LockGuard {
+    lock: &'static Lock,
+    /// Not Send: the count that it raised is the thread's.
+    _not_send: std::marker::PhantomData<*mut ()>,
+}
+
+impl Lock {
+    /// Takes the lock, and gives it back when the guard is dropped.
+    #[inline]
+    pub fn lock(&'static self) -> LockGuard {
+        self.raw_lock();
+        LockGuard {
+            lock: self,
+            _not_send: std::marker::PhantomData,
+        }
+    }
+
+    /// Gives the lock back. If it was the M's last and its goroutine was asked to yield
+    /// meanwhile, the flag goes up again: a check under the lock refused and took it down.
+    ///
+    /// # Safety
+    /// The calling thread holds the lock by [`raw_lock`](Lock::raw_lock), and no guard of it
+    /// exists. Go's `unlock`.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        self.raw_unlock();
+        look_for_requests();
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.lock.raw_unlock();
+        look_for_requests();
+    }
+}
+
+/// A lock is given back under which a check may have refused a request.
+#[inline]
+fn look_for_requests() {
+    if getg().preempt.load(Relaxed) {
+        asked_meanwhile();
+    }
+}
 
 /// A reason to refuse has ended: if somebody asked meanwhile and no lock is held, the flag
 /// goes up again. Never inlined: a goroutine's own code must not look at its thread in

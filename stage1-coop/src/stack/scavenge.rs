@@ -9,7 +9,6 @@
 //! time passes that the system would know of.
 
 use crate::os;
-use crate::sched::template::may_be_changed;
 use crate::stack::slots::{self, SLOT};
 use safepoint_lockstep as lab;
 use std::ptr::NonNull;
@@ -61,7 +60,7 @@ pub(crate) fn begin() -> bool {
         WAKE.notify_one();
         return true;
     }
-    if state.stop || may_be_changed() {
+    if state.stop || os::may_be_changed() {
         return false;
     }
     let mask = os::block_all_signals();

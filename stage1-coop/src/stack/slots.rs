@@ -18,11 +18,11 @@
 //! ```
 
 use crate::arch::prefetch_below;
-use crate::gmp::*;
-use crate::last_words::panics::{out_of_memory, throw};
+use crate::gmp::{G, P, STACK_CACHE};
 use crate::os::{Lock, guard_word, mem};
 use crate::stack::guards;
 use crate::stack::scavenge;
+use crate::throw::{out_of_memory, throw};
 use crate::trace;
 use safepoint_lockstep as lab;
 use std::collections::VecDeque;
@@ -141,7 +141,6 @@ pub(crate) fn bind(pp: &'static P, gp: &'static G) {
     gp.stack.lo.set(hi - STACK_MIN - frames_room());
     gp.sched.sp.set(hi);
     gp.sched.bp.set(0);
-    gp.sched.pc.set(crate::arch::gostart_pc());
 }
 
 /// Takes the stack of a goroutine that has finished. Its dirty pages stay, for the next
@@ -294,16 +293,19 @@ pub(crate) fn flush(pp: &'static P) {
     pp.stackcache_n.set(0);
 }
 
-/// Doubles the usable part of `gp`'s stack until `sp` fits, or ends the process with Go's
-/// message. The goroutine is in state `GCOPYSTACK`.
-pub(crate) fn grow(gp: &'static G, sp: usize) {
+/// The stack would have to be larger than it may be.
+pub(crate) struct Overflow;
+
+/// Doubles the usable part of `gp`'s stack until `sp` fits. The goroutine is in state
+/// `GCOPYSTACK`.
+pub(crate) fn grow(gp: &'static G, sp: usize) -> Result<(), Overflow> {
     // Where the usable part would begin if it were as long as in a run without lockstep.
     let hi = gp.stack.hi.get() - frames_room();
     let old = hi - gp.stack.lo.get();
     let mut size = old;
     while sp <= hi - size + STACK_GUARD {
         if size >= STACK_MAX {
-            crate::last_words::fault::stack_overflow(gp, sp, STACK_MAX);
+            return Err(Overflow);
         }
         size = (size * 2).min(STACK_MAX);
     }
@@ -316,6 +318,7 @@ pub(crate) fn grow(gp: &'static G, sp: usize) {
         // The compiler's own frames crossed the line, not those of the ruler.
         lab::not_portable(lab::Portable::StackGrowth);
     }
+    Ok(())
 }
 
 /// In lockstep, at each check: could a build with larger frames have grown the stack here?

@@ -15,7 +15,7 @@ use crate::gmp::{ENTRY_WORDS, G};
 use crate::os::Lock;
 use crate::prologue;
 use crate::sched::park::{gopark, ready};
-use crate::sync::mutex::need_goroutine;
+use crate::sync::queue::need_goroutine;
 use crate::trace::WaitReason;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;

@@ -4,7 +4,8 @@
 use crate::arch::getg;
 use crate::prologue;
 use crate::sched::park::ready;
-use crate::sync::mutex::{Mutex, MutexGuard, WaitQueue, need_goroutine, wake_all};
+use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sync::queue::{WaitQueue, need_goroutine, wake_all};
 use crate::trace::WaitReason;
 use crate::word::Word;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};

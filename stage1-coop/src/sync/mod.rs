@@ -4,7 +4,9 @@
 pub(crate) mod chan;
 pub(crate) mod cond;
 pub(crate) mod mutex;
+pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod rwlock;
 pub(crate) mod scope;
 pub(crate) mod select;
+pub(crate) mod waitgroup;

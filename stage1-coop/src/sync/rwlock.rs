@@ -8,7 +8,8 @@
 
 use crate::prologue;
 use crate::sched::park::ready;
-use crate::sync::mutex::{Mutex, MutexGuard, WaitQueue, need_goroutine};
+use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sync::queue::{WaitQueue, need_goroutine};
 use crate::trace::WaitReason;
 use crate::word::Word;
 use std::cell::UnsafeCell;

@@ -23,9 +23,10 @@
 //!   too, also for a thread of `std` that one of them has lent it to.
 
 use crate::arch::on_goroutine;
+use crate::sched::goexit::Goexit;
 use crate::sched::newproc::go_borrowing;
-use crate::sched::park::Goexit;
-use crate::sync::mutex::{Mutex, WaitGroup};
+use crate::sync::mutex::Mutex;
+use crate::sync::waitgroup::WaitGroup;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -12,7 +12,7 @@ use crate::prologue;
 use crate::queues::steal::fastrand;
 use crate::sched::park::{gopark, ready};
 use crate::sync::chan::{Chan, Hchan, Outcome, SelectDone, Sudog};
-use crate::sync::mutex::need_goroutine;
+use crate::sync::queue::need_goroutine;
 use crate::sync::receiver::{Receive, Source};
 use crate::trace::WaitReason;
 use std::mem::{ManuallyDrop, MaybeUninit};

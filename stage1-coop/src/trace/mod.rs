@@ -24,7 +24,6 @@ pub use waitreason::WaitReason;
 
 use crate::arch::getm_opt;
 use crate::gmp::{G, M, P, allm};
-use crate::stack::guards;
 use safepoint_lockstep as lab;
 use safepoint_trace::{
     Form, GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,
@@ -32,6 +31,7 @@ use safepoint_trace::{
     words,
 };
 use std::io::Write;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 
 /// What an event means, as bits; 0: nobody wants it.
@@ -70,7 +70,7 @@ pub(crate) fn start(output: Option<Output>, header: impl FnOnce() -> Header) -> 
     let flags = flag(output.is_some(), KEEPS)
         | flag(maps, MAPS)
         | flag(lab::enabled(), TICKS)
-        | flag(guards::unguarded_stacks() != 0, STACKS);
+        | flag(LOOK.get().is_some(), STACKS);
     // Before there is a thread that writes: it may find at once that it cannot, and then nothing
     // is to be kept.
     FLAGS.store(flags, SeqCst);
@@ -82,8 +82,12 @@ pub(crate) fn start(output: Option<Output>, header: impl FnOnce() -> Header) -> 
     Ok(())
 }
 
+/// Looks at the stack of the goroutine on an M.
+static LOOK: OnceLock<fn(&'static M)> = OnceLock::new();
+
 /// From now on the stack of each goroutine that does something is looked at.
-pub(crate) fn look_at_stacks() {
+pub(crate) fn look_at_stacks(look: fn(&'static M)) {
+    let _ = LOOK.set(look);
     FLAGS.fetch_or(STACKS, SeqCst);
 }
 
@@ -150,7 +154,9 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
     let Some(mp) = getm_opt() else { return 0 };
     let flags = FLAGS.load(Relaxed);
     if flags & STACKS != 0 {
-        guards::look(mp);
+        if let Some(look) = LOOK.get() {
+            look(mp);
+        }
         if flags == STACKS {
             return 0;
         }

@@ -66,6 +66,7 @@ pub(super) fn start(output: Output, header: Header, keep: Keep, last: usize) -> 
         .name("trace".to_owned())
         .spawn(move || {
             TID.store(os::this_thread_id(), SeqCst);
+            os::last_resort::watch_scribe(os::this_thread_id());
             // From here on it has a part of the allocator of its own.
             drop(std::hint::black_box(vec![0_u8; 64]));
             STATE.store(RUNS, SeqCst);
@@ -76,7 +77,7 @@ pub(super) fn start(output: Output, header: Header, keep: Keep, last: usize) -> 
             }
             STATE.store(DONE, SeqCst);
             futex_wake(&STATE, i32::MAX);
-            crate::last_words::deadly::die_if_told();
+            os::last_resort::die_if_told();
         });
     os::restore_mask(&mask);
     match made {
@@ -138,7 +139,7 @@ pub(crate) fn finish() {
     }
     let (mut seen, mut since) = (PROGRESS.load(Relaxed), os::monotonic());
     while STATE.load(SeqCst) == ASKED {
-        let dying = crate::last_words::panics::dying();
+        let dying = crate::throw::dying();
         futex_wait(
             &STATE,
             ASKED,

@@ -56,7 +56,7 @@ impl WaitReason {
             WaitReason::SyncCondWait => "sync.Cond.Wait",
             later => {
                 let n = later as usize - WaitReason::Later0 as usize;
-                crate::gmp::stage()
+                crate::stage::stage()
                     .wait_reasons
                     .get(n)
                     .copied()

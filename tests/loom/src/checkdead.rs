@@ -1,6 +1,6 @@
 //! Is anybody left? Models the counts that `checkdead` of stage 2 reads, when somebody who
 //! does not count himself (sysmon) starts an M while the last one that counts goes to sleep:
-//! `startm` of `proc.rs` on one side, `exitsyscall0`, `stopm` and `checkdead` on the other.
+//! `startm` of `sched/wake.rs` on one side, `exitsyscall0`, `stopm` and `checkdead` on the other.
 //!
 //! One P, idle. One M, in a system call; it comes back, and its goroutine needs a P.
 

@@ -1,6 +1,6 @@
 //! The delicate dance: work that is made while the last looker goes to sleep is not left
 //! lying. Models `runqput` + `wakep` on one side and the end of `findrunnable` on the other
-//! (`proc.rs`, `schedule.rs`), with one queue of one item.
+//! (`sched/wake.rs`, `sched/schedule.rs`), with one queue of one item.
 //!
 //! The submitter: queue, barrier, look at `nmspinning`. The looker: `nmspinning` down,
 //! barrier, look at the queue. If both barriers stand, one of them sees the other. A second

@@ -35,4 +35,5 @@ mod timers;
 mod trace_of;
 mod traces;
 mod waking;
+mod wings;
 mod wired;

@@ -83,12 +83,17 @@ fn public_calls(package: &str) -> Vec<String> {
     let read = |file: &str| std::fs::read_to_string(src.join(file)).unwrap_or_default();
     let mut calls = Vec::new();
     for line in read("lib.rs").lines() {
-        let Some((module, names)) = line
-            .strip_prefix("pub use ")
-            .and_then(|l| l.split_once("::"))
-        else {
+        let Some(path) = line.strip_prefix("pub use ") else {
             continue;
         };
+        // The file's path ends where the names begin: before the braces, or the last name.
+        let (names, module) = match path.split_once("::{") {
+            Some((module, names)) => (names, module),
+            None => path
+                .rsplit_once("::")
+                .map_or(("", ""), |(m, name)| (name, m)),
+        };
+        let module = module.replace("::", "/");
         let text = match read(&format!("{module}.rs")) {
             text if text.is_empty() => read(&format!("{module}/mod.rs")),
             text => text,

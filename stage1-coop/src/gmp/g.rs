@@ -1,0 +1,168 @@
+//! A goroutine: a stack, and the place where it stopped. Mirrors `g` of `runtime2.go`; the
+//! chapters *Two stacks and a switch* and *Many G on one M*.
+//!
+//! Tests: `rows.rs`, `check.rs`.
+
+use crate::gmp::m::M;
+use crate::gmp::record;
+use crate::word::{Link, Text, Word};
+use std::cell::UnsafeCell;
+use std::mem::{MaybeUninit, offset_of};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize};
+
+record! {
+    /// A goroutine. The first fields stand where Go has them: the prologue reads
+    /// `stackguard0` at offset 16. The others stand by cache line. A goroutine that has waited
+    /// for long is in nobody's cache, and being woken should fetch two lines and not four.
+    #[repr(C, align(64))]
+    pub struct G {
+        /// Bounds of the stack; 0 while no stack is bound.
+        pub stack: Stack = Stack { lo: Word::new(0), hi: Word::new(0) },
+        /// What the prologue compares the stack pointer with. *owner*, and *anybody* may store
+        /// [`STACK_PREEMPT`] (relaxed: a request that is overwritten is asked again).
+        pub stackguard0: AtomicUsize = AtomicUsize::new(0),
+        /// The M that runs it. *owner*
+        pub m: Link<M> = Link::none(),
+        /// Where it continues while it does not run.
+        pub sched: Gobuf = Gobuf { sp: Word::new(0), pc: Word::new(0), bp: Word::new(0) },
+        /// Asked to yield. Survives a refusal, and `execute` clears it. *owner* and *anybody*,
+        /// relaxed.
+        pub preempt: AtomicBool = AtomicBool::new(false),
+        /// Why it waits, an index into the stage's reasons. *owner*
+        pub waitreason: AtomicU8 = AtomicU8::new(0),
+        /// Where its last panic began is remembered. *owner*
+        pub panicked: AtomicBool = AtomicBool::new(false),
+        /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
+        pub unwinding: AtomicBool = AtomicBool::new(false),
+        /// One of the states below. Changed only by `casgstatus`.
+        pub atomicstatus: AtomicU32 = AtomicU32::new(GIDLE),
+        // The second cache line: waiting and being woken.
+        /// Next in the queue or list it stands in. Whoever owns the list.
+        pub schedlink: Link<G> = Link::none(),
+        /// The M it is locked to. *owner*
+        pub lockedm: Link<M> = Link::none(),
+        /// The closure's bytes; once it runs, the room of what it waits with.
+        pub entry: Entry = Entry(UnsafeCell::new([MaybeUninit::uninit(); ENTRY_WORDS])),
+        // The third: being made, and ending.
+        /// `unsafe fn(*mut u8)` that reads the closure out of `entry` and calls it; 0 once done.
+        pub entry_call: Word = Word::new(0),
+        /// Number of the goroutine, from 1, never reused within a run. *owner*
+        pub goid: Word = Word::new(0),
+        /// Name in traces and dumps. *owner*
+        pub name: Text = Text::new(),
+        /// The goroutine that created it, and its name. *owner*
+        pub parentgoid: Word = Word::new(0),
+        /// See `parentgoid`.
+        pub parentname: Text = Text::new(),
+        /// Stack slot plus one, 0 for none. *owner*
+        pub slot: AtomicU32 = AtomicU32::new(0),
+        /// The trace's number of the last request to preempt it. *anybody*, relaxed.
+        pub preempt_flow: AtomicU32 = AtomicU32::new(0),
+        // What is rarely needed.
+        /// A stack check must not happen now. *owner*
+        pub throwsplit: AtomicBool = AtomicBool::new(false),
+        /// It has called `goexit`, and has not come to its end. *owner*
+        pub goexiting: AtomicBool = AtomicBool::new(false),
+        /// Set by who wakes it, read when it goes on. Ordered by the run queue.
+        pub param: Word = Word::new(0),
+        /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
+        pub ruler: Word = Word::new(0),
+        /// For later stages.
+        pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
+    }
+    /// A G without a stack, in state [`GIDLE`].
+    pub fn new();
+}
+
+const _: () = {
+    assert!(offset_of!(G, atomicstatus) < 64);
+    assert!(offset_of!(G, schedlink) == 64);
+    assert!(offset_of!(G, entry_call) == 128);
+    assert!(size_of::<G>() == 256);
+};
+
+// SAFETY: every field but `entry` is atomic. `entry` is written by the creator before the G
+// is published through a run queue; after that the goroutine itself reads the closure out of
+// it, once, and then keeps there what its channel's lock protects.
+unsafe impl Sync for G {}
+
+impl Default for G {
+    fn default() -> G {
+        G::new()
+    }
+}
+
+/// The usable part of a goroutine's stack, in addresses: `lo` grows downwards.
+#[repr(C)]
+pub struct Stack {
+    /// Lowest usable address. *owner*
+    pub lo: Word,
+    /// One past the highest. *owner*
+    pub hi: Word,
+}
+
+/// Where a G continues: Go's `gobuf`.
+#[repr(C)]
+pub struct Gobuf {
+    /// Stack pointer. *owner*
+    pub sp: Word,
+    /// Program counter. *owner*
+    pub pc: Word,
+    /// Frame pointer, where a dump starts its walk. *owner*
+    pub bp: Word,
+}
+
+/// Machine words that a goroutine's closure may take before it is boxed.
+pub const ENTRY_WORDS: usize = 6;
+/// Words that later stages keep in each G, M and P, by their own layout.
+pub const EXT_WORDS: usize = 4;
+
+/// The bytes of the closure that a goroutine runs. *owner* (written before the G is first
+/// queued, read on its own stack)
+pub struct Entry(pub UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>);
+
+/// Written to `stackguard0` to ask for preemption: larger than any stack pointer, so the
+/// ordinary comparison in every prologue fails. Go's `stackPreempt`, 0xfffffffffffffade.
+pub const STACK_PREEMPT: usize = -1314isize as usize;
+/// Written to `stackguard0` by a `fork` in progress: growing then is a bug. Go's `stackFork`.
+pub const STACK_FORK: usize = -1234isize as usize;
+
+// The states of a G. The numbers are Go's: dumps print them, and later stages use those
+// that this one does not.
+/// Just allocated.
+pub const GIDLE: u32 = 0;
+/// On a run queue.
+pub const GRUNNABLE: u32 = 1;
+/// Running on an M with a P.
+pub const GRUNNING: u32 = 2;
+/// In a system call.
+pub const GSYSCALL: u32 = 3;
+/// Parked; whoever wakes it must find it through what it waits for.
+pub const GWAITING: u32 = 4;
+/// Unused since Go 1.4; kept because debuggers know the number.
+pub const GMORIBUND: u32 = 5;
+/// Finished, or not yet started; on a free list.
+pub const GDEAD: u32 = 6;
+/// Unused.
+pub const GENQUEUE: u32 = 7;
+/// Its stack is being exchanged for a larger one.
+pub const GCOPYSTACK: u32 = 8;
+/// Stopped itself because it was asked to.
+pub const GPREEMPTED: u32 = 9;
+/// A bit on top of a state: somebody holds the goroutine still.
+pub const GSCAN: u32 = 0x1000;
+
+/// Go's word for a G state, as dumps print it.
+pub fn gstatus_name(status: u32) -> &'static str {
+    match status & !GSCAN {
+        GIDLE => "idle",
+        GRUNNABLE => "runnable",
+        GRUNNING => "running",
+        GSYSCALL => "syscall",
+        GWAITING => "waiting",
+        GDEAD => "dead",
+        GCOPYSTACK => "copystack",
+        GPREEMPTED => "preempted",
+        _ => "???",
+    }
+}
