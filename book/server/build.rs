@@ -70,8 +70,8 @@ pub fn stamp(ws: &Workspace) -> u64 {
         ws.snapshots.dir().to_path_buf(),
     ];
     // Not the whole folder: the reader's progress and attempts are in it too.
-    for part in ["exercises.toml", "src", "starters", "checks"] {
-        roots.push(ws.root.join("exercises").join(part));
+    for folder in safepoint_card::folders(&ws.root.join("exercises")) {
+        roots.push(folder.path);
     }
     roots.extend(ws.stages().iter().map(|stage| ws.root.join(stage)));
     let mut sum = 0;

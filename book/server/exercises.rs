@@ -1,6 +1,7 @@
 //! The exercises as the book shows them: their texts, and how far the reader is.
 //!
-//! The book reads the same files as the exercises' runner and depends on none of its code.
+//! The book reads the same folders as the exercises' runner, and depends on none of its code
+//! but the package that knows what is in a folder.
 //! The texts are the repository's, so a fault in them is told. The progress is the reader's:
 //! when its file is missing or damaged, there is no progress to show, and that is all.
 
@@ -10,35 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
-
-/// The text of one exercise; fields that only the runner needs are passed over.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Card {
-    /// Its name on the command line.
-    pub name: String,
-    /// Its title.
-    pub title: String,
-    /// What `grade` gives for it.
-    pub points: u32,
-    /// How long it takes.
-    pub minutes: u32,
-    /// The page that it belongs to.
-    pub page: String,
-    /// What is asked of the reader's Rust.
-    pub grade: String,
-    /// What to do.
-    pub task: String,
-    /// What may be called, with the invariants.
-    pub helpers: Vec<String>,
-    /// What one understands afterwards.
-    #[serde(default)]
-    pub learn: String,
-}
-
-#[derive(Deserialize)]
-struct Cards {
-    exercise: Vec<Card>,
-}
+pub use safepoint_card::Card;
 
 /// How far the reader is with one exercise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,29 +25,24 @@ pub struct Entry {
     pub hints: u32,
 }
 
-/// All cards, in the order of the file.
+/// All cards, in the order of the book.
 pub fn cards(root: &Path) -> Result<Vec<Card>, String> {
-    let file = root.join("exercises/exercises.toml");
-    let text = files::text(&file, files::MOST)
-        .map_err(|_| "there is no file exercises/exercises.toml".to_string())?;
-    let cards: Cards = toml::from_str(&text)
-        .map_err(|error| format!("exercises/exercises.toml: {}", one_line(&error.to_string())))?;
-    let plan = files::text(&root.join("exercises/src/lib.rs"), files::MOST).unwrap_or_default();
-    let mut cards = cards.exercise;
-    for card in &mut cards {
-        if card.learn.is_empty() {
-            card.learn = planned(&plan, &card.name).unwrap_or_default();
-        }
+    let mut cards = Vec::new();
+    for folder in safepoint_card::folders(&root.join("exercises")) {
+        let file = folder.path.join("exercise.toml");
+        let card = files::text(&file, files::MOST)
+            .map_err(|error| error.to_string())
+            .and_then(|text| Card::parse(&folder, &text));
+        cards.push(card.map_err(|error| {
+            let file = file.strip_prefix(root).unwrap_or(&file).display();
+            format!("{file}: {}", one_line(&error))
+        })?);
     }
+    if cards.is_empty() {
+        return Err("there are no exercises in exercises/".to_string());
+    }
+    cards.sort_by_key(Card::place);
     Ok(cards)
-}
-
-/// What the plan of the exercises says that one learns: `1 "name" "what" socket;`.
-fn planned(plan: &str, name: &str) -> Option<String> {
-    let mark = format!(" \"{name}\" \"");
-    let line = plan.lines().find(|line| line.contains(&mark))?;
-    let (_, rest) = line.split_once(&mark)?;
-    Some(rest.split('"').next()?.to_string())
 }
 
 /// The reader's progress, by name. Anything but a readable file is no progress.
@@ -105,27 +73,38 @@ mod tests {
     use crate::scratch::Scratch;
     use std::fs;
 
-    const CARD: &str = "[[exercise]]\nname = \"half\"\ntitle = \"T\"\npoints = 10\nminutes = 25\npage = \"p.html\"\ngrade = \"None.\"\ntask = \"Do.\"\nhelpers = []\nwhy = \"x\"\nhints = [\"a\"]\n";
+    const CARD: &str = "title = \"T\"\norder = 10\nidea = \"Half is enough.\"\nwrites = \"f\"\nrow = \"r\"\npoints = 10\nminutes = 25\npage = \"p.html\"\nrust = \"None.\"\ntask = \"Do.\"\nhelpers = []\nwhy = \"x\"\nhints = [\"a\", \"b\", \"c\"]\n";
 
     fn folder(files: &[(&str, &str)]) -> Scratch {
         let dir = Scratch::new().unwrap();
-        fs::create_dir_all(dir.path().join("exercises/src")).unwrap();
         for (name, text) in files {
-            fs::write(dir.path().join("exercises").join(name), text).unwrap();
+            let file = dir.path().join("exercises").join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
         }
         dir
     }
 
     #[test]
     fn cards_are_read() {
-        let plan = "    1 \"half\" \"Half is enough.\" Row(\"x\");\n";
-        let dir = folder(&[("exercises.toml", CARD), ("src/lib.rs", plan)]);
+        let later = CARD.replace("order = 10", "order = 20");
+        let dir = folder(&[
+            ("stage1/a/exercise.toml", &later),
+            ("stage1/half/exercise.toml", CARD),
+            ("stage2/odd", ""),
+            ("src/x/exercise.toml", "no"),
+        ]);
         let cards = cards(dir.path()).unwrap();
-        assert_eq!((cards[0].name.as_str(), cards[0].minutes), ("half", 25));
-        assert_eq!(cards[0].learn, "Half is enough.");
-        let broken = folder(&[("exercises.toml", "[[exercise]]\nname = 1\n")]);
+        let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
+        assert_eq!(names, ["half", "a"]);
+        assert_eq!((cards[0].stage, cards[0].minutes), (1, 25));
+        assert_eq!(cards[0].asks(), "None. Row `r`.");
+        let broken = folder(&[("stage1/half/exercise.toml", "title = 1\n")]);
         let error = super::cards(broken.path()).unwrap_err();
-        assert!(error.starts_with("exercises/exercises.toml: "), "{error}");
+        assert!(
+            error.starts_with("exercises/stage1/half/exercise.toml: "),
+            "{error}"
+        );
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(super::cards(Path::new("/nowhere")).is_err());
     }

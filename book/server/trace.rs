@@ -9,7 +9,7 @@ pub use safepoint_trace::{Event, Trace};
 
 use safepoint_trace::Kinds;
 
-#[path = "../../stage2-sysmon/src/vocabulary.rs"]
+#[path = "../../stage2-sysmon/src/table/vocabulary.rs"]
 mod stage2;
 
 /// The kinds of events of all stages.

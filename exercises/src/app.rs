@@ -2,9 +2,10 @@
 
 use crate::out::{out, outln};
 use anyhow::{Context, Result};
-use exercises::attempt::{Exercise, Kind};
-use exercises::catalogue::{Card, cards};
-use exercises::runner::build::{self, Built};
+use exercises::attempt::Kind;
+use exercises::catalogue::{self, Exercise};
+use exercises::runner::bench::Bench;
+use exercises::runner::build::Built;
 use exercises::runner::places::Places;
 use exercises::runner::progress::{HONEST, Progress};
 use exercises::runner::{self, LIMIT, Program, Verdict, show, submission};
@@ -20,9 +21,6 @@ pub struct App {
     /// This program, which holds the stage's own pieces.
     pub own: PathBuf,
 }
-
-/// An exercise, and its texts.
-pub type Named = (&'static Exercise, &'static Card);
 
 /// A wish that cannot be understood: status 2.
 #[derive(Debug)]
@@ -71,72 +69,50 @@ impl App {
     }
 
     /// The first exercise that is not solved.
-    pub fn current(&self, progress: &Progress) -> Option<Named> {
-        runner::all()
-            .find(|e| !progress.of(e.name).solved)
-            .and_then(|e| Some((e, Card::find(e.name)?)))
+    pub fn current(&self, progress: &Progress) -> Option<&'static Exercise> {
+        let mut all = catalogue::all().iter();
+        all.find(|exercise| !progress.of(exercise.name).solved)
     }
 
     pub fn list(&self) -> Result<u8> {
         let progress = self.progress()?;
         if self.json {
-            let rows: Vec<Value> = cards()
-                .iter()
-                .map(|card| {
-                    let entry = progress.of(&card.name);
-                    json!({
-                        "name": card.name, "stage": card.stage(), "title": card.title,
-                        "points": card.points, "minutes": card.minutes, "page": card.page,
-                        "solved": entry.solved, "runs": entry.runs, "tries": entry.tries,
-                        "hints": entry.hints, "looked": entry.looked,
-                    })
+            let rows = catalogue::all().iter().map(|exercise| {
+                let (card, entry) = (&exercise.card, progress.of(exercise.name));
+                json!({
+                    "name": card.name, "stage": card.stage, "title": card.title,
+                    "points": card.points, "minutes": card.minutes, "page": card.page,
+                    "solved": entry.solved, "runs": entry.runs, "tries": entry.tries,
+                    "hints": entry.hints, "looked": entry.looked,
                 })
-                .collect();
-            self.print(&Value::Array(rows));
+            });
+            self.print(&Value::Array(rows.collect()));
             return Ok(0);
         }
-        // So that an editor finds every file that `checks/` names. If this cannot be done,
-        // `run` will say why.
-        for exercise in runner::all() {
-            let _ = self
-                .places
-                .ensure_work_file(exercise.name, exercise.kind.ending());
-        }
-        let current = self.current(&progress).map(|(e, _)| e.name);
+        self.places.ensure_all();
+        let current = self.current(&progress).map(|exercise| exercise.name);
         outln!("[x] solved   [~] tried, not solved yet   [ ] not tried yet   > the next one\n");
-        let mut stage = 0;
-        for card in cards() {
-            if card.stage() != stage {
-                let gap = if stage == 0 { "" } else { "\n" };
-                stage = card.stage();
-                let here = || cards().iter().filter(|c| c.stage() == stage);
-                let solved = here().filter(|c| progress.of(&c.name).solved).count();
-                outln!(
-                    "{gap}Stage {stage}: {solved} of {} solved\n",
-                    here().count()
-                );
+        let stage = |exercise: &Exercise| exercise.card.stage;
+        for (i, here) in catalogue::all()
+            .chunk_by(|a, b| stage(a) == stage(b))
+            .enumerate()
+        {
+            let solved = here.iter().filter(|e| progress.of(e.name).solved).count();
+            outln!(
+                "{}Stage {}: {solved} of {} solved\n",
+                if i == 0 { "" } else { "\n" },
+                stage(&here[0]),
+                here.len()
+            );
+            for exercise in here {
+                let arrow = if current == Some(exercise.name) {
+                    ">"
+                } else {
+                    " "
+                };
+                let line = format!("{arrow} {}", line(exercise, &progress));
+                outln!("{}", line.trim_end());
             }
-            let entry = progress.of(&card.name);
-            let mark = match (entry.solved, entry.runs) {
-                (true, _) => "[x]",
-                (false, 0) => "[ ]",
-                (false, _) => "[~]",
-            };
-            let arrow = if current == Some(card.name.as_str()) {
-                ">"
-            } else {
-                " "
-            };
-            let tail = match (entry.runs, entry.hints) {
-                (0, _) => format!("about {} min", card.minutes),
-                (runs, 0) => plural(runs, "run"),
-                (runs, hints) => format!("{}, {}", plural(runs, "run"), plural(hints, "hint")),
-            };
-            // In a narrow terminal a line says what it can.
-            let title = if width() < 82 { "" } else { &card.title };
-            let room = if title.is_empty() { 0 } else { 40 };
-            let line = format!("{arrow} {mark} {:<18} {title:<room$} {tail}", card.name);
-            outln!("{}", line.trim_end());
         }
         match current {
             Some(name) => outln!(
@@ -149,7 +125,7 @@ impl App {
 
     pub fn next(&self) -> Result<u8> {
         match self.current(&self.progress()?) {
-            Some(named) => self.run(named),
+            Some(exercise) => self.run(exercise),
             None => {
                 if self.json {
                     self.print(&json!({"finished": true}));
@@ -169,39 +145,33 @@ impl App {
                     .with_context(|| format!("cannot read {}", self.places.shown(file)))?;
                 runner::examine_answers(exercise, &text, &self.own).map(Ok)
             }
-            Kind::Rust(_) => match build::target(&self.places, exercise.name)? {
-                Built::Refused(said) => Ok(Err(said)),
-                Built::Program(path) => {
-                    let program = Program {
-                        path: &path,
-                        arguments: &[],
-                    };
-                    runner::examine(exercise, &program, &self.own, LIMIT).map(Ok)
+            Kind::Rust(_) => {
+                let bench = Bench::new(&self.places)?;
+                match bench.own(exercise, file)? {
+                    Built::Refused(said) => Ok(Err(said)),
+                    Built::Program(path) => {
+                        let program = Program {
+                            path: &path,
+                            arguments: &[exercise.name],
+                        };
+                        runner::examine(exercise, &program, &self.own, LIMIT).map(Ok)
+                    }
                 }
-            },
+            }
         }
     }
 
-    pub fn run(&self, (exercise, card): Named) -> Result<u8> {
-        let ending = exercise.kind.ending();
-        let fresh = !self.places.work_file(exercise.name, ending).exists();
-        let file = self.places.ensure_work_file(exercise.name, ending)?;
-        let progress = self.progress()?;
+    pub fn run(&self, exercise: &'static Exercise) -> Result<u8> {
+        let fresh = !self.places.work_file(exercise).exists();
+        let file = self.places.ensure_work_file(exercise)?;
         if !self.json {
-            outln!("{}: {}", card.name, card.title);
-            if fresh || progress.of(exercise.name).runs == 0 {
-                self.card(card);
-            }
-            outln!("  your file {}\n", self.places.shown(&file));
-            if let Kind::Answers(_) = exercise.kind {
-                self.print_trace(exercise)?;
-            }
+            self.introduce(exercise, &file, fresh)?;
         }
         let outcome = self.examine(exercise, &file)?;
-        // Read again: somebody may watch in another terminal.
+        // Not earlier: somebody may watch in another terminal.
         let mut progress = self.progress()?;
         let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let starter = self.places.starter(exercise.name, ending);
+        let starter = self.places.given(exercise, "starter");
         let starter = std::fs::read_to_string(starter).unwrap_or_default();
         let fault = match &outcome {
             Ok(Verdict::Passed { .. }) => None,
@@ -227,24 +197,33 @@ impl App {
         let saved = self.save(&progress);
         if passed && !self.json {
             match self.current(&progress) {
-                Some((next, card)) => {
-                    outln!("  next: {} ({})", next.name, card.title);
-                }
+                Some(next) => outln!("  next: {} ({})", next.name, next.card.title),
                 None => outln!("  finished: every exercise is solved"),
             }
         }
         Ok(if saved != 0 { saved } else { u8::from(!passed) })
     }
 
-    fn card(&self, card: &Card) {
-        outln!();
-        text("  ", &card.task);
-        outln!();
-        text("  ", &card.grade);
-        for helper in &card.helpers {
-            text("  - ", helper);
+    /// What is said before a run: the title, the card of an exercise that was not run yet, the
+    /// trace that the answers are about.
+    fn introduce(&self, exercise: &'static Exercise, file: &Path, fresh: bool) -> Result<()> {
+        let card = &exercise.card;
+        outln!("{}: {}", card.name, card.title);
+        if fresh || self.progress()?.of(exercise.name).runs == 0 {
+            outln!();
+            text("  ", &card.task);
+            outln!();
+            text("  ", &card.asks());
+            for helper in &card.helpers {
+                text("  - ", helper);
+            }
+            outln!();
         }
-        outln!();
+        outln!("  your file {}\n", self.places.shown(file));
+        match exercise.kind {
+            Kind::Answers(_) => self.print_trace(exercise),
+            Kind::Rust(_) => Ok(()),
+        }
     }
 
     fn print_trace(&self, exercise: &'static Exercise) -> Result<()> {
@@ -281,7 +260,8 @@ impl App {
         }
     }
 
-    pub fn hint(&self, (exercise, card): Named) -> Result<u8> {
+    pub fn hint(&self, exercise: &'static Exercise) -> Result<u8> {
+        let card = &exercise.card;
         let mut progress = self.progress()?;
         let entry = progress.entry(exercise.name);
         let again = entry.hints as usize >= card.hints.len();
@@ -315,7 +295,7 @@ impl App {
         Ok(self.save(&progress))
     }
 
-    pub fn solution(&self, (exercise, _): Named, now: bool) -> Result<u8> {
+    pub fn solution(&self, exercise: &'static Exercise, now: bool) -> Result<u8> {
         let mut progress = self.progress()?;
         let entry = progress.of(exercise.name);
         if !entry.is_open() && !now {
@@ -330,7 +310,7 @@ impl App {
             );
             return Ok(1);
         }
-        let path = self.places.solution(exercise.name, exercise.kind.ending());
+        let path = self.places.given(exercise, "solution");
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
                 "{} is not there; this copy of the repository has no solutions",
@@ -349,10 +329,10 @@ impl App {
         Ok(0)
     }
 
-    pub fn reset(&self, (exercise, _): Named) -> Result<u8> {
+    pub fn reset(&self, exercise: &'static Exercise) -> Result<u8> {
         let ending = exercise.kind.ending();
-        let file = self.places.work_file(exercise.name, ending);
-        let starter = self.places.starter(exercise.name, ending);
+        let file = self.places.work_file(exercise);
+        let starter = self.places.given(exercise, "starter");
         let same = std::fs::read(&file).ok() == std::fs::read(&starter).ok();
         let mut kept = None;
         if file.symlink_metadata().is_ok() && !same {
@@ -365,7 +345,7 @@ impl App {
                 .with_context(|| format!("cannot move {}", self.places.shown(&file)))?;
             kept = Some(self.places.shown(&to));
         }
-        let file = self.places.ensure_work_file(exercise.name, ending)?;
+        let file = self.places.ensure_work_file(exercise)?;
         let file = self.places.shown(&file);
         if self.json {
             self.print(&json!({"name": exercise.name, "file": file, "kept": kept}));
@@ -378,10 +358,9 @@ impl App {
         Ok(0)
     }
 
-    pub fn why(&self, (exercise, card): Named) -> Result<u8> {
-        let file = self
-            .places
-            .ensure_work_file(exercise.name, exercise.kind.ending())?;
+    pub fn why(&self, exercise: &'static Exercise) -> Result<u8> {
+        let card = &exercise.card;
+        let file = self.places.ensure_work_file(exercise)?;
         let outcome = self.examine(exercise, &file)?;
         if self.json {
             let mut value = outcome_json(exercise.name, &outcome);
@@ -415,6 +394,25 @@ impl App {
 
 fn passed(outcome: &Result<Verdict, String>) -> bool {
     matches!(outcome, Ok(Verdict::Passed { .. }))
+}
+
+/// An exercise in the list, without the arrow.
+fn line(exercise: &Exercise, progress: &Progress) -> String {
+    let (card, entry) = (&exercise.card, progress.of(exercise.name));
+    let mark = match (entry.solved, entry.runs) {
+        (true, _) => "[x]",
+        (false, 0) => "[ ]",
+        (false, _) => "[~]",
+    };
+    let tail = match (entry.runs, entry.hints) {
+        (0, _) => format!("about {} min", card.minutes),
+        (runs, 0) => plural(runs, "run"),
+        (runs, hints) => format!("{}, {}", plural(runs, "run"), plural(hints, "hint")),
+    };
+    // In a narrow terminal a line says what it can.
+    let title = if width() < 82 { "" } else { &card.title };
+    let room = if title.is_empty() { 0 } else { 40 };
+    format!("{mark} {:<18} {title:<room$} {tail}", card.name)
 }
 
 /// A text of the catalogue, folded to the terminal, behind `mark`.

@@ -1,184 +1,177 @@
-//! `doctor`: what this machine can do.
+//! `doctor`: what this machine can do. A table of checks; each says what it found.
 
 use crate::app::App;
 use crate::out::outln;
 use anyhow::Result;
+use exercises::catalogue;
 use exercises::runner::places::write_whole;
 use exercises::runner::{self, traces};
 use serde_json::{Value, json};
 use std::process::Command;
 
+/// One thing to look at.
+struct Check {
+    what: &'static str,
+    /// Whether the exercises need it.
+    needed: bool,
+    /// Whether it is good, and what was found.
+    look: fn(&App) -> (bool, String),
+}
+
+macro_rules! checks {
+    ($($needed:ident $what:literal $look:ident;)+) => {
+        &[$(Check { what: $what, needed: checks!(@ $needed), look: $look }),+]
+    };
+    (@ needed) => { true };
+    (@ useful) => { false };
+}
+
+const CHECKS: &[Check] = checks! {
+    needed "system" system;
+    needed "compiler" compiler;
+    useful "kernel" kernel;
+    useful "processors" processors;
+    needed "debugger" debugger;
+    needed "runtime" runtime;
+    needed "lockstep" lockstep;
+    needed "progress" progress;
+    needed "traces" traces;
+    useful "solutions" solutions;
+};
+
 /// The command. Status 0: everything that is needed is there.
 pub fn doctor(app: &App) -> Result<u8> {
-    let mut rows: Vec<(bool, bool, &str, String)> = Vec::new();
-    let mut add =
-        |needed: bool, good: bool, what, text: String| rows.push((needed, good, what, text));
+    let mut all_good = true;
+    let mut rows = Vec::new();
+    for Check { what, needed, look } in CHECKS {
+        let (good, text) = look(app);
+        all_good &= good || !needed;
+        if app.json {
+            rows.push(json!({"what": what, "good": good, "needed": needed, "text": text}));
+            continue;
+        }
+        let mark = match (good, needed) {
+            (true, _) => "ok  ",
+            (false, true) => "NO  ",
+            (false, false) => "note",
+        };
+        outln!("{mark} {what:<11} {text}");
+    }
+    if app.json {
+        app.print(&json!({"good": all_good, "checks": Value::Array(rows)}));
+    } else {
+        let sum = match all_good {
+            true => "everything that is needed is there",
+            false => "something that is needed is missing",
+        };
+        outln!("\n{sum}");
+    }
+    Ok(if all_good { 0 } else { 3 })
+}
 
+fn system(_: &App) -> (bool, String) {
     let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-    add(
-        true,
-        system == "linux x86_64",
-        "system",
-        format!("{system}; the runtime needs linux x86_64"),
-    );
+    let good = system == "linux x86_64";
+    (good, format!("{system}; the runtime needs linux x86_64"))
+}
 
-    let rustc = Command::new("rustc").arg("--version").output();
-    let rustc = rustc.map_or_else(
-        |e| format!("rustc cannot be started: {e}"),
-        |o| String::from_utf8_lossy(&o.stdout).trim().to_owned(),
-    );
-    let minor = rustc
-        .split(['.', ' '])
-        .nth(2)
-        .and_then(|n| n.parse::<u32>().ok());
-    add(
-        true,
-        minor.is_some_and(|n| n >= 90),
-        "compiler",
-        format!("{rustc}; 1.90 or newer"),
-    );
+fn compiler(_: &App) -> (bool, String) {
+    let rustc = match Command::new("rustc").arg("--version").output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Err(error) => format!("rustc cannot be started: {error}"),
+    };
+    let minor = rustc.split(['.', ' ']).nth(2);
+    let minor: Option<u32> = minor.and_then(|n| n.parse().ok());
+    let good = minor.is_some_and(|n| n >= 90);
+    (good, format!("{rustc}; 1.90 or newer"))
+}
 
+fn kernel(_: &App) -> (bool, String) {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim();
     let mut parts = kernel
-        .trim()
         .split(['.', '-'])
         .map(|n| n.parse::<u32>().unwrap_or(0));
     let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    add(
-        false,
-        version >= (6, 13),
-        "kernel",
-        format!(
-            "{}; from 6.13 on every stack has a guard page, before the first 8,000 and one in 64 of the others",
-            kernel.trim()
-        ),
+    let text = format!(
+        "{kernel}; from 6.13 on every stack has a guard page, before the first 8,000 and one in 64 of the others"
     );
+    (version >= (6, 13), text)
+}
 
+fn processors(_: &App) -> (bool, String) {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    add(
-        false,
-        cpus > 1,
-        "processors",
-        format!("{cpus}; races show with two or more"),
-    );
+    (cpus > 1, format!("{cpus}; races show with two or more"))
+}
 
-    let debugged = std::fs::read_to_string("/proc/self/status")
-        .unwrap_or_default()
-        .lines()
-        .any(|l| {
-            l.strip_prefix("TracerPid:")
-                .is_some_and(|p| p.trim() != "0")
-        });
-    add(
-        true,
-        !debugged,
-        "debugger",
-        format!(
-            "{}; lockstep cannot run under one",
-            if debugged { "attached" } else { "none" }
-        ),
-    );
-
-    let lockstep = runner::find("find-the-bug").map(|e| {
-        let case = &e.cases[0];
-        let first = runner::reference(e, case, Some(1), &app.own)?;
-        let again = runner::reference(e, case, Some(1), &app.own)?;
-        anyhow::Ok((
-            first.ended_well().is_ok(),
-            first.text == again.text && !first.text.is_empty(),
-        ))
-    });
-    let (runs, same) = match lockstep {
-        Some(Ok(both)) => both,
-        _ => (false, false),
+fn debugger(_: &App) -> (bool, String) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut tracers = status.lines().filter_map(|l| l.strip_prefix("TracerPid:"));
+    let (good, found) = match tracers.any(|pid| pid.trim() != "0") {
+        true => (false, "attached"),
+        false => (true, "none"),
     };
-    add(
-        true,
-        runs,
-        "runtime",
-        "goroutines run in a child process".into(),
-    );
-    add(
-        true,
-        same,
-        "lockstep",
-        "the same seed gives the same bytes".into(),
-    );
+    (good, format!("{found}; lockstep cannot run under one"))
+}
 
-    let probe = app.places.progress().with_extension("probe");
+/// A trace of the stage's own, from a child process: whether it ended well, and its text.
+fn a_trace(app: &App) -> Option<(bool, String)> {
+    let exercise = catalogue::all().first()?;
+    let case = exercise.cases.first()?;
+    let run = runner::reference(exercise, case, Some(1), &app.own).ok()?;
+    Some((run.ended_well().is_ok(), run.text))
+}
+
+fn runtime(app: &App) -> (bool, String) {
+    let good = a_trace(app).is_some_and(|(ended_well, _)| ended_well);
+    (good, "goroutines run in a child process".into())
+}
+
+fn lockstep(app: &App) -> (bool, String) {
+    let (first, again) = (a_trace(app), a_trace(app));
+    let good = first == again && first.is_some_and(|(_, text)| !text.is_empty());
+    (good, "the same seed gives the same bytes".into())
+}
+
+fn progress(app: &App) -> (bool, String) {
+    let file = app.places.progress();
+    let probe = file.with_extension("probe");
     let written = write_whole(&probe, b"probe");
     let _ = std::fs::remove_file(&probe);
-    add(
-        true,
-        written.is_ok(),
-        "progress",
-        match written {
-            Ok(()) => format!(
-                "{} can be written",
-                app.places.shown(&app.places.progress())
-            ),
-            Err(e) => format!(
-                "{} cannot be written: {e}",
-                app.places.shown(&app.places.progress())
-            ),
-        },
-    );
+    let file = app.places.shown(&file);
+    match written {
+        Ok(()) => (true, format!("{file} can be written")),
+        Err(error) => (false, format!("{file} cannot be written: {error}")),
+    }
+}
+
+fn traces(_: &App) -> (bool, String) {
     let temp = std::env::temp_dir();
-    let free = traces::room(&temp);
-    add(
-        true,
-        free.is_some_and(|bytes| bytes >= traces::NEEDED),
-        "traces",
-        match free {
-            Some(bytes) => format!(
-                "{} has {} MiB free; an attempt needs {}, and TMPDIR names another folder",
-                temp.display(),
+    let (free, temp) = (traces::room(&temp), temp.display());
+    match free {
+        Some(bytes) => (
+            bytes >= traces::NEEDED,
+            format!(
+                "{temp} has {} MiB free; an attempt needs {}, and TMPDIR names another folder",
                 bytes >> 20,
                 traces::NEEDED >> 20
             ),
-            None => format!(
-                "{} is not there; TMPDIR names another folder",
-                temp.display()
-            ),
-        },
-    );
-    let solutions = app.places.root.join("exercises/solutions").is_dir();
-    add(
-        false,
-        solutions,
-        "solutions",
-        format!(
-            "exercises/solutions is {}; only the command `solution` needs it",
-            if solutions { "there" } else { "not there" }
         ),
-    );
-
-    let good = rows.iter().all(|(needed, good, ..)| *good || !needed);
-    if app.json {
-        let rows: Vec<Value> = rows
-            .iter()
-            .map(|(needed, good, what, text)| {
-                json!({"what": what, "good": good, "needed": needed, "text": text})
-            })
-            .collect();
-        app.print(&json!({"good": good, "checks": rows}));
-    } else {
-        for (needed, good, what, text) in &rows {
-            let mark = match (good, needed) {
-                (true, _) => "ok  ",
-                (false, true) => "NO  ",
-                (false, false) => "note",
-            };
-            outln!("{mark} {what:<11} {text}");
-        }
-        outln!(
-            "\n{}",
-            if good {
-                "everything that is needed is there"
-            } else {
-                "something that is needed is missing"
-            }
-        );
+        None => (
+            false,
+            format!("{temp} is not there; TMPDIR names another folder"),
+        ),
     }
-    Ok(if good { 0 } else { 3 })
+}
+
+fn solutions(app: &App) -> (bool, String) {
+    let mut all = catalogue::all().iter();
+    let good = all.all(|exercise| app.places.given(exercise, "solution").is_file());
+    let found = if good {
+        "are there"
+    } else {
+        "are not all there"
+    };
+    let text = format!("they {found}; only the command `solution` needs them");
+    (good, text)
 }

@@ -4,8 +4,8 @@
 use crate::app::{App, Usage, outcome_json};
 use crate::out::outln;
 use anyhow::{Context, Result};
-use exercises::attempt::{Exercise, Kind};
-use exercises::catalogue::Card;
+use exercises::attempt::Kind;
+use exercises::catalogue::{self, Exercise};
 use exercises::runner::bench::Bench;
 use exercises::runner::build::Built;
 use exercises::runner::places::Places;
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// The command. Status 0: all points; 1: some are missing; 2: no such stage or folder.
 pub fn grade(app: &App, number: u8, work: Option<PathBuf>) -> Result<u8> {
-    let exercises: Vec<_> = runner::all()
-        .filter_map(|e| Some((e, Card::find(e.name)?)))
-        .filter(|(_, card)| card.stage() == number)
+    let exercises: Vec<_> = catalogue::all()
+        .iter()
+        .filter(|exercise| exercise.card.stage == number)
         .collect();
     if exercises.is_empty() {
         return Err(Usage::new(format!("stage {number} has no exercises yet")).into());
@@ -31,9 +31,11 @@ pub fn grade(app: &App, number: u8, work: Option<PathBuf>) -> Result<u8> {
     }
     let work = work.unwrap_or_else(|| app.places.work.clone());
     let bench = Bench::new(&app.places)?;
+    bench.prepare()?;
     let mut rows: Vec<Value> = Vec::new();
     let (mut points, mut of) = (0, 0);
-    for (exercise, card) in exercises {
+    for exercise in exercises {
+        let card = &exercise.card;
         let file = work.join(Places::file_name(exercise.name, exercise.kind.ending()));
         let mut row = judge(app, &bench, exercise, &file)?;
         let passed = row["passed"] == true;
@@ -76,12 +78,12 @@ fn judge(app: &App, bench: &Bench<'_>, exercise: &'static Exercise, file: &Path)
     }
     let outcome: Result<Verdict, String> = match exercise.kind {
         Kind::Answers(_) => Ok(runner::examine_answers(exercise, &text, &app.own)?),
-        Kind::Rust(_) => match bench.attempt(exercise.name, &text).context("grading")? {
+        Kind::Rust(_) => match bench.handed_in(exercise, &text).context("grading")? {
             Built::Refused(said) => Err(said),
             Built::Program(path) => {
                 let program = Program {
                     path: &path,
-                    arguments: &[],
+                    arguments: &[exercise.name],
                 };
                 Ok(runner::examine(exercise, &program, &app.own, LIMIT)?)
             }

@@ -11,10 +11,10 @@ mod out;
 mod watch;
 
 use anyhow::{Context, Result};
-use app::{App, Named, Usage};
+use app::{App, Usage};
 use clap::{Parser, Subcommand};
-use exercises::attempt::{Case, Exercise, JUDGE_VARIABLE, enter_reference};
-use exercises::catalogue::{Card, cards};
+use exercises::attempt::{Case, JUDGE_VARIABLE};
+use exercises::catalogue::{self, Exercise};
 use exercises::runner::places::Places;
 use exercises::runner::{self, child, keeper};
 use serde_json::json;
@@ -39,7 +39,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Show all exercises and how far you are. (The default.)
-    List,
+    List {
+        /// As the tables of README.md and ARCHITECTURE.md.
+        #[arg(long, hide = true)]
+        markdown: bool,
+    },
     /// Run the first exercise that is not solved yet.
     Next,
     /// Build and run your attempt.
@@ -176,10 +180,10 @@ fn start(cli: Cli) -> Result<u8> {
             return Ok(0);
         }
         Some(Command::Reference { name, case, seed }) => {
-            let (exercise, _) = known(name)?;
+            let exercise = known(name)?;
             if std::env::var_os(JUDGE_VARIABLE).is_some() {
                 // The runner has started this, with the environment of an attempt.
-                enter_reference(exercise);
+                exercise.reference();
                 return Ok(0);
             }
             let case = known_case(exercise, case)?;
@@ -197,8 +201,12 @@ fn start(cli: Cli) -> Result<u8> {
         json: cli.json,
         own,
     };
-    match cli.command.unwrap_or(Command::List) {
-        Command::List => app.list(),
+    match cli.command.unwrap_or(Command::List { markdown: false }) {
+        Command::List { markdown: true } => {
+            out::out!("{}", catalogue::markdown());
+            Ok(0)
+        }
+        Command::List { markdown: false } => app.list(),
         Command::Next => app.next(),
         Command::Run { name } => app.run(known(&name)?),
         Command::Watch { name } => {
@@ -228,27 +236,19 @@ fn plain(name: &str) -> String {
 }
 
 /// The exercise with this name, or a line that helps.
-fn known(name: &str) -> Result<Named> {
+fn known(name: &str) -> Result<&'static Exercise> {
     let wanted = plain(name);
-    let found = cards().iter().find(|card| plain(&card.name) == wanted);
-    if let Some(card) = found
-        && let Some(exercise) = runner::find(&card.name)
-    {
-        return Ok((exercise, card));
+    let mut all = catalogue::all().iter();
+    if let Some(exercise) = all.find(|exercise| plain(exercise.name) == wanted) {
+        return Ok(exercise);
     }
-    if let Some(planned) = exercises::PLANNED.iter().find(|p| plain(p.name) == wanted) {
-        return Err(Usage::new(format!(
-            "{} belongs to stage {}, which is not written yet",
-            planned.name, planned.stage
-        ))
-        .into());
-    }
-    let near = |card: &&Card| {
-        let known = plain(&card.name);
+    let near = |exercise: &&Exercise| {
+        let known = plain(exercise.name);
         let begin = wanted.chars().take(3).collect::<String>();
         known.contains(&wanted) || wanted.contains(&known) || known.starts_with(&begin)
     };
-    let near = cards().iter().filter(near).map(|c| c.name.clone());
+    let near = catalogue::all().iter().filter(near);
+    let near = near.map(|exercise| exercise.name.to_owned());
     Err(Usage {
         what: format!(
             "there is no exercise `{}` (all of them: cargo run -p exercises)",

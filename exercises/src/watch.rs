@@ -6,11 +6,10 @@
 //! in a folder that was made anew, on a disk that sends no notices. What counts is what is in it
 //! afterwards.
 
-use crate::app::{App, Named, Usage, width};
+use crate::app::{App, Usage, width};
 use crate::out::outln;
 use anyhow::Result;
-use exercises::catalogue::Card;
-use exercises::runner;
+use exercises::catalogue::{self, Exercise};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -20,12 +19,12 @@ const LOOK: Duration = Duration::from_millis(80);
 const AWAY: Duration = Duration::from_secs(2);
 
 /// The command.
-pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
+pub fn watch(app: &App, name: Option<&'static Exercise>) -> Result<u8> {
     if app.json {
         return Err(Usage::new("watch talks to people; use run --json").into());
     }
     let mut current = match name {
-        Some(named) => Some(named),
+        Some(exercise) => Some(exercise),
         None => app.current(&app.progress()?),
     };
     let (send, lines) = channel();
@@ -37,15 +36,13 @@ pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
         }
         // The end of input is no wish to stop: it is possible to watch without a keyboard.
     });
-    while let Some(named) = current {
-        let (exercise, _) = named;
-        app.places
-            .ensure_work_file(exercise.name, exercise.kind.ending())?;
+    while let Some(exercise) = current {
+        app.places.ensure_work_file(exercise)?;
         // From here on a file that is away is being saved, and not missing.
         loop {
-            let before = bytes(app, named);
+            let before = bytes(app, exercise);
             outln!("\n{}", rule(exercise.name));
-            let passed = match app.run(named) {
+            let passed = match app.run(exercise) {
                 Ok(status) => status == 0,
                 // For example bytes that are no text. The next save may be better.
                 Err(error) => {
@@ -55,7 +52,7 @@ pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
             };
             if passed {
                 current = app.current(&app.progress()?);
-                if let Some((next, _)) = current {
+                if let Some(next) = current {
                     outln!("\n(going on with {})", next.name);
                 }
                 break;
@@ -64,11 +61,11 @@ pub fn watch(app: &App, name: Option<Named>) -> Result<u8> {
                 "\nwatching {}; Enter runs, h hint, w why, n next, l list, q quit",
                 exercise.name
             );
-            match wait(app, named, &lines, before) {
+            match wait(app, exercise, &lines, before) {
                 Wish::Run => {}
                 Wish::Quit => return Ok(0),
                 Wish::Next => {
-                    current = following(named);
+                    current = following(exercise);
                     break;
                 }
             }
@@ -85,14 +82,19 @@ enum Wish {
 }
 
 /// Waits until the file says something else than `before`, or for a key.
-fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8>>) -> Wish {
+fn wait(
+    app: &App,
+    exercise: &'static Exercise,
+    lines: &Receiver<String>,
+    before: Option<Vec<u8>>,
+) -> Wish {
     let mut last = before.clone();
     let mut away: Option<Instant> = None;
     let mut told = false;
     loop {
         match lines.recv_timeout(LOOK) {
             Ok(line) => {
-                if let Some(wish) = key(app, named, line.trim()) {
+                if let Some(wish) = key(app, exercise, line.trim()) {
                     return wish;
                 }
             }
@@ -100,7 +102,7 @@ fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8
             // No more keys can come.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
         }
-        let now = bytes(app, named);
+        let now = bytes(app, exercise);
         match &now {
             Some(_) => {
                 away = None;
@@ -112,8 +114,7 @@ fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8
                 let since = *away.get_or_insert_with(Instant::now);
                 if !told && since.elapsed() > AWAY {
                     told = true;
-                    let (exercise, _) = named;
-                    let file = app.places.work_file(exercise.name, exercise.kind.ending());
+                    let file = app.places.work_file(exercise);
                     outln!(
                         "{} is not there; waiting for it (Enter brings the starter back)",
                         app.places.shown(&file)
@@ -126,13 +127,13 @@ fn wait(app: &App, named: Named, lines: &Receiver<String>, before: Option<Vec<u8
 }
 
 /// What a line of the keyboard means; none: it is done already.
-fn key(app: &App, named: Named, line: &str) -> Option<Wish> {
+fn key(app: &App, exercise: &'static Exercise, line: &str) -> Option<Wish> {
     let done = match line {
         "" | "r" => return Some(Wish::Run),
         "q" => return Some(Wish::Quit),
         "n" => return Some(Wish::Next),
-        "h" => app.hint(named),
-        "w" => app.why(named),
+        "h" => app.hint(exercise),
+        "w" => app.why(exercise),
         "l" => app.list(),
         other => {
             outln!("{other:?} means nothing here");
@@ -146,17 +147,16 @@ fn key(app: &App, named: Named, line: &str) -> Option<Wish> {
 }
 
 /// What is in the file. Not its text: an editor may have written no text.
-fn bytes(app: &App, (exercise, _): Named) -> Option<Vec<u8>> {
-    let file = app.places.work_file(exercise.name, exercise.kind.ending());
+fn bytes(app: &App, exercise: &Exercise) -> Option<Vec<u8>> {
+    let file = app.places.work_file(exercise);
     file.is_file().then(|| std::fs::read(file).ok())?
 }
 
 /// The exercise after this one, in the order of the book.
-fn following((exercise, _): Named) -> Option<Named> {
-    let next = runner::all()
-        .skip_while(|e| e.name != exercise.name)
-        .nth(1)?;
-    Some((next, Card::find(next.name)?))
+fn following(exercise: &Exercise) -> Option<&'static Exercise> {
+    let mut all = catalogue::all().iter();
+    all.find(|e| e.name == exercise.name);
+    all.next()
 }
 
 /// A line that parts one verdict from the next, with the time.

@@ -9,6 +9,8 @@ mod small;
 #[path = "walk/terminal.rs"]
 mod terminal;
 
+use exercises::catalogue::{self, Exercise};
+use exercises::runner::places::Places;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -41,11 +43,11 @@ impl Walk {
         self.root.join("exercises/work").join(file)
     }
 
-    /// Puts a file of ours in place of the learner's, as an editor does.
-    fn write(&self, name: &str, from: &str, ending: &str) {
-        let file = format!("{}.{ending}", name.replace('-', "_"));
-        let text = fs::read(self.root.join("exercises").join(from).join(&file)).expect("a text");
-        fs::write(self.work(&file), text).expect("it can be written");
+    /// Puts the solution in place of the learner's file, as an editor does.
+    fn solve(&self, exercise: &Exercise) {
+        let places = Places::new(Some(self.root.clone())).expect("a copy");
+        let text = fs::read(places.given(exercise, "solution")).expect("a text");
+        fs::write(places.work_file(exercise), text).expect("it can be written");
     }
 }
 
@@ -116,8 +118,12 @@ fn from_the_first_start_to_finished() {
     }
     let source = tests::root();
     let source = source.as_path();
-    if !source.join("exercises/solutions").is_dir() {
-        println!("skipped: exercises/solutions is not there, so nobody can walk ahead");
+    let places = Places::new(Some(source.to_owned())).expect("the workspace");
+    if !catalogue::all()
+        .iter()
+        .all(|e| places.given(e, "solution").is_file())
+    {
+        println!("skipped: the solutions are not all there, so nobody can walk ahead");
         return;
     }
     // Where cargo put this test: PROFILE/deps.
@@ -129,18 +135,29 @@ fn from_the_first_start_to_finished() {
     let _ = fs::remove_file(root.join("exercises/.progress.toml"));
     let walk = Walk { root, target };
 
-    // The first start.
+    the_first_start(&walk);
+    a_first_attempt(&walk);
+    a_starter_that_is_code(&walk);
+    an_endless_loop(&walk);
+    a_full_disk(&walk);
+    the_rest_under_watch(&walk);
+}
+
+/// The first start.
+fn the_first_start(walk: &Walk) {
     let (code, text) = walk.run(&[]);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("0 of 10 solved") && text.contains("> [ ] read-a-trace"),
+        text.contains("Stage 1: 0 of ") && text.contains("> [ ] read-a-trace"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "colours: {text:?}");
     let (code, text) = walk.run(&["run", "no-such-thing"]);
     assert_eq!(code, 2, "{text}");
+}
 
-    // A first attempt, which is a starter, and what one may ask about it.
+/// A first attempt, which is a starter, and what one may ask about it.
+fn a_first_attempt(walk: &Walk) {
     let (code, text) = walk.run(&["next"]);
     assert_eq!(code, 1, "{text}");
     assert!(
@@ -155,12 +172,14 @@ fn from_the_first_start_to_finished() {
         assert_eq!(code, 0);
         assert!(text.contains(&format!("hint {level} of 3")), "{text}");
     }
-    walk.write("read-a-trace", "solutions", "toml");
+    walk.solve(&catalogue::all()[0]);
     let (code, text) = walk.run(&["run", "read-a-trace"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("next: guard-check"), "{text}");
+}
 
-    // A starter that is code: seen, explained, reset.
+/// A starter that is code: seen, explained, reset.
+fn a_starter_that_is_code(walk: &Walk) {
     let (code, text) = walk.run(&["run", "sticky-flag"]);
     assert_eq!(code, 1, "{text}");
     for part in [
@@ -185,8 +204,10 @@ fn from_the_first_start_to_finished() {
     let (code, _) = walk.run(&["reset", "sticky-flag"]);
     assert_eq!(code, 0);
     assert!(walk.work("sticky_flag.rs.before-reset-1").exists());
+}
 
-    // An endless loop, and somebody who loses his patience: Ctrl-C.
+/// An endless loop, and somebody who loses his patience: Ctrl-C.
+fn an_endless_loop(walk: &Walk) {
     fs::write(
         walk.work("every_61st.rs"),
         "pub fn look_first(_: u32, _: usize) -> bool { loop { std::hint::spin_loop() } }",
@@ -195,7 +216,7 @@ fn from_the_first_start_to_finished() {
     let mut terminal = Terminal::start(walk.command(&["run", "every-61st"]));
     let before = terminal.mode();
     terminal.until("your file");
-    terminal.until_it_runs("every_61st");
+    terminal.until_it_runs("every-61st");
     terminal.press("\u{3}");
     assert_eq!(terminal.mode(), before, "the terminal's mode has changed");
     let (code, text) = terminal.ends();
@@ -204,8 +225,10 @@ fn from_the_first_start_to_finished() {
         text.contains("stopped; your progress and your files are as they were"),
         "{text}"
     );
+}
 
-    // A full disk: the answer comes, the old progress stays whole, the status says so.
+/// A full disk: the answer comes, the old progress stays whole, the status says so.
+fn a_full_disk(walk: &Walk) {
     let progress = walk.root.join("exercises/.progress.toml");
     let kept = fs::read_to_string(&progress).expect("progress");
     let mut command = walk.command(&["hint", "half-plus-one"]);
@@ -227,15 +250,13 @@ fn from_the_first_start_to_finished() {
         "{text}"
     );
     assert_eq!(fs::read_to_string(&progress).expect("progress"), kept);
+}
 
-    // The rest under `watch`, each file saved in its turn; the window changes its size.
+/// The rest under `watch`, each file saved in its turn; the window changes its size.
+fn the_rest_under_watch(walk: &Walk) {
     let mut terminal = Terminal::start(walk.command(&["watch"]));
-    let names: Vec<(&str, &str)> = exercises::runner::all()
-        .map(|e| (e.name, e.kind.ending()))
-        .skip(1)
-        .collect();
-    for (i, (name, ending)) in names.iter().enumerate() {
-        terminal.until(&format!("watching {name}"));
+    for (i, exercise) in catalogue::all().iter().skip(1).enumerate() {
+        terminal.until(&format!("watching {}", exercise.name));
         if i == 1 {
             terminal.resize(24, 70);
         }
@@ -243,17 +264,16 @@ fn from_the_first_start_to_finished() {
             terminal.press("h\n");
             terminal.until("hint 1 of 3");
         }
-        walk.write(name, "solutions", ending);
+        walk.solve(exercise);
         terminal.until("passed:");
     }
     terminal.until("finished");
     let (code, text) = terminal.ends();
     assert_eq!(code, 0, "{text}");
     let (_, text) = walk.run(&[]);
+    let solved = text.lines().filter(|l| l.starts_with("  [x] ")).count();
     assert!(
-        text.contains("10 of 10 solved")
-            && text.contains("8 of 8 solved")
-            && text.contains("finished"),
+        solved == catalogue::all().len() && text.contains("finished"),
         "{text}"
     );
     let (code, text) = walk.run(&["--json"]);

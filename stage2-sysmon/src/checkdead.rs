@@ -1,29 +1,32 @@
-//! Is anybody left who could do anything? If every M sleeps, no goroutine will ever become
+//! Is any M left that could do anything? If every M sleeps, no goroutine will ever become
 //! runnable again: all of them wait for each other. Then the process says so and ends.
 //! Mirrors `checkdead` and `incidlelocked` of `proc.go`.
 //!
-//! Nobody polls for this. An M that goes to sleep, or ends, asks whether it was the last
+//! No thread polls for this. An M that goes to sleep, or ends, asks whether it was the last
 //! one; those are all the moments at which the answer can change. An M in a system call
 //! counts as awake, because the call may return. A thread that the runtime does not know
 //! does not count: a goroutine that waits for one must wait in a system call (the crate's
 //! head shows how).
+//!
+//! Tests: `sysmon::deadlock::whoever_is_the_last_one_finds_that_nobody_is_left`,
+//! `sysmon::deadlock::nobody_is_declared_dead_too_early`; loom: `checkdead.rs`.
 
-use crate::syscall::OVER;
+use crate::table::words::OVER;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::gmp::{
     GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN, GSYSCALL, GWAITING, M, SCHED, readgstatus,
 };
 use stage1_coop::rt::last_words::{dying, throw};
 use stage1_coop::rt::os::say;
-use std::sync::atomic::Ordering::*;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The row `m_idle` of this stage.
 pub fn m_idle(_mp: &'static M) {
     checkdead();
 }
 
-/// Pretends that `n` Ms more wait for the goroutine which is locked to them, and looks if
-/// that makes everybody sleep. Go's `incidlelocked`.
+/// Pretends that `n` Ms more wait for the goroutine that is locked to them, and looks whether
+/// all Ms sleep then. Go's `incidlelocked`.
 pub(crate) fn incidlelocked(n: i32) {
     SCHED.lock().nmidlelocked += n;
     if n > 0 {
@@ -32,7 +35,7 @@ pub(crate) fn incidlelocked(n: i32) {
 }
 
 // ANCHOR: checkdead
-/// Ends the process if nobody can ever do anything again. Takes `sched.lock`.
+/// Ends the process if no M can ever do anything again. Takes `sched.lock`.
 pub fn checkdead() {
     let sched = SCHED.lock();
     let attention = SCHED.attention.load(Relaxed);
@@ -70,7 +73,7 @@ pub fn checkdead() {
         throw("no goroutines (main called runtime.Goexit) - deadlock!");
     }
     if time_sleep_until() != NEVER {
-        // Somebody will look after the timers, and then a goroutine may wake.
+        // The sleeper, or sysmon, minds the timers, and then a goroutine may wake.
         return;
     }
     throw("all goroutines are asleep - deadlock!");

@@ -15,13 +15,11 @@ pub fn write(card: &Card) -> String {
         card.minutes,
         card.points
     );
-    if !card.learn.is_empty() {
-        out.push_str(&format!("**What you learn.** {}\n\n", card.learn));
-    }
+    out.push_str(&format!("**What you learn.** {}\n\n", card.idea));
     out.push_str(&format!("**What to do.** {}\n\n", card.task.trim()));
     out.push_str(&format!(
         "**What it asks of your Rust.** {}\n\n",
-        card.grade
+        card.asks()
     ));
     if !card.helpers.is_empty() {
         out.push_str("**What you may use, and what must hold.**\n\n");

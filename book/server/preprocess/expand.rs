@@ -271,7 +271,7 @@ impl ChapterRun<'_> {
         let Some(card) = cards.iter().find(|card| card.name == name) else {
             let known: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
             return Err(format!(
-                "there is no exercise {name} in exercises/exercises.toml; there are: {}",
+                "there is no exercise {name} in exercises/; there are: {}",
                 known.join(", ")
             ));
         };

@@ -24,6 +24,21 @@ fn open(browser: &Browser, server: &Server, path: &str) -> String {
     ours
 }
 
+/// What browser and driver write to is a folder of their own, which is gone when they are.
+#[test]
+fn a_browser_leaves_nothing_behind() {
+    let Some(browser) = Browser::get() else {
+        return;
+    };
+    browser.open("data:text/html,<p>text</p>");
+    assert_eq!(text(&browser, "p"), "text");
+    let [folder, temporary] = browser.folders();
+    let made = fs::read_dir(temporary).unwrap().count();
+    assert!(made > 0, "it makes its temporary files somewhere else");
+    drop(browser);
+    assert!(!folder.exists(), "{}", folder.display());
+}
+
 #[test]
 fn run_replay_and_raise_the_flag() {
     let Some(browser) = Browser::get() else {

@@ -23,12 +23,46 @@ fn installed(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Where a browser writes: its profile, and what it thinks is the system's folder for temporary
+/// files. Short, since there are sockets in it. Gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(n: usize) -> std::io::Result<Folder> {
+        let name = format!("safepoint-browser-{}-{n}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(folder.temporary())?;
+        Ok(folder)
+    }
+
+    fn profile(&self) -> PathBuf {
+        self.0.join("profile")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+}
+
+impl Drop for Folder {
+    /// The browser's processes were told to die, and may write for a moment yet.
+    fn drop(&mut self) {
+        let start = Instant::now();
+        while std::fs::remove_dir_all(&self.0).is_err()
+            && self.0.exists()
+            && start.elapsed() < Duration::from_secs(10)
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 /// A browser session; driver and browser end with it.
 pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    profile: PathBuf,
+    folder: Folder,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -52,8 +86,7 @@ impl Browser {
         let turn = TURNS[n % TURNS.len()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let profile = super::support::scratch().join(format!("profile-{n}"));
-        match Browser::start(&driver, &chromium, profile, turn) {
+        match Browser::start(&driver, &chromium, n, turn) {
             Ok(browser) => Some(browser),
             Err(why) => {
                 eprintln!("skipped: the browser cannot be driven here ({why})");
@@ -65,13 +98,15 @@ impl Browser {
     fn start(
         driver: &Path,
         browser: &Path,
-        profile: PathBuf,
+        n: usize,
         turn: MutexGuard<'static, ()>,
     ) -> Result<Browser, String> {
-        let _ = std::fs::remove_dir_all(&profile);
-        // A group of its own: the browser's many processes end with the driver.
+        let folder = Folder::new(n).map_err(|error| error.to_string())?;
+        // A group of its own: the browser's many processes end with the driver. Both make
+        // folders for temporary files, and leave them there if they are ended by force.
         let mut child = Command::new(driver)
             .arg("--port=0")
+            .env("TMPDIR", folder.temporary())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -83,7 +118,7 @@ impl Browser {
             driver: child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             session: String::new(),
-            profile,
+            folder,
             _turn: turn,
         };
         let port = BufReader::new(out)
@@ -107,7 +142,7 @@ impl Browser {
                         "--no-first-run", "--disable-background-networking",
                         "--disable-component-update", "--disable-sync",
                         "--window-size=390,800",
-                        format!("--user-data-dir={}", started.profile.display()),
+                        format!("--user-data-dir={}", started.folder.profile().display()),
                     ],
                 },
             }}}),
@@ -130,6 +165,11 @@ impl Browser {
         let text = request(self.address, method, path, "", &body).rest();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         answer["value"].clone()
+    }
+
+    /// Its folder, and the one in it for temporary files.
+    pub fn folders(&self) -> [PathBuf; 2] {
+        [self.folder.0.clone(), self.folder.temporary()]
     }
 
     pub fn open(&self, url: &str) {
@@ -290,6 +330,6 @@ impl Drop for Browser {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
         let _ = self.driver.wait();
-        let _ = std::fs::remove_dir_all(&self.profile);
+        // Its folder is dropped next, and only then is it the next browser's turn.
     }
 }

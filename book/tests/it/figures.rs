@@ -162,7 +162,12 @@ fn sources() -> String {
 /// What stage 2 adds.
 fn stage2() -> String {
     let src = repository().join("stage2-sysmon/src");
-    let files = ["retake.rs", "handoff.rs", "syscall.rs", "exitsyscall.rs"];
+    let files = [
+        "sysmon/retake.rs",
+        "syscall/handoff.rs",
+        "syscall/enter.rs",
+        "syscall/exit.rs",
+    ];
     files
         .map(|file| fs::read_to_string(src.join(file)).unwrap())
         .concat()

@@ -124,7 +124,7 @@ pub fn lesson(name: &str) -> PathBuf {
     let real = repository();
     let mut files = vec![
         "book/book.toml".to_string(),
-        "exercises/exercises.toml".to_string(),
+        "exercises/stage1/half-plus-one/exercise.toml".to_string(),
         "stage1-coop/examples/two_hogs.rs".to_string(),
         "tests/snapshots/legend__stage1-coop.snap".to_string(),
     ];

@@ -1,11 +1,11 @@
-//! Building the learner's file with its check, by cargo.
+//! Building by cargo.
 
 use super::child::{self, Compiler};
 use super::clean::clean;
 use super::places::{Places, TARGET_DIRS};
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,23 +17,30 @@ pub enum Built {
     Refused(String),
 }
 
-/// Builds the target `name` of this package.
+/// The target that every attempt is, and the variable that names its `main` (`attempt.rs`).
+const TARGET: &str = "attempt";
+const MAIN: &str = "EXERCISE_MAIN";
+
+/// Builds the target `attempt` of the judges' package around `main`.
 ///
 /// # Errors
 /// If cargo cannot be started.
-pub fn target(places: &Places, name: &str) -> Result<Built> {
+pub(super) fn attempt(places: &Places, main: &Path, limit: Compiler) -> Result<Built> {
     let mut command = cargo(places);
     command
         .arg("--manifest-path")
         .arg(places.root.join("Cargo.toml"))
-        .args(["-p", "exercises", "--test", name]);
+        // This package too: with both, cargo chooses the features with which it built us.
+        .args(["-p", "safepoint-judges", "-p", "exercises"])
+        .args(["--test", TARGET])
+        .env(MAIN, main);
     // Cargo is started in another folder than we were, and these may be relative.
     for name in TARGET_DIRS {
         if std::env::var_os(name).is_some() {
             command.env(name, &places.target);
         }
     }
-    made(command, name, EVERYTHING)
+    made(command, limit)
 }
 
 /// What a build may take that may have to build everything.
@@ -52,7 +59,7 @@ pub(super) const ONE_FILE: Compiler = Compiler {
 };
 
 /// `cargo build`, in the workspace.
-pub(super) fn cargo(places: &Places) -> Command {
+fn cargo(places: &Places) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -63,8 +70,8 @@ pub(super) fn cargo(places: &Places) -> Command {
     command
 }
 
-/// Runs a cargo that builds the target `name`.
-pub(super) fn made(command: Command, name: &str, limit: Compiler) -> Result<Built> {
+/// Runs a cargo that builds the target.
+fn made(command: Command, limit: Compiler) -> Result<Built> {
     let (output, ended) = child::compile(command, limit).context("cannot start cargo")?;
     if ended {
         return Ok(Built::Refused(format!(
@@ -79,7 +86,7 @@ pub(super) fn made(command: Command, name: &str, limit: Compiler) -> Result<Buil
             continue;
         };
         match message["reason"].as_str() {
-            Some("compiler-artifact") if message["target"]["name"] == name => {
+            Some("compiler-artifact") if message["target"]["name"] == TARGET => {
                 if let Some(path) = message["executable"].as_str() {
                     program = Some(PathBuf::from(path));
                 }
@@ -104,9 +111,7 @@ pub(super) fn made(command: Command, name: &str, limit: Compiler) -> Result<Buil
             } else if said.is_empty() {
                 said = stderr.into_owned();
             }
-            // The way the check names the file is no business of the learner's.
-            let said = clean(&said).replace("checks/../work", "work");
-            Ok(Built::Refused(said.trim_end().to_owned()))
+            Ok(Built::Refused(clean(said.trim_end())))
         }
     }
 }

@@ -29,6 +29,16 @@ const PATIENCE: u32 = 12;
 /// How long output is waited for when its writer is gone and another process keeps the pipe open.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Switches of whoever starts the runner, which an attempt must not see.
+const NOT_PASSED_ON: [&str; 6] = [
+    "GOMAXPROCS",
+    "GODEBUG",
+    "GOTRACEBACK",
+    "SAFEPOINT_SEED",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+];
+
 /// The process group that runs now, for the handler of Ctrl-C.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
@@ -60,14 +70,7 @@ pub fn run(
     let (stdin, clock) = std::io::pipe()?;
     let mut command = Command::new(program.path);
     command.args(program.arguments).arg(case.name).stdin(stdin);
-    for name in [
-        "GOMAXPROCS",
-        "GODEBUG",
-        "GOTRACEBACK",
-        "SAFEPOINT_SEED",
-        "RUST_BACKTRACE",
-        "RUST_LOG",
-    ] {
+    for name in NOT_PASSED_ON {
         command.env_remove(name);
     }
     command.env("GOMAXPROCS", case.procs.to_string());
@@ -117,7 +120,7 @@ pub fn run(
     if run.text.is_empty() {
         run.text = traces.read()?;
     }
-    run.trace = Trace::parse(&run.text, stage2_sysmon::STAGE.kinds);
+    run.trace = Trace::parse(&run.text, safepoint_judges::KINDS);
     Ok(run)
 }
 

@@ -13,21 +13,11 @@ pub mod submission;
 pub mod traces;
 mod words;
 
-use crate::attempt::{Case, Exercise, Fault, Kind, Run};
-use crate::{stage1, stage2};
+use crate::attempt::{Case, Fault, Kind, Run};
+use crate::catalogue::Exercise;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
-
-/// The exercise with this name, of a stage that is written.
-pub fn find(name: &str) -> Option<&'static Exercise> {
-    all().find(|e| e.name == name)
-}
-
-/// Every exercise of the stages that are written, in the order of the book.
-pub fn all() -> impl Iterator<Item = &'static Exercise> {
-    stage1::ALL.iter().chain(stage2::ALL).copied()
-}
 
 /// How an attempt went.
 #[derive(Clone, Debug)]
@@ -78,7 +68,7 @@ pub fn examine(
     own: &Path,
     limit: Duration,
 ) -> Result<Verdict> {
-    let Kind::Rust(judge) = exercise.kind else {
+    let Kind::Rust(rules) = exercise.kind else {
         anyhow::bail!("{} is no program", exercise.name);
     };
     let mut runs = 0;
@@ -86,7 +76,7 @@ pub fn examine(
         for seed in seeds(case) {
             let run = run_case(program, case, seed, limit)?;
             runs += 1;
-            if let Err(fault) = judge(case, &run) {
+            if let Err(fault) = rules.iter().try_for_each(|rule| rule(case, &run)) {
                 // The free-running cases have no trace to compare with.
                 let reference = match seed.filter(|_| exercise.compare) {
                     Some(_) => Some(reference(exercise, case, seed, own)?),
@@ -110,14 +100,14 @@ pub fn examine(
 /// # Errors
 /// If a program cannot be started.
 pub fn examine_answers(exercise: &'static Exercise, text: &str, own: &Path) -> Result<Verdict> {
-    let Kind::Answers(judge) = exercise.kind else {
+    let Kind::Answers(rules) = exercise.kind else {
         anyhow::bail!("{} has no answers", exercise.name);
     };
     let case = &exercise.cases[0];
     let seed = seeds(case)[0];
     let run = reference(exercise, case, seed, own)?;
     let judged = match text.parse::<toml::Table>() {
-        Ok(answers) => judge(&run.trace, &answers),
+        Ok(answers) => rules.iter().try_for_each(|rule| rule(&run.trace, &answers)),
         Err(error) => Err(Fault::new(
             "not-toml",
             format!("The file cannot be read: {}", error.to_string().trim()),

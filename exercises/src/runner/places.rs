@@ -1,5 +1,7 @@
 //! Where things lie.
 
+use crate::attempt::Kind;
+use crate::catalogue::{self, Exercise};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +38,7 @@ impl Places {
             .canonicalize()
             .with_context(|| format!("{} cannot be found", root.display()))?;
         anyhow::ensure!(
-            root.join("exercises/starters").is_dir(),
+            root.join("exercises/stage1").is_dir(),
             "{} holds no exercises; run this inside the repository, or name it with --root",
             root.display()
         );
@@ -64,22 +66,21 @@ impl Places {
     }
 
     /// The learner's file.
-    pub fn work_file(&self, name: &str, ending: &str) -> PathBuf {
-        self.work.join(Places::file_name(name, ending))
+    pub fn work_file(&self, exercise: &Exercise) -> PathBuf {
+        let name = Places::file_name(exercise.name, exercise.kind.ending());
+        self.work.join(name)
     }
 
-    /// What it was copied from.
-    pub fn starter(&self, name: &str, ending: &str) -> PathBuf {
-        self.root
-            .join("exercises/starters")
-            .join(Places::file_name(name, ending))
+    /// The exercise's folder.
+    pub fn folder(&self, exercise: &Exercise) -> PathBuf {
+        let stage = format!("exercises/stage{}", exercise.card.stage);
+        self.root.join(stage).join(exercise.name)
     }
 
-    /// The solution.
-    pub fn solution(&self, name: &str, ending: &str) -> PathBuf {
-        self.root
-            .join("exercises/solutions")
-            .join(Places::file_name(name, ending))
+    /// One of the files in it that could be the learner's: `starter`, `solution`, `other`.
+    pub fn given(&self, exercise: &Exercise, which: &str) -> PathBuf {
+        let name = format!("{which}.{}", exercise.kind.ending());
+        self.folder(exercise).join(name)
     }
 
     /// The progress file.
@@ -99,10 +100,11 @@ impl Places {
     ///
     /// # Errors
     /// If it cannot be written, or is no file.
-    pub fn ensure_work_file(&self, name: &str, ending: &str) -> Result<PathBuf> {
-        let path = self.work_file(name, ending);
+    pub fn ensure_work_file(&self, exercise: &Exercise) -> Result<PathBuf> {
+        let path = self.work_file(exercise);
+        let name = exercise.name;
         if !path.exists() {
-            let starter = self.starter(name, ending);
+            let starter = self.given(exercise, "starter");
             let text = std::fs::read(&starter)
                 .with_context(|| format!("cannot read {}", self.shown(&starter)))?;
             std::fs::create_dir_all(&self.work)
@@ -116,6 +118,25 @@ impl Places {
             self.shown(&path)
         );
         Ok(path)
+    }
+}
+
+/// What an editor is to know of the learner's files: `judges/attempt.rs` names this one.
+const EDITOR: &str = ".editor.rs";
+
+impl Places {
+    /// Copies every starter that is missing, and lists the learner's files for editors. If that
+    /// cannot be done, the next `run` will say why.
+    pub fn ensure_all(&self) {
+        let mut list =
+            String::from("// Written by the runner: what an editor knows of these files.\n");
+        for exercise in catalogue::all() {
+            let _ = self.ensure_work_file(exercise);
+            if let Kind::Rust(_) = exercise.kind {
+                list += &format!("mod {};\n", exercise.name.replace('-', "_"));
+            }
+        }
+        let _ = write_whole(&self.work.join(EDITOR), list.as_bytes());
     }
 }
 

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Trace {
-        Trace::parse(text, stage2_sysmon::STAGE.kinds)
+        Trace::parse(text, safepoint_judges::KINDS)
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
         fault.at = at;
         failure(
             &Failure {
-                case: &crate::runner::find("sticky-flag")
+                case: &crate::catalogue::find("sticky-flag")
                     .expect("it is there")
                     .cases[0],
                 seed: Some(1),

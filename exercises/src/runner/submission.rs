@@ -13,7 +13,8 @@
 
 use super::places::Places;
 use super::words::{Words, words};
-use crate::attempt::{Exercise, Kind};
+use crate::attempt::Kind;
+use crate::catalogue::Exercise;
 use std::path::Path;
 
 /// Bytes of the longest file.
@@ -60,11 +61,14 @@ const REFUSED: &[(&str, &[&str])] = &[
             "ROWS",
             "rows",
             "stage",
-            "EXERCISE",
+            "JUDGE",
             "ALL",
             "reference",
             "attempt",
             "runner",
+            "catalogue",
+            "plug",
+            "safepoint_judges",
             "emit",
             "Runtime",
             "tests",
@@ -74,19 +78,6 @@ const REFUSED: &[(&str, &[&str])] = &[
         "a line of a trace is the runtime's; print to stderr instead",
         &["user_log"],
     ),
-];
-
-/// Names of the stage's own pieces, which are what an exercise is about.
-const OWN_PIECES: &[(&str, &[&str])] = &[
-    ("guard-check", &["STACK_PREEMPT"]),
-    ("every-61st", &["GLOBAL_EVERY"]),
-    (
-        "steal-half",
-        &["grab", "steal_with", "runqsteal", "stealwork"],
-    ),
-    ("exit-syscall", &["exitsyscall", "exitsyscall0"]),
-    ("inject-list", &["injectglist_split"]),
-    ("check-dead", &["checkdead"]),
 ];
 
 /// Reads a learner's file, if it may be judged.
@@ -130,10 +121,9 @@ pub fn inspect(exercise: &Exercise, text: &str) -> Result<(), String> {
         return Ok(());
     };
     let words: Words<'_> = words(text).map_err(|(line, why)| format!("line {line}: {why}"))?;
-    let own: &[&str] = OWN_PIECES
-        .iter()
-        .find(|(name, _)| *name == exercise.name)
-        .map_or(&[], |(_, own)| own);
+    let card = &exercise.card;
+    let is_row = |word| card.row.as_deref() == Some(word);
+    let is_own = |word| card.own.iter().any(|name| name == word);
     for (i, &(line, word)) in words.iter().enumerate() {
         let before = i.checked_sub(1).map_or("", |i| words[i].1);
         let after = words.get(i + 1).map_or("", |w| w.1);
@@ -144,7 +134,7 @@ pub fn inspect(exercise: &Exercise, text: &str) -> Result<(), String> {
             (None, "mod") if words.get(i + 2).is_none_or(|w| w.1 != "{") => {
                 "the file must stand alone"
             }
-            (None, _) if own.contains(&word) || (exercise.row == Some(word) && before != "fn") => {
+            (None, _) if is_own(word) || (is_row(word) && before != "fn") => {
                 "that is the stage's own piece; write yours"
             }
             _ => continue,
@@ -162,10 +152,10 @@ pub fn inspect(exercise: &Exercise, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner;
+    use crate::catalogue;
 
     fn refused(name: &str, text: &str) -> String {
-        let exercise = runner::find(name).expect("an exercise");
+        let exercise = catalogue::find(name).expect("an exercise");
         inspect(exercise, text).expect_err(text)
     }
 
@@ -222,7 +212,7 @@ mod tests {
             ("long.rs", "is longer than 256 KiB"),
             ("link.rs", "is a link; the file itself must be handed in"),
             (
-                "up/starters/guard_check.rs",
+                "up/stage1/guard-check/starter.rs",
                 "lies in the grader's own repository",
             ),
         ] {

@@ -1,6 +1,8 @@
 //! What is handed in: which files the grader refuses, and what it makes of the others.
 
-use super::{own, places};
+use super::{PLACES, own, read, variants};
+use exercises::attempt::Kind;
+use exercises::catalogue;
 use exercises::runner;
 use exercises::runner::places::Places;
 use exercises::runner::submission;
@@ -11,179 +13,112 @@ use std::process::{Child, Command, Stdio};
 /// What may be handed in: an honest file is never refused.
 #[test]
 fn the_grader_refuses_no_honest_file() {
-    for exercise in runner::all() {
-        let file = Places::file_name(exercise.name, exercise.kind.ending());
-        for folder in ["starters", "solutions", "alternates"] {
-            let path = places().root.join("exercises").join(folder).join(&file);
-            if let Ok(text) = std::fs::read_to_string(&path) {
-                let inspected = submission::inspect(exercise, &text);
-                assert_eq!(inspected, Ok(()), "{}", path.display());
-            }
+    for which in ["starter", "solution", "other"] {
+        for variant in variants(which) {
+            let inspected = submission::inspect(variant.exercise, &read(&variant.file));
+            assert_eq!(inspected, Ok(()), "{}", variant.name);
         }
     }
 }
 
-/// The grader through its command line: all points for the solutions, none for tricks.
-/// Long: the first time it builds what the files stand on.
+/// What becomes of a hostile file, as its last line says it: the rule, and if it is refused,
+/// the reason.
+fn ends_as(text: &str) -> (&str, Option<&str>) {
+    let line = text.lines().next_back().unwrap_or_default();
+    let (_, end) = line.split_once("ends as: ").expect("`ends as: RULE`");
+    match end.split_once(", ") {
+        Some((rule, why)) => (rule, Some(why)),
+        None => (end, None),
+    }
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let hostile = variants("hostile");
+    assert!(hostile.len() > 20);
+    for variant in hostile {
+        let text = read(&variant.file);
+        let inspected = submission::inspect(variant.exercise, &text);
+        match ends_as(&text) {
+            ("refused", Some(why)) => {
+                let said = inspected.expect_err(&variant.name);
+                assert!(said.contains(why), "{}: {said}", variant.name);
+            }
+            _ => assert_eq!(inspected, Ok(()), "{}", variant.name),
+        }
+    }
+}
+
+fn name_of(exercise: &catalogue::Exercise) -> String {
+    Places::file_name(exercise.name, exercise.kind.ending())
+}
+
+fn are_there(which: &str) -> bool {
+    variants(which).len() == catalogue::all().len()
+}
+
+/// The grader through its command line: all points for the solutions, none for tricks. What
+/// one file does harms no other. Long: the first time it builds what the files stand on.
 #[test]
 fn grading_is_fair() {
-    let root = places().root;
-    if !tests::long() || !root.join("exercises/solutions").is_dir() {
-        println!("skipped: needs SAFEPOINT_LONG=1 and exercises/solutions");
+    if !tests::long() || !are_there("solution") {
+        println!("skipped: needs SAFEPOINT_LONG=1 and all solutions");
         return;
     }
     let dir = tests::fresh_folder("safepoint-grade-").expect("a folder");
-    let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("a file");
-    for entry in std::fs::read_dir(root.join("exercises/solutions"))
-        .expect("solutions")
-        .flatten()
-    {
-        std::fs::copy(entry.path(), dir.join(entry.file_name())).expect("a copy");
+    for solution in variants("solution") {
+        let to = dir.join(name_of(solution.exercise));
+        std::fs::copy(&solution.file, to).expect("a copy");
     }
     for stage in ["1", "2"] {
         let (code, value) = grade(stage, &dir);
         assert_eq!((code, &value["points"]), (Some(0), &value["of"]), "{value}");
     }
-
-    let solutions = root.join("exercises/solutions").display().to_string();
-    put("read_a_trace.toml", "first = [");
-    put(
-        "guard_check.rs",
-        "pub fn must_look(_: usize, _: usize) -> bool { println!(\"@ end\"); true }\n\
-         pub const REQUEST: usize = { let mut i = 0_usize; loop { i ^= 1; if i == 2 { break } } i };",
-    );
-    put(
-        "sticky_flag.rs",
-        "pub use stage1_coop::rt::stack::releasem_slow;",
-    );
-    put(
-        "newstack_order.rs",
-        &format!("#[path = \"{solutions}/newstack_order.rs\"] mod m;"),
-    );
-    put(
-        "half_plus_one.rs",
-        &format!("include!(\"{solutions}/half_plus_one.rs\");"),
-    );
-    put(
-        "every_61st.rs",
-        "use std as s; pub fn look_first(_: u32, _: usize) -> bool { s::process::exit(0) }",
-    );
-    put(
-        "steal_half.rs",
-        "use stage1_coop::rt::gmp::P;\n\
-         pub fn runqgrab(_: &'static P, _: &'static P, _: u32, _: bool) -> u32 { println!(\"@ end\"); loop {} }",
-    );
-    std::fs::remove_file(dir.join("lost_wakeup.rs")).expect("it was there");
-    std::os::unix::fs::symlink(
-        format!("{solutions}/lost_wakeup.rs"),
-        dir.join("lost_wakeup.rs"),
-    )
-    .expect("a link");
-    put("find_the_bug.toml", "");
-    std::fs::remove_file(dir.join("snapshot_your_own.rs")).expect("it was there");
-    let rules = |stage: &str| -> Vec<String> {
-        let (code, value) = grade(stage, &dir);
-        assert_eq!((code, &value["points"]), (Some(1), &0.into()), "{value}");
-        let rows = value["exercises"].as_array().expect("rows");
-        let rule = |row: &Value| row["rule"].as_str().expect("a rule").to_owned();
-        rows.iter().map(rule).collect()
-    };
-    assert_eq!(
-        rules("1"),
-        [
-            "not-toml",
-            "does-not-build",
-            "refused",
-            "refused",
-            "refused",
-            "refused",
-            "endless",
-            "refused",
-            "no-event",
-            "missing"
-        ]
-    );
-
-    put(
-        "sysmon_sleep.rs",
-        "pub fn sysmon_delay(_: u32, _: u32) -> u32 { println!(\"@ end\"); loop {} }",
-    );
-    put(
-        "retake_slice.rs",
-        "pub fn retake(now: u64) -> u32 { (stage2_sysmon::rt::table::ROWS.retake)(now) }",
-    );
-    put(
-        "three_conditions.rs",
-        "pub use stage2_sysmon::rt::sysmon::retake_syscall;",
-    );
-    put(
-        "handoff.rs",
-        "use stage2_sysmon::rt::{gmp::P, last_words::throw}; pub fn handoffp(_: &'static P) { throw(\"no\") }",
-    );
-    put(
-        "exit_syscall.rs",
-        "use stage2_sysmon::rt::{gmp::G, sched::Next}; pub fn exitsyscall_slow(gp: &'static G) -> Next { stage2_sysmon::rt::syscall::exitsyscall0(gp) }",
-    );
-    put(
-        "inject_list.rs",
-        "use stage2_sysmon::rt::gmp::G; pub fn injectglist(list: &[&'static G]) { stage2_sysmon::rt::syscall::injectglist_split(list) }",
-    );
-    put(
-        "check_dead.rs",
-        "use stage2_sysmon::rt::gmp::M; pub fn m_idle(_: &'static M) { stage2_sysmon::rt::sysmon::checkdead() }",
-    );
-    std::fs::remove_file(dir.join("stuck_processor.toml")).expect("it was there");
-    assert_eq!(
-        rules("2"),
-        [
-            "endless", "refused", "refused", "throw", "refused", "refused", "refused", "missing"
-        ]
-    );
     std::fs::remove_dir_all(&dir).expect("it was there");
-}
 
-/// Files that try to leave the game; and those that only limits can stop.
-const HOSTILE: &[(&str, Option<&str>)] = &[
-    ("every_61st.left-to-right-mark.rs", Some("U+200E")),
-    ("every_61st.line-separator.rs", Some("U+2028")),
-    ("every_61st.next-line.rs", Some("U+0085")),
-    ("every_61st.reference.rs", Some("`ALL`")),
-    ("guard_check.kelvin-sign.rs", Some("U+212A")),
-    ("sticky_flag.byte-order-mark.rs", Some("`pub use`")),
-    ("sticky_flag.forged-event.rs", Some("`user_log`")),
-    ("sticky_flag.frontmatter.rs", Some("a note for cargo")),
-    ("sticky_flag.lifetime.rs", Some("a lifetime runs")),
-    ("sticky_flag.shell.rs", Some("a line for the shell")),
-    ("sticky_flag.suffix.rs", Some("a literal runs")),
-    ("every_61st.for-ever.rs", None),
-    ("every_61st.large.rs", None),
-    ("every_61st.messages.rs", None),
-];
-
-fn hostile(file: &str) -> String {
-    let path = places().root.join("exercises/hostile").join(file);
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-#[test]
-fn hostile_files_are_refused() {
-    let dir = places().root.join("exercises/hostile");
-    assert_eq!(
-        std::fs::read_dir(dir).expect("a folder").count(),
-        HOSTILE.len()
-    );
-    for (file, why) in HOSTILE {
-        let name = file.split('.').next().unwrap_or_default().replace('_', "-");
-        let exercise = runner::find(&name).expect("an exercise");
-        let inspected = submission::inspect(exercise, &hostile(file));
-        match why {
-            Some(why) => {
-                let said = inspected.expect_err(file);
-                assert!(said.contains(why), "{file}: {said}");
+    let (right, hostile) = (handed_in("solution"), variants("hostile"));
+    for round in 0.. {
+        let dir = tests::fresh_folder("safepoint-grade-").expect("a folder");
+        let mut wanted = [Vec::new(), Vec::new()];
+        let mut tricks = 0;
+        for exercise in catalogue::all() {
+            let file = dir.join(name_of(exercise));
+            let mut its = hostile.iter().filter(|h| h.exercise.name == exercise.name);
+            let rule = match its.nth(round) {
+                Some(trick) => {
+                    tricks += 1;
+                    std::fs::copy(&trick.file, file).expect("a copy");
+                    ends_as(&read(&trick.file)).0.to_owned()
+                }
+                // With nothing up the sleeve: a link to the solution.
+                None if matches!(exercise.kind, Kind::Rust(_)) && round == 0 => {
+                    let solution = PLACES.given(exercise, "solution");
+                    std::os::unix::fs::symlink(solution, file).expect("a link");
+                    "refused".to_owned()
+                }
+                None => "missing".to_owned(),
+            };
+            wanted[usize::from(exercise.card.stage) - 1].push(rule);
+        }
+        for (stage, wanted) in ["1", "2"].iter().zip(&wanted) {
+            let (code, value) = grade(stage, &dir);
+            assert_eq!((code, &value["points"]), (Some(1), &0.into()), "{value}");
+            let rows = value["exercises"].as_array().expect("rows");
+            let rule = |row: &Value| row["rule"].as_str().expect("a rule").to_owned();
+            let rules: Vec<String> = rows.iter().map(rule).collect();
+            assert_eq!(&rules, wanted, "round {round}: {value}");
+            for what in rows.iter().filter_map(|row| row["what"].as_str()) {
+                assert_eq!(what, runner::clean::clean(what), "round {round}");
             }
-            None => assert_eq!(inspected, Ok(()), "{file}"),
+        }
+        std::fs::remove_dir_all(&dir).expect("it was there");
+        let (_, value) = grade("1", &right);
+        assert_eq!(value["points"], 30, "after round {round}: {value}");
+        if tricks == 0 {
+            break;
         }
     }
+    std::fs::remove_dir_all(&right).expect("it was there");
 }
 
 fn start_grade(stage: &str, work: &Path, vars: &[(&str, &str)]) -> Child {
@@ -208,50 +143,29 @@ fn grade(stage: &str, work: &Path) -> (Option<i32>, Value) {
     graded(start_grade(stage, work, &[]))
 }
 
-/// A folder to hand in: three files, worth 30 points, from one of our folders.
-fn handed_in(from: &str) -> PathBuf {
+/// A folder to hand in: three files, worth 30 points.
+fn handed_in(which: &str) -> PathBuf {
     let dir = tests::fresh_folder("safepoint-handed-").expect("a folder");
-    let from = places().root.join("exercises").join(from);
-    for file in ["sticky_flag.rs", "half_plus_one.rs", "every_61st.rs"] {
-        std::fs::copy(from.join(file), dir.join(file)).expect("a copy");
+    for name in ["sticky-flag", "half-plus-one", "every-61st"] {
+        let exercise = catalogue::find(name).expect("an exercise");
+        let to = dir.join(name_of(exercise));
+        std::fs::copy(PLACES.given(exercise, which), to).expect("a copy");
     }
     dir
 }
 
-/// Two graders at once judge each their own files, and a file that breaks the compiler costs
-/// its own points only.
+/// Two graders at once judge each their own files.
 #[test]
-fn no_file_and_no_grader_harms_another() {
-    if !tests::long() || !places().root.join("exercises/solutions").is_dir() {
-        println!("skipped: needs SAFEPOINT_LONG=1 and exercises/solutions");
+fn no_grader_harms_another() {
+    if !tests::long() || !are_there("solution") {
+        println!("skipped: needs SAFEPOINT_LONG=1 and all solutions");
         return;
     }
-    let (right, starters) = (handed_in("solutions"), handed_in("starters"));
+    let (right, starters) = (handed_in("solution"), handed_in("starter"));
     let both = [&right, &starters].map(|work| start_grade("1", work, &[]));
     let [(_, right_said), (_, starters_said)] = both.map(graded);
     assert_eq!(right_said["points"], 30, "{right_said}");
     assert_eq!(starters_said["points"], 0, "{starters_said}");
-
-    for file in [
-        "every_61st.large.rs",
-        "every_61st.for-ever.rs",
-        "every_61st.messages.rs",
-    ] {
-        std::fs::write(starters.join("every_61st.rs"), hostile(file)).expect("a file");
-        let (code, value) = grade("1", &starters);
-        let rows = value["exercises"].as_array().expect("rows");
-        let row = rows.iter().find(|row| row["name"] == "every-61st");
-        let row = row.expect("a row");
-        assert_eq!(
-            (code, &row["rule"]),
-            (Some(1), &"does-not-build".into()),
-            "{file}: {row}"
-        );
-        let what = row["what"].as_str().expect("a text");
-        assert_eq!(what, runner::clean::clean(what), "{file}");
-        let (_, value) = grade("1", &right);
-        assert_eq!(value["points"], 30, "after {file}: {value}");
-    }
     for dir in [right, starters] {
         std::fs::remove_dir_all(dir).expect("it is there");
     }
@@ -261,17 +175,17 @@ fn no_file_and_no_grader_harms_another() {
 /// character.
 #[test]
 fn a_copy_with_an_odd_name_grades_itself() {
-    if !tests::long() || !places().root.join("exercises/solutions").is_dir() {
+    if !tests::long() || !are_there("solution") {
         println!("skipped: copies the workspace and builds it; SAFEPOINT_LONG=1 does");
         return;
     }
     let dir = tests::fresh_folder("safepoint-copy-").expect("a folder");
     // The second letter is an e with a combining accent.
     let root = dir.join("ca fe\u{301}");
-    copy_tree(&places().root, &root);
+    copy_tree(&PLACES.root, &root);
     let work = root.join("exercises/work");
     std::fs::create_dir_all(&work).expect("a folder");
-    let from = root.join("exercises/solutions/every_61st.rs");
+    let from = root.join("exercises/stage1/every-61st/solution.rs");
     std::fs::copy(from, work.join("every_61st.rs")).expect("a copy");
     // Our own program, started in the copy as cargo would: it must judge the copy.
     let output = Command::new(own())

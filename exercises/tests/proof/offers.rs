@@ -1,33 +1,14 @@
 //! What a card offers is in scope in its starter: each name in backticks is put into the
 //! starter, and the compiler looks at all of them.
 
-use super::places;
+use super::PLACES;
 use exercises::attempt::Kind;
-use exercises::catalogue::Card;
-use exercises::runner;
+use exercises::catalogue::{self, Card};
 use exercises::runner::places::Places;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// What a card takes for granted: the parameters of the piece, and what its text introduces.
-fn parameters(name: &str) -> &'static str {
-    match name {
-        "guard-check" => "sp: usize, guard: usize",
-        "every-61st" => "schedtick: u32, global: usize",
-        "sysmon-sleep" => "idle: u32, delay: u32",
-        "half-plus-one" => "pp: &'static P, batch: &[&'static G]",
-        "steal-half" => "pp: &'static P, victim: &'static P, t: u32",
-        "lost-wakeup" => "event: &Event, mut held: exercises::stage1::lost_wakeup::place::Held<'_>",
-        "retake-slice" => "pp: &'static P, now: u64",
-        "three-conditions" => "pp: &'static P, now: u64",
-        "inject-list" => "list: &[&'static G]",
-        "snapshot-your-own" | "check-dead" => "",
-        "handoff" => "pp: &'static P",
-        _ => "gp: &'static G",
-    }
-}
 
 /// The names in backticks.
 fn offers(card: &Card) -> Vec<String> {
@@ -70,16 +51,15 @@ fn what_a_card_offers_is_in_scope_in_its_starter() {
     let dir = tests::fresh_folder("safepoint-offers-").expect("a folder");
     let mut all = String::from("#![allow(warnings)]\n");
     let mut count = 0;
-    for exercise in runner::all() {
+    for exercise in catalogue::all() {
         let Kind::Rust(_) = exercise.kind else {
             continue;
         };
-        let card = Card::find(exercise.name).expect("a card");
+        let card = &exercise.card;
         let file = Places::file_name(exercise.name, "rs");
-        let starter = places().starter(exercise.name, "rs");
-        let mut text = std::fs::read_to_string(starter).expect("a starter");
+        let mut text = super::read(&PLACES.given(exercise, "starter"));
         // The types of the parameters, by names that the starter may have as well.
-        let mut parameters = parameters(exercise.name).to_owned();
+        let mut parameters = card.given.clone();
         for name in ["G", "P"] {
             parameters = parameters.replace(
                 &format!("'static {name}"),
@@ -143,7 +123,7 @@ fn libraries() -> Vec<(String, PathBuf)> {
             "--message-format",
             "json",
         ])
-        .current_dir(places().root)
+        .current_dir(&PLACES.root)
         .output()
         .expect("cargo starts");
     let text = String::from_utf8_lossy(&output.stdout);

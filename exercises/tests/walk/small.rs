@@ -2,6 +2,8 @@
 //! code, and with a script in the place of cargo.
 
 use super::terminal::{PATIENCE, Terminal};
+use exercises::catalogue;
+use exercises::runner::places::Places;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,12 +23,13 @@ impl Small {
     fn new() -> Small {
         let dir = tests::fresh_folder("safepoint-small-").expect("a folder");
         let (root, temp) = (dir.join("root"), dir.join("temp"));
-        let starters = root.join("exercises/starters");
-        fs::create_dir_all(&starters).expect("a folder");
         fs::create_dir_all(&temp).expect("a folder");
-        let ours = tests::root().join("exercises/starters");
-        for entry in fs::read_dir(ours).expect("starters").flatten() {
-            fs::copy(entry.path(), starters.join(entry.file_name())).expect("a copy");
+        let ours = Places::new(Some(tests::root())).expect("the workspace");
+        for exercise in catalogue::all() {
+            let starter = ours.given(exercise, "starter");
+            let to = root.join(starter.strip_prefix(&ours.root).expect("in the workspace"));
+            fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+            fs::copy(starter, to).expect("a copy");
         }
         Small { dir, root, temp }
     }
@@ -216,7 +219,10 @@ fn the_last_hint_says_when_the_solution_opens() {
         small.run(&["solution", "read-a-trace"]).status.code(),
         Some(1)
     );
-    let starter = fs::read_to_string(small.root.join("exercises/starters/read_a_trace.toml"));
+    let starter = small
+        .root
+        .join("exercises/stage1/read-a-trace/starter.toml");
+    let starter = fs::read_to_string(starter);
     let starter = starter.expect("a starter");
     fs::create_dir_all(small.work().parent().expect("a folder")).expect("a folder");
     for n in 0..3 {
@@ -266,7 +272,7 @@ fn a_full_folder_for_temporary_files_is_said() {
 /// A cargo that says it has built the script `attempt`.
 fn cargo_that_builds(small: &Small, attempt: &Path) -> PathBuf {
     let message = format!(
-        "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"guard-check\"}},\"executable\":\"{}\"}}",
+        "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"attempt\"}},\"executable\":\"{}\"}}",
         attempt.display()
     );
     small.script("cargo", &format!("echo '{message}'"))

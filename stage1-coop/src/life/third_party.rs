@@ -117,6 +117,7 @@ mod tests {
     /// the handler goes on.
     #[test]
     fn a_late_ctrl_c_wakes_no_m() {
+        let _alone = crate::stack::scavenge::ALONE.lock();
         let third = |_: &mut ThirdParty| FOUND.store(os::ctrl_c_note(), SeqCst);
         let runtime = Runtime::new(&STAGE).procs(2).third_party(third);
         // SAFETY: nothing in here keeps anything that belongs to a thread across a yield.

@@ -155,3 +155,31 @@ fn give_back(mut slots: Vec<u32>) {
 pub fn give_back_after(ms: u64) {
     UNUSED_MS.store(ms, Relaxed);
 }
+
+/// Held by a unit test that has a run, or must have none beside it.
+#[cfg(test)]
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A burst ends between the thread's look, which found few free stacks, and its sleep. That
+    /// is the only call of `begin` for this burst.
+    #[test]
+    fn a_call_that_comes_before_the_thread_sleeps_is_heard() {
+        let _no_run = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        state().thread = Some(std::thread::spawn(|| ()));
+        assert!(begin());
+        let asleep = std::thread::spawn(|| sleep(None));
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        while !asleep.is_finished() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let heard = asleep.is_finished();
+        stop();
+        assert!(heard, "the thread sleeps, and nothing will wake it");
+        assert!(asleep.join().is_ok_and(|goes_on| goes_on));
+        assert!(!state().many, "heard once");
+    }
+}

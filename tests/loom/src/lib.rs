@@ -6,11 +6,10 @@
 //! ```
 //!
 //! `ring` is the very file of the runtime, with four slots and loom's words beneath it, and so
-//! is what `netpoll` tries.
-//! `checkdead`, `note`, `poller`, `syscall`, `wake` and `wired` are models of a protocol that
-//! in the runtime is spread over several
-//! functions; each says which. Bounds: up to three threads, up to four items, no bound on
-//! the number of preemptions unless a model says so.
+//! are what `netpoll` and `poller` try.
+//! `checkdead`, `note`, `scavenge`, `syscall`, `wake` and `wired` are models of a protocol that
+//! in the runtime is spread over several functions; each says which. Bounds: up to three
+//! threads, up to four items, no bound on the number of preemptions unless a model says so.
 #![cfg(loom)]
 
 mod word;
@@ -19,9 +18,13 @@ mod word;
 #[allow(dead_code)]
 mod runq;
 
-#[path = "../../../stage2-sysmon/src/pollword.rs"]
+#[path = "../../../stage2-sysmon/src/netpoll/pollword.rs"]
 #[allow(dead_code)]
 mod pollword;
+
+#[path = "../../../stage2-sysmon/src/asleep/sleeper.rs"]
+#[allow(dead_code)]
+mod sleeper;
 
 #[cfg(test)]
 mod checkdead;
@@ -33,6 +36,8 @@ mod note;
 mod poller;
 #[cfg(test)]
 mod ring;
+#[cfg(test)]
+mod scavenge;
 #[cfg(test)]
 mod syscall;
 #[cfg(test)]

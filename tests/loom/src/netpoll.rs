@@ -1,5 +1,5 @@
 //! The word between a goroutine that waits for a descriptor and whoever wakes it: the very
-//! file of the runtime, with loom's word in it, and around it what `polldesc.rs` and the
+//! file of the runtime, with loom's word in it, and around it what `netpoll/polldesc.rs` and the
 //! kernel do.
 //!
 //! The kernel is a lock with a flag behind it: a write puts bytes there and then tells the

@@ -1,6 +1,6 @@
 //! The race for `p.status` of stage 2: an M in a system call, sysmon, and another M to which
-//! sysmon gives the P. Models `reentersyscall` of `syscall.rs`, `exitsyscall_fast` of
-//! `exitsyscall.rs` and `take` of `retake.rs`, with their orderings.
+//! sysmon gives the P. Models `reentersyscall` of `syscall/enter.rs`, `exitsyscall_fast` of
+//! `syscall/exit.rs` and `take` of `sysmon/retake.rs`, with their orderings.
 //!
 //! What the P's owner alone may touch is a plain cell here. Two owners at once, or an owner
 //! that does not see what the last one wrote, are a data race, and loom finds it.

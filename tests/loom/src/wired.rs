@@ -1,6 +1,6 @@
 //! The race for the goroutine's state of stage 2's newer system calls: an M in a call, and a
 //! thief. Models `reentersyscall_wired`, `exitsyscall_wired`, `without_p` and `take_out` of
-//! `wired.rs`, with their orderings; and the older form's way out, which meets the same thief.
+//! `syscall/wired.rs`, with their orderings; and the older form's way out, which meets the same thief.
 //!
 //! What the P's owner alone may touch, its queue above all, is a plain cell. `p.m` is an atomic,
 //! relaxed as in the runtime: here the thief writes another thread's word, and the bit orders

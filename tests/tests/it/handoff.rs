@@ -321,7 +321,7 @@ impl Busy {
 fn a_slice_begins_when_it_is_first_seen_and_is_over_ten_milliseconds_later() {
     on_stage(&STILL, 2, || {
         let busy = busy();
-        let seen = &rt::table::others(busy.pp).sysmontick;
+        let seen = rt::sysmon::sysmontick(busy.pp);
         for (round, t) in [T0, T0 + 1_000_000_000].into_iter().enumerate() {
             // However much time has passed: a slice that was not seen before begins now.
             assert_eq!(rt::sysmon::retake(t), 0);
@@ -408,7 +408,7 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
     ] {
         let taken = on_stage(&NO_THIEVES, procs, move || {
             let pp = my_p();
-            let seen = &rt::table::others(pp).sysmontick;
+            let seen = rt::sysmon::sysmontick(pp);
             seen.syscallwhen.store(T0, SeqCst);
             let ran = Arc::new(AtomicBool::new(!work));
             if work {

@@ -2,7 +2,7 @@
 
 use super::{Case, fails, html};
 
-const CARD: &str = "[[exercise]]\nname = \"half\"\ntitle = \"Half & half\"\npoints = 10\nminutes = 25\npage = \"page.html\"\ngrade = \"No unsafe.\"\ntask = \"Take **half**.\"\nhelpers = [\"batch(n): oldest first.\"]\nwhy = \"w\"\nhints = [\"a\", \"b\", \"c\"]\n";
+const CARD: &str = "title = \"Half & half\"\norder = 10\nidea = \"Half is enough.\"\nwrites = \"f\"\nsocket = \"alone\"\npoints = 10\nminutes = 25\npage = \"page.html\"\nrust = \"No unsafe.\"\ntask = \"Take **half**.\"\nhelpers = [\"batch(n): oldest first.\"]\nwhy = \"w\"\nhints = [\"a\", \"b\", \"c\"]\n";
 const FIGURE: &str = "<svg viewBox=\"0 0 9 9\">\n<title>A ring</title>\n\n<desc>Four places.</desc>\n<path d=\"M0 0\"/>\n</svg>\n";
 const TABLE: &str = "| # | mechanism (Go's name) | Go 1.15 | Go 1.27 | our file | test | section |\n|---|---|---|---|---|---|---|\n| 1 | `runq` | A ring. | The same. | `a/b.rs` `x` | `t.rs::f` | - |\n";
 
@@ -15,11 +15,7 @@ const COUNT: &str = "count stage1-coop/two_hogs procs=1 GoPreempt";
 
 fn page(text: &str) -> Case {
     let case = Case::page(text);
-    case.file("exercises/exercises.toml", CARD);
-    case.file(
-        "exercises/src/lib.rs",
-        "    1 \"half\" \"Half is enough.\" Row(\"x\");\n",
-    );
+    case.file("exercises/stage1/half/exercise.toml", CARD);
     case.file("book/figures/ring.svg", FIGURE);
     case.file("MECHANISMS.md", TABLE);
     case
@@ -302,7 +298,7 @@ fn cards_of_exercises() {
     }
     refused(
         "# T\n\n{{#exercise third}}\n",
-        "page.md:3: there is no exercise third in exercises/exercises.toml; there are: half",
+        "page.md:3: there is no exercise third in exercises/; there are: half",
     );
     refused(
         "# T\n\n{{#exercise half}}\n\n{{#exercise half}}\n",
@@ -310,7 +306,7 @@ fn cards_of_exercises() {
     );
     fails(
         "# T\n\n{{#exercise half}}\n",
-        "there is no file exercises/exercises.toml",
+        "there are no exercises in exercises/",
     );
 }
 

@@ -1208,6 +1208,8 @@ fn main_goexits_and_returns(_: &[String]) {
     run(2, || {
         go("heir", || {
             std::thread::sleep(Duration::from_millis(50));
+            // If the run were over, the heir would not come back from here.
+            gosched();
             println!("the heir goes on");
             exit(7);
         });

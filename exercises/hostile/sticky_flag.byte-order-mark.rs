@@ -1,1 +1,0 @@
-﻿pub use stage1_coop::rt::*;

@@ -1,3 +1,0 @@
-#!/*
-pub use stage1_coop::rt::stack::releasem_slow;
-//*/

@@ -1,3 +1,0 @@
-const _: &str = stringify!("a"r"\" ");
-pub use stage1_coop::rt::stack::releasem_slow;
-const _: &str = stringify!(r" ");

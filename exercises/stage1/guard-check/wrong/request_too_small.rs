@@ -1,0 +1,12 @@
+//! caught by: request-too-small
+//!
+//! The guard comparison, and the number that a request is.
+
+/// Whether a function must take the slow path: there is no room above the guard, or the
+/// guard is a request.
+pub fn must_look(sp: usize, guard: usize) -> bool {
+    sp <= guard
+}
+
+/// The number that asks for a yield.
+pub const REQUEST: usize = 1314;

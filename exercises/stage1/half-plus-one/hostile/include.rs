@@ -1,0 +1,2 @@
+include!("../solution.rs");
+// ends as: refused, `include`

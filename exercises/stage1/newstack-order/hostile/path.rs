@@ -1,0 +1,3 @@
+#[path = "../solution.rs"]
+mod m;
+// ends as: refused, `path`

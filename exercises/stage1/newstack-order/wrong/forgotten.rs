@@ -1,0 +1,26 @@
+//! caught by: forgotten
+//!
+//! `newstack`: the order of decisions.
+
+use exercises::stage1::newstack_order::helpers::*;
+use stage1_coop::rt::gmp::G;
+use stage1_coop::rt::last_words::throw;
+use stage1_coop::rt::sched::Next;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Called on `g0` when a guard check of `gp` has failed.
+pub fn newstack(gp: &'static G) -> Next {
+    if let Some(what) = bug(gp) {
+        throw(what);
+    }
+    if asked(gp) {
+        if why_not().is_some() {
+            refuse(gp);
+            gp.preempt.store(false, Relaxed);
+            return Some(gp);
+        }
+        return heed(gp);
+    }
+    grow(gp);
+    Some(gp)
+}

@@ -1,0 +1,2 @@
+﻿pub use stage1_coop::rt::*;
+// ends as: refused, `pub use`

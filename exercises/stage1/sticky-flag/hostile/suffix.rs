@@ -1,0 +1,4 @@
+const _: &str = stringify!("a"r"\" ");
+pub use stage1_coop::rt::stack::releasem_slow;
+const _: &str = stringify!(r" ");
+// ends as: refused, a literal runs

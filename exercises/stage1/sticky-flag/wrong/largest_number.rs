@@ -1,0 +1,11 @@
+//! caught by: forgotten
+//!
+//! A refused request is not forgotten.
+
+use stage1_coop::rt::gmp::G;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Called when a section ends, if the goroutine was asked to yield meanwhile.
+pub fn releasem_slow(gp: &'static G) {
+    gp.stackguard0.store(usize::MAX, Relaxed);
+}

@@ -1,0 +1,21 @@
+//! caught by: twice
+//!
+//! Back from a call, and no processor.
+
+use exercises::stage2::exit_syscall::helpers::*;
+use stage2_sysmon::rt::gmp::G;
+use stage2_sysmon::rt::sched::Next;
+
+/// Called when `gp` is back from a system call and found no processor: its old one is gone, and
+/// none was idle.
+pub fn exitsyscall_slow(gp: &'static G) -> Next {
+    runnable(gp);
+    let mut sched = lock();
+    queue(&mut sched, gp);
+    let idle = idle_p(&mut sched);
+    drop(sched);
+    match idle {
+        Some(pp) => go_on(pp, gp),
+        None => rest(),
+    }
+}

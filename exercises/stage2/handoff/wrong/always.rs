@@ -1,0 +1,12 @@
+//! caught by: for-nothing
+//!
+//! A processor that its thread cannot use.
+
+use exercises::stage2::handoff::helpers::*;
+use stage2_sysmon::rt::gmp::P;
+
+/// Called with a processor that its thread has just given up: somebody runs it, or it lies
+/// idle.
+pub fn handoffp(pp: &'static P) {
+    start(pp);
+}

@@ -1,0 +1,23 @@
+//! caught by: own-work
+//!
+//! A processor that its thread cannot use.
+
+use exercises::stage2::handoff::helpers::*;
+use stage2_sysmon::rt::gmp::P;
+
+/// Called with a processor that its thread has just given up: somebody runs it, or it lies
+/// idle.
+pub fn handoffp(pp: &'static P) {
+    if global() > 0 {
+        return start(pp);
+    }
+    if idle() + looking() == 0 && start_looking(pp) {
+        return;
+    }
+    let mut sched = lock();
+    if global() > 0 {
+        drop(sched);
+        return start(pp);
+    }
+    set_aside(&mut sched, pp);
+}

@@ -1,0 +1,23 @@
+//! caught by: one-left
+//!
+//! Ten milliseconds, seen from outside.
+
+use exercises::stage2::retake_slice::helpers::*;
+
+/// Called by sysmon in each round, with the time in nanoseconds: asks whoever has run for too
+/// long. Returns how many processors were taken out of a system call, which is not our
+/// business here: 0.
+pub fn retake(now: u64) -> u32 {
+    for pp in allp() {
+        let (seen_tick, when) = seen(pp);
+        if tick(pp) != seen_tick {
+            note(pp, tick(pp), now);
+        } else if runs(pp) && when + FORCE_PREEMPT_NS <= now {
+            ask(pp);
+        }
+        if runs(pp) {
+            break;
+        }
+    }
+    0
+}

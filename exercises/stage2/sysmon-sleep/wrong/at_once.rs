@@ -1,0 +1,12 @@
+//! caught by: too-soon
+//!
+//! How long sysmon sleeps.
+
+/// How many microseconds to sleep now, after `idle` rounds in a row that found nothing, when
+/// the last sleep was `delay`.
+pub fn sysmon_delay(idle: u32, delay: u32) -> u32 {
+    match idle {
+        0 => 20,
+        _ => (delay * 2).min(10_000),
+    }
+}

@@ -1,0 +1,2 @@
+pub use stage2_sysmon::rt::retake_syscall;
+// ends as: refused, `pub use`

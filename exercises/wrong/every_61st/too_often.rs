@@ -1,7 +1,0 @@
-//! Every 61st turn.
-
-/// Whether this turn of the scheduler looks at the global queue before its own.
-pub fn look_first(schedtick: u32, global: usize) -> bool {
-    let _ = schedtick;
-    global > 0
-}

@@ -1,0 +1,9 @@
+//! Descriptors, for programs: pipes, sockets, files, and the calls of libc.
+
+pub(crate) mod calls;
+mod fd;
+pub(crate) mod net;
+pub(crate) mod pipe;
+mod sockaddr;
+pub(crate) mod unix;
+mod users;

@@ -1,0 +1,102 @@
+//! The thread that gives memory back sleeps until many stacks are free, and is told once per
+//! burst. Models `spill` of `slots.rs` with `begin` of `scavenge.rs` on the one side, and the end
+//! of the loop of `scavenger` with `few_are_free` and `sleep` on the other.
+
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+/// Free stacks from which on there are many.
+const BEGIN: usize = 1;
+
+struct Pool {
+    free: usize,
+    /// Somebody looks after them, so that a burst is not told of twice.
+    scavenged: bool,
+}
+
+struct Scavenger {
+    pool: Mutex<Pool>,
+    /// Many are free again.
+    many: Mutex<bool>,
+    wake: Condvar,
+    /// Whether `many` is kept for a thread that does not sleep yet.
+    kept: bool,
+}
+
+impl Scavenger {
+    /// A burst has been given back; the thread goes to sleep.
+    fn new(kept: bool) -> Scavenger {
+        Scavenger {
+            pool: Mutex::new(Pool {
+                free: 0,
+                scavenged: true,
+            }),
+            many: Mutex::new(false),
+            wake: Condvar::new(),
+            kept,
+        }
+    }
+
+    /// A goroutine's stack becomes free.
+    fn spill(&self) {
+        let told = {
+            let mut pool = self.pool.lock().unwrap();
+            pool.free += 1;
+            pool.free >= BEGIN && !std::mem::replace(&mut pool.scavenged, true)
+        };
+        if told {
+            let mut many = self.many.lock().unwrap();
+            *many = self.kept;
+            self.wake.notify_one();
+        }
+    }
+
+    fn few_are_free(&self) -> bool {
+        let mut pool = self.pool.lock().unwrap();
+        pool.scavenged = pool.free >= BEGIN;
+        !pool.scavenged
+    }
+
+    fn sleep(&self) {
+        let mut many = self.many.lock().unwrap();
+        if !*many {
+            many = self.wake.wait(many).unwrap();
+        }
+        *many = false;
+    }
+
+    /// The thread, until it has given `bursts` back.
+    fn scavenge(&self, mut bursts: usize) {
+        while bursts > 0 {
+            if self.few_are_free() {
+                self.sleep();
+            }
+            let free = std::mem::take(&mut self.pool.lock().unwrap().free);
+            bursts -= free;
+        }
+    }
+}
+
+/// Two bursts: the second comes while the thread is at the first, or has gone to sleep again.
+fn two_bursts(kept: bool) {
+    loom::model(move || {
+        let shared = Arc::new(Scavenger::new(kept));
+        let other = shared.clone();
+        let thread = thread::spawn(move || other.scavenge(2));
+        shared.spill();
+        shared.spill();
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn every_burst_is_given_back() {
+    two_bursts(true);
+}
+
+/// Without the word: a call between the look and the sleep wakes nothing.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_call_that_is_not_kept_is_lost() {
+    two_bursts(false);
+}
