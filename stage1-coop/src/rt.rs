@@ -23,13 +23,14 @@ pub mod arch {
 
 /// G, M, P and what they share, with the states of a G and a P.
 pub mod gmp {
-    pub use crate::gmp::status::{casgstatus, castatus_contended, legal, readgstatus};
+    pub use crate::gmp::status::{casgstatus, castatus_contended, readgstatus};
     pub use crate::gmp::{
-        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, ENTRY_WORDS, EXT_WORDS, Entry, G,
-        GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
-        GSYSCALL, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL,
-        SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Stack, StartFn, UnlockFn, allm, allp,
-        gomaxprocs, gstatus_name, living,
+        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS,
+        Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING,
+        GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE,
+        PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Searchers,
+        Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal, legal_hold, legal_p,
+        living,
     };
 }
 
@@ -107,8 +108,7 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, Event, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, gov2, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, legend, on, slice_begins,
     };
 }
 

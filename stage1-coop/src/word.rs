@@ -6,8 +6,9 @@
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
 
-pub(crate) use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::*};
+// What files that also run under a model checker take from here: there they are its own.
+pub(crate) use std::sync::atomic::{AtomicU32, fence};
 
 /// A number with one owner at a time.
 #[derive(Default)]
@@ -156,15 +157,6 @@ fn cut(text: &'static str) -> &'static str {
         len -= 1;
     }
     &text[..len]
-}
-
-/// Puts a `&'static str` together again that was taken apart into address and length.
-pub(crate) fn str_from_words(ptr: usize, len: usize) -> &'static str {
-    if len == 0 {
-        return "";
-    }
-    // SAFETY: both words come from one `&'static str`: the trace stores them together.
-    unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(ptr as *const u8, len)) }
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use stage1_coop::rt::gmp::{
 };
 use stage1_coop::rt::last_words::{dying, throw};
 use stage1_coop::rt::os::say;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// The row `m_idle` of this stage.
 pub fn m_idle(_mp: &'static M) {
@@ -38,8 +37,7 @@ pub(crate) fn incidlelocked(n: i32) {
 /// Ends the process if no M can ever do anything again. Takes `sched.lock`.
 pub fn checkdead() {
     let sched = SCHED.lock();
-    let attention = SCHED.attention.load(Relaxed);
-    if attention & OVER != 0 || dying() {
+    if SCHED.attention.has(OVER) || dying() {
         // The run ends already, one way or the other.
         return;
     }

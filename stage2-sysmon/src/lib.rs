@@ -12,8 +12,8 @@
 //! | another policy for slices | `sysmon/slices.rs` | |
 //! | a glance at the scheduler | `sysmon/schedtrace.rs` | `schedtrace` |
 //! | Ctrl-\\: where are all goroutines? | `sysmon/sigquit.rs` | `sighandler` |
-//! | into a system call, and back | `syscall/enter.rs`, `syscall/exit.rs` | `entersyscall`, `exitsyscall` |
-//! | the same as Go 1.26 does it | `syscall/wired.rs` | `entersyscall` |
+//! | into a system call, and back | `syscall/enter.rs`, `syscall/exit.rs`; whose the P is meanwhile: `syscall/callp.rs` | `entersyscall`, `exitsyscall` |
+//! | the same as Go 1.26 does it | `syscall/wired.rs`; whose the P is meanwhile: `syscall/callg.rs` | `entersyscall` |
 //! | a P whose M cannot use it; many goroutines at once | `syscall/handoff.rs` | `handoffp`, `injectglist` |
 //! | timers, each with its P | `timers/mod.rs`, `timers/heap.rs`, `timers/sleep.rs` | `time.go` |
 //! | timers that a program holds | `timers/tick.rs` | `time.Timer`, `time.Ticker` |

@@ -21,6 +21,8 @@ pub mod sysmon {
 
 /// Into a system call and out of it, and what happens to the P meanwhile.
 pub mod syscall {
+    pub use crate::syscall::callg::{Held, HeldStatus};
+    pub use crate::syscall::callp::CallStatus;
     pub use crate::syscall::enter::{reentersyscall, reentersyscallblock, syscall_slow};
     pub use crate::syscall::exit::{exitsyscall, exitsyscall0};
     pub use crate::syscall::handoff::{handoffp, injectglist, injectglist_split};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use safepoint_book::lines::Lines;
-use safepoint_book::trace::Trace;
+use safepoint_book::trace::{Trace, describe, read};
 use safepoint_book::workspace::Workspace;
 
 use super::support::repository;
@@ -165,6 +165,7 @@ fn stage2() -> String {
     let files = [
         "sysmon/retake.rs",
         "syscall/handoff.rs",
+        "syscall/callp.rs",
         "syscall/enter.rs",
         "syscall/exit.rs",
     ];
@@ -206,12 +207,12 @@ fn what_retake_asks_is_the_codes() {
             "4  Is there work in its queue?",
         ),
         (
-            "pp.status.store(PSYSCALL, Release)",
+            "self.set::<PRUNNING, PSYSCALL>()",
             "p-in-a-call",
             "status PSYSCALL",
         ),
         (
-            ".compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)",
+            "self.try_change::<PSYSCALL, PIDLE>()",
             "p-in-a-call",
             "PSYSCALL to PIDLE",
         ),
@@ -329,7 +330,7 @@ fn the_lines_of_the_player_are_true() {
                     .recording(pkg, &example.name, *procs, 1)
                     .unwrap()
             })
-            .map(|recording| Trace::parse(&recording.trace))
+            .map(|recording| read(&recording.trace))
             .collect();
         assert_eq!(
             lines.unused(&traces),
@@ -349,7 +350,7 @@ fn two_hogs_line_by_line() {
         .recording("stage1-coop", "two_hogs", 1, 1)
         .unwrap()
         .unwrap();
-    let trace = Trace::parse(&recording.trace);
+    let trace = read(&recording.trace);
     let source: Vec<&str> = example.source.lines().collect();
     let mut seen = BTreeSet::new();
     for (event, line) in trace.events.iter().zip(lines.of(&trace)) {
@@ -375,7 +376,7 @@ fn two_hogs_line_by_line() {
             _ => None,
         };
         if let Some(expected) = expected {
-            assert_eq!(text, expected, "{}", event.describe());
+            assert_eq!(text, expected, "{}", describe(event));
         }
     }
 }

@@ -18,7 +18,6 @@ pub mod helpers {
     use stage2_sysmon::rt;
     use stage2_sysmon::rt::gmp::{G, P, SCHED, SchedGuard, SchedInner};
     use stage2_sysmon::rt::sched::Next;
-    use std::sync::atomic::Ordering::Relaxed;
 
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
@@ -69,7 +68,7 @@ pub mod helpers {
         // SAFETY: this thread is mp, without a P (or it throws). A P that is in the idle list
         // or at work is refused by its state and its M; `idle_p` gave this one to us.
         unsafe { rt::sched::acquirep(mp, pp) };
-        if SCHED.attention.load(Relaxed) & rt::sysmon::ATTENTION_SYSMON != 0 {
+        if SCHED.attention.has(rt::sysmon::ATTENTION_SYSMON) {
             // It sleeps because no P was in use.
             rt::sysmon::schedule_slow(mp);
         }

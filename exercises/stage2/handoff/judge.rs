@@ -32,7 +32,7 @@ pub mod helpers {
 
     /// How many threads look for work now.
     pub fn looking() -> u32 {
-        SCHED.nmspinning.load(Relaxed)
+        SCHED.searchers.count()
     }
 
     /// A thread runs `pp` from now on. Not with the lock held.
@@ -45,10 +45,7 @@ pub mod helpers {
     /// and does nothing, if another thread has begun to look meanwhile.
     pub fn start_looking(pp: &'static P) -> bool {
         without_lock("start_looking");
-        let first = SCHED
-            .nmspinning
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_ok();
+        let first = SCHED.searchers.join_if_none();
         if first {
             rt::sched::startm(Some(pp), true);
         }

@@ -16,7 +16,7 @@ pub mod helpers {
 
     /// Whether some thread runs goroutines with this processor now.
     pub fn runs(pp: &'static P) -> bool {
-        pp.status.load(Relaxed) == rt::gmp::PRUNNING
+        pp.status.get() == rt::gmp::PRUNNING
     }
 
     /// The number of the slice that runs there. Each new slice counts it up.

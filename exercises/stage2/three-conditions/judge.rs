@@ -27,7 +27,7 @@ pub mod helpers {
 
     /// How many threads look for work now.
     pub fn looking() -> u32 {
-        SCHED.nmspinning.load(Relaxed)
+        SCHED.searchers.count()
     }
 
     /// When sysmon first saw the call in which this processor lies: nanoseconds, on the same

@@ -3,6 +3,7 @@
 //!
 //! Tests: `rows.rs`, `check.rs`.
 
+use crate::gmp::gstatus::GStatus;
 use crate::gmp::m::M;
 use crate::gmp::record;
 use crate::word::{Link, Text, Word};
@@ -34,8 +35,8 @@ record! {
         pub panicked: AtomicBool = AtomicBool::new(false),
         /// While it unwinds it stays on its M; this says that the pin is ours. *owner*
         pub unwinding: AtomicBool = AtomicBool::new(false),
-        /// One of the states below. Changed only by `casgstatus`.
-        pub atomicstatus: AtomicU32 = AtomicU32::new(GIDLE),
+        /// Its state. Changed only by `casgstatus`.
+        pub atomicstatus: GStatus = GStatus::new(),
         // The second cache line: waiting and being woken.
         /// Next in the queue or list it is in. Written by the list's owner.
         pub schedlink: Link<G> = Link::none(),
@@ -126,43 +127,3 @@ pub struct Entry(pub UnsafeCell<[MaybeUninit<usize>; ENTRY_WORDS]>);
 pub const STACK_PREEMPT: usize = -1314isize as usize;
 /// Written to `stackguard0` by a `fork` in progress: growing then is a bug. Go's `stackFork`.
 pub const STACK_FORK: usize = -1234isize as usize;
-
-// The states of a G. The numbers are Go's: dumps print them, and later stages use those
-// that this one does not.
-/// Just allocated.
-pub const GIDLE: u32 = 0;
-/// On a run queue.
-pub const GRUNNABLE: u32 = 1;
-/// Running on an M with a P.
-pub const GRUNNING: u32 = 2;
-/// In a system call.
-pub const GSYSCALL: u32 = 3;
-/// Parked; its waker must find it through what it waits for.
-pub const GWAITING: u32 = 4;
-/// Unused since Go 1.4; kept because debuggers know the number.
-pub const GMORIBUND: u32 = 5;
-/// Finished, or not yet started; on a free list.
-pub const GDEAD: u32 = 6;
-/// Unused.
-pub const GENQUEUE: u32 = 7;
-/// Its stack is being exchanged for a larger one.
-pub const GCOPYSTACK: u32 = 8;
-/// Stopped itself because it was asked to.
-pub const GPREEMPTED: u32 = 9;
-/// A bit on top of a state: another thread holds the goroutine still.
-pub const GSCAN: u32 = 0x1000;
-
-/// Go's word for a G state, as dumps print it.
-pub fn gstatus_name(status: u32) -> &'static str {
-    match status & !GSCAN {
-        GIDLE => "idle",
-        GRUNNABLE => "runnable",
-        GRUNNING => "running",
-        GSYSCALL => "syscall",
-        GWAITING => "waiting",
-        GDEAD => "dead",
-        GCOPYSTACK => "copystack",
-        GPREEMPTED => "preempted",
-        _ => "???",
-    }
-}

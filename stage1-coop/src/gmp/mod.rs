@@ -14,24 +14,30 @@
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *any*: every thread, with the ordering that the field's comment names.
 
+mod attention;
 mod g;
+mod gstatus;
 mod m;
 mod p;
+mod pstatus;
 mod sched;
+mod searchers;
 pub(crate) mod status;
 
-pub use g::{
-    ENTRY_WORDS, EXT_WORDS, Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED,
-    GRUNNABLE, GRUNNING, GSCAN, GSYSCALL, GWAITING, Gobuf, STACK_FORK, STACK_PREEMPT, Stack,
-    gstatus_name,
+pub use attention::{ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention};
+pub use g::{ENTRY_WORDS, EXT_WORDS, Entry, G, Gobuf, STACK_FORK, STACK_PREEMPT, Stack};
+pub use gstatus::{
+    GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
+    GSYSCALL, GStatus, GWAITING, gstatus_name, legal, legal_hold,
 };
 pub use m::{M, StartFn, UnlockFn};
-pub use p::{P, PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL, STACK_CACHE};
+pub use p::{P, STACK_CACHE};
+pub use pstatus::{PDEAD, PGCSTOP, PIDLE, PRUNNING, PSYSCALL, PStatus, legal_p};
 pub use sched::{
-    ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, MAX_THREADS, SCHED, Sched, SchedGuard,
-    SchedInner, allm, allp, gomaxprocs, living,
+    MAX_THREADS, SCHED, Sched, SchedGuard, SchedInner, allm, allp, gomaxprocs, living,
 };
 pub(crate) use sched::{make_allp, steal_order};
+pub use searchers::Searchers;
 
 /// A structure whose fields are declared together with what they hold at first, and the
 /// function that makes one.

@@ -3,8 +3,10 @@
 //!
 //! Tests: `rows.rs`.
 
+use crate::gmp::attention::Attention;
 use crate::gmp::g::{EXT_WORDS, G};
 use crate::gmp::m::M;
+use crate::gmp::pstatus::PStatus;
 use crate::gmp::record;
 use crate::ring::Runq;
 use crate::word::{Link, Word};
@@ -18,8 +20,8 @@ record! {
         pub runq: Runq<G> = Runq::new(),
         /// Number, from 0.
         pub id: Word = Word::new(id),
-        /// One of the states below. Under the rules of `acquirep`, `releasep`, `pidleput`.
-        pub status: AtomicU32 = AtomicU32::new(PIDLE),
+        /// Whose it is: see there.
+        pub status: PStatus = PStatus::new(),
         /// Turns of the scheduler that began a new time slice. *owner*; others read (relaxed).
         pub schedtick: AtomicU32 = AtomicU32::new(0),
         /// Go's `p.preempt`: a request that an asynchronous preemption answers. `schedule`
@@ -28,7 +30,7 @@ record! {
         pub preempt: AtomicBool = AtomicBool::new(false),
         /// What `schedule` must look at before this P's queue; 0 nearly always. *any*,
         /// relaxed: a bit that is seen late is seen at the next turn.
-        pub attention: AtomicU32 = AtomicU32::new(0),
+        pub attention: Attention = Attention::new(),
         /// The M that holds it. *owner*; others read it to ask for preemption (acquire).
         pub m: Link<M> = Link::none(),
         /// Next idle P. *lock*
@@ -52,15 +54,3 @@ record! {
 
 /// Stacks that a P keeps for its next goroutines.
 pub const STACK_CACHE: usize = 64;
-
-// The states of a P.
-/// On the idle list, its queue empty.
-pub const PIDLE: u32 = 0;
-/// Held by an M that runs goroutines or looks for one.
-pub const PRUNNING: u32 = 1;
-/// Its M is in a system call.
-pub const PSYSCALL: u32 = 2;
-/// Stopped with the world.
-pub const PGCSTOP: u32 = 3;
-/// No longer used: GOMAXPROCS shrank.
-pub const PDEAD: u32 = 4;

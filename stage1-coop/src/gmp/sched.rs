@@ -3,9 +3,11 @@
 //!
 //! Tests: `rows.rs`, `handoff.rs`.
 
+use crate::gmp::attention::Attention;
 use crate::gmp::g::G;
 use crate::gmp::m::M;
 use crate::gmp::p::P;
+use crate::gmp::searchers::Searchers;
 use crate::order::{Order, RandomOrder};
 use crate::os::{Lock, Note};
 use crate::word::Link;
@@ -16,14 +18,14 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 pub struct Sched {
     lock: Lock,
     inner: UnsafeCell<SchedInner>,
-    /// Idle Ps. Changed under the lock, read anywhere (see `wakep` for the order).
+    /// Idle Ps. Changed under the lock, read anywhere (see `searchers.rs` for the order).
     pub npidle: AtomicU32,
-    /// Ms that look for work. See `wakep`.
-    pub nmspinning: AtomicU32,
+    /// Ms that search for work. Go's `nmspinning`.
+    pub searchers: Searchers,
     /// Length of the global queue: changed under the lock, read anywhere (relaxed: a hint).
     pub runqsize: AtomicU32,
     /// What `schedule` must look at before its queue, as bits; 0 nearly always.
-    pub attention: AtomicU32,
+    pub attention: Attention,
     /// Number of the last goroutine.
     pub goidgen: AtomicUsize,
     /// Ms whose threads have not left the run.
@@ -93,9 +95,9 @@ pub static SCHED: Sched = Sched {
         allgs: Vec::new(),
     }),
     npidle: AtomicU32::new(0),
-    nmspinning: AtomicU32::new(0),
+    searchers: Searchers::new(),
     runqsize: AtomicU32::new(0),
-    attention: AtomicU32::new(0),
+    attention: Attention::new(),
     goidgen: AtomicUsize::new(0),
     live: AtomicU32::new(0),
     left: Note::new(),
@@ -167,15 +169,6 @@ impl M {
         })
     }
 }
-
-/// `sched.attention`: the run is over, every M leaves.
-pub const ATTENTION_STOP: u32 = 1;
-/// `sched.attention`: the process dies, every M stands still while goroutines are printed.
-/// Go's `freezetheworld`.
-pub const ATTENTION_FREEZE: u32 = 2;
-/// The bits of `sched.attention` for which an M gives up its search for work. The others
-/// are looked at by `schedule` alone.
-pub const ATTENTION_LEAVE: u32 = 0xffff;
 
 /// What a run has of Ps. Made once per run and never freed.
 struct Procs {

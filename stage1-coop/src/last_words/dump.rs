@@ -5,6 +5,7 @@
 //! prints.
 
 use crate::arch::{callers, entry, switched_out};
+use crate::gmp::status::readgstatus;
 use crate::gmp::{G, GDEAD, GIDLE, GRUNNING, GSCAN, GWAITING, SCHED, gstatus_name};
 use crate::stack::guards;
 use crate::stack::slots::{SLACK, STACK_MAX};
@@ -99,7 +100,7 @@ pub(crate) fn others(me: &G) {
     let all: Vec<&'static G> = sched.allgs.clone();
     drop(sched);
     for gp in all {
-        let status = gp.atomicstatus.load(Acquire) & !GSCAN;
+        let status = readgstatus(gp) & !GSCAN;
         if std::ptr::eq(gp, me) || status == GDEAD || status == GIDLE {
             continue;
         }

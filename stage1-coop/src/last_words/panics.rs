@@ -25,7 +25,7 @@ pub fn dying_on(mp: &M) -> bool {
 /// Makes every M stand still, as far as they can be made to: those that run goroutines stop
 /// at their next check. Go's `freezetheworld`.
 fn freezetheworld() {
-    SCHED.attention.fetch_or(ATTENTION_FREEZE, SeqCst);
+    SCHED.attention.raise(ATTENTION_FREEZE);
     for _ in 0..5 {
         if !preemptall() {
             break;

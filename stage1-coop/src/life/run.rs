@@ -9,7 +9,7 @@
 use crate::arch;
 use crate::arch::gotext;
 use crate::arch::{getg, getm_opt};
-use crate::gmp::status;
+use crate::gmp::status::{casgstatus, readgstatus};
 use crate::gmp::{GDEAD, GRUNNABLE, M, MAX_THREADS, SCHED, allp, make_allp};
 use crate::last_words::{self, deadly, panics};
 use crate::life::config::{self, Config};
@@ -194,7 +194,7 @@ impl Runtime {
         });
         trace::go_create(gp);
         // SAFETY: it is new, and ours alone.
-        unsafe { status::casgstatus::<GDEAD, GRUNNABLE>(gp) };
+        unsafe { casgstatus::<GDEAD, GRUNNABLE>(gp) };
         // Not into runnext: main begins a slice, it inherits none.
         runqput(pp, gp, false);
         if let Some(f) = self.third_party {
@@ -259,14 +259,15 @@ impl Runtime {
         os::note_timer_slack();
         leave::reset();
         SCHED.npidle.store(0, SeqCst);
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.reset();
         SCHED.runqsize.store(0, SeqCst);
         SCHED.goidgen.store(0, SeqCst);
         SCHED.live.store(0, SeqCst);
         SCHED.left.clear();
         SCHED.all_left.clear();
         SCHED.allm.set(None);
-        trace::start(trace).unwrap_or_else(|line| usage(&line));
+        let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
+        trace::start(trace, header).unwrap_or_else(|line| usage(&line));
         morestackinit();
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)
@@ -290,7 +291,7 @@ impl Runtime {
         let mp = allocm(reserved);
         // Last, when every list and every count is this run's: from here on a thread of the
         // program's own that wakes a goroutine finds a P and starts an M for it.
-        SCHED.attention.store(0, SeqCst);
+        SCHED.attention.reset();
         mp
     }
 
@@ -304,10 +305,7 @@ impl Runtime {
         }
         scavenge::stop();
         // Goroutines that did not finish are lost on purpose, stacks and all.
-        SCHED
-            .lock()
-            .allgs
-            .retain(|gp| gp.atomicstatus.load(Relaxed) == GDEAD);
+        SCHED.lock().allgs.retain(|gp| readgstatus(gp) == GDEAD);
     }
 }
 

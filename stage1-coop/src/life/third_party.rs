@@ -48,7 +48,7 @@ impl ThirdParty {
             if woken {
                 NOTE.clear();
             }
-            if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+            if SCHED.attention.has(ATTENTION_STOP) {
                 return false;
             }
             if os::ctrl_c_count() != self.heard_ctrl_c {

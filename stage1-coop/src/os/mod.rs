@@ -8,6 +8,7 @@ pub mod last_resort;
 mod lock;
 pub(crate) mod mem;
 mod note;
+mod noteword;
 mod signal;
 mod thread;
 

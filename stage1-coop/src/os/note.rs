@@ -5,14 +5,14 @@
 
 use super::futex::{futex_wait, futex_wake};
 use super::monotonic;
+use super::noteword::NoteWord;
 use crate::arch::getm_opt;
 use safepoint_lockstep as lab;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
 
-/// A one-time event. Go's `note`.
+/// A one-time event. Go's `note`. Its word and its protocol are in `noteword.rs`.
 pub struct Note {
-    /// 1 once woken.
-    key: AtomicU32,
+    word: NoteWord,
     /// In lockstep: the sleeper's actor plus one.
     sleeper: AtomicUsize,
 }
@@ -21,21 +21,20 @@ impl Note {
     /// A note that has not been woken.
     pub const fn new() -> Note {
         Note {
-            key: AtomicU32::new(0),
+            word: NoteWord::new(),
             sleeper: AtomicUsize::new(0),
         }
     }
 
     /// Makes the note ready for another sleep. No thread may be asleep on it. Go's `noteclear`.
     pub fn clear(&self) {
-        // A swap, so that the thread that clears sees what the waker did before it woke.
-        self.key.swap(0, AcqRel);
+        self.word.clear();
     }
 
     /// Wakes the sleeper, or lets the next sleep return at once. Go's `notewakeup`, but a
     /// second call is no error: at the end of a run several may wake the same M.
     pub fn wakeup(&self) {
-        if self.key.swap(1, AcqRel) == 1 {
+        if !self.word.set() {
             return;
         }
         if lab::enabled() {
@@ -43,14 +42,14 @@ impl Note {
                 lab::unblock(actor);
             }
         } else {
-            futex_wake(&self.key, 1);
+            futex_wake(self.word.key(), 1);
         }
     }
 
     /// Wakes the sleeper, from a signal handler (free-running only).
     pub fn wakeup_from_signal(&self) {
-        if self.key.swap(1, AcqRel) == 0 {
-            futex_wake(&self.key, 1);
+        if self.word.set() {
+            futex_wake(self.word.key(), 1);
         }
     }
 
@@ -58,14 +57,14 @@ impl Note {
     pub fn sleep(&self) {
         if lab::enabled() {
             self.sleeper.store(me_plus_one(), Relaxed);
-            while self.key.load(Acquire) == 0 {
+            while !self.word.is_set() {
                 asleep(lab::block);
             }
             self.sleeper.store(0, Relaxed);
             return;
         }
-        while self.key.load(Acquire) == 0 {
-            asleep(|| futex_wait(&self.key, 0, None));
+        while !self.word.is_set() {
+            asleep(|| futex_wait(self.word.key(), NoteWord::CLEAR, None));
         }
     }
 
@@ -73,25 +72,25 @@ impl Note {
     /// was woken. Go's `notetsleep`.
     pub fn tsleep(&self, ns: u64) -> bool {
         if lab::enabled() {
-            if self.key.load(Acquire) == 0 {
+            if !self.word.is_set() {
                 self.sleeper.store(me_plus_one(), Relaxed);
                 asleep(|| {
                     lab::block_until(lab::now().saturating_add(ns));
                 });
                 self.sleeper.store(0, Relaxed);
             }
-            return self.key.load(Acquire) == 1;
+            return self.word.is_set();
         }
         let deadline = monotonic().saturating_add(ns);
         loop {
-            if self.key.load(Acquire) == 1 {
+            if self.word.is_set() {
                 return true;
             }
             let now = monotonic();
             if now >= deadline {
                 return false;
             }
-            asleep(|| futex_wait(&self.key, 0, Some(deadline - now)));
+            asleep(|| futex_wait(self.word.key(), NoteWord::CLEAR, Some(deadline - now)));
         }
     }
 }

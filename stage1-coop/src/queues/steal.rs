@@ -30,7 +30,7 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
     for pass in 0..passes {
         let steal_next = pass == passes - 1;
         for id in order {
-            if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+            if SCHED.attention.has(ATTENTION_LEAVE) {
                 return None;
             }
             let victim = &allp()[id as usize];
@@ -63,7 +63,7 @@ pub fn runqgrab(pp: &'static P, victim: &'static P, t: u32, steal_next: bool) ->
         if !steal_next {
             return false;
         }
-        if victim.status.load(Relaxed) == PRUNNING {
+        if victim.status.get() == PRUNNING {
             os::usleep(3);
         }
         true

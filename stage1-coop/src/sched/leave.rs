@@ -4,6 +4,7 @@
 //! Tests: `rows.rs`, `last_words.rs`.
 
 use crate::arch::{getm, mcall};
+use crate::gmp::status::readgstatus;
 use crate::gmp::{ATTENTION_STOP, G, GSCAN, GSYSCALL, M, SCHED, living};
 use crate::os::Note;
 use crate::sched::goexit::goexit0;
@@ -53,7 +54,7 @@ fn stop_all() {
     {
         // Under the lock, so that an M on its way to sleep either sees this or is woken.
         let _sched = SCHED.lock();
-        SCHED.attention.fetch_or(ATTENTION_STOP, SeqCst);
+        SCHED.attention.raise(ATTENTION_STOP);
     }
     preemptall();
     for m in living() {
@@ -111,7 +112,7 @@ fn abandon_process(mp: &'static M) -> ! {
     for m in living().filter(|m| !std::ptr::eq(*m, mp)) {
         if let Some(gp) = m.curg.load(Acquire) {
             named = true;
-            let what = match gp.atomicstatus.load(Relaxed) & !GSCAN {
+            let what = match readgstatus(gp) & !GSCAN {
                 GSYSCALL => "is in a system call that does not return",
                 _ => "never comes to a check",
             };

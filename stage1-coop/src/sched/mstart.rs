@@ -2,7 +2,7 @@
 //! of `proc.go` and `os_linux.go`.
 
 use crate::arch::{default_fp_controls, setg, setm, tls};
-use crate::gmp::{GRUNNING, M, SCHED};
+use crate::gmp::{M, SCHED};
 use crate::os::{self, NoSignalStack};
 use crate::sched::leave::{after_main, has_left};
 use crate::sched::schedule::scheduler;
@@ -23,7 +23,7 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     words.mallocing.store(0, Relaxed);
     mp.procid.store(os::this_thread_id(), Release);
     mp.g0.m.set(Some(mp));
-    mp.g0.atomicstatus.store(GRUNNING, Relaxed);
+    mp.g0.atomicstatus.set_g0();
     mp.g0.name.set("g0");
     setm(Some(mp));
     setg(&mp.g0);

@@ -5,7 +5,7 @@
 //! first runs, so a thousand that run one after the other share one.
 
 use crate::arch::{getg, getm, mcall, on_goroutine};
-use crate::gmp::status::casgstatus;
+use crate::gmp::status::{casgstatus, readgstatus};
 use crate::gmp::{ENTRY_WORDS, G, GDEAD, GIDLE, GRUNNABLE, SCHED, allp};
 use crate::last_words::panics::preprintpanics;
 use crate::prologue;
@@ -163,7 +163,7 @@ pub(crate) fn newproc1(name: &'static str) -> &'static G {
         Some(gp) => gp,
         None => malg(),
     };
-    if gp.atomicstatus.load(Relaxed) != GDEAD {
+    if readgstatus(gp) != GDEAD {
         throw("newproc1: new g is not Gdead");
     }
     // One counter for all. Go hands out numbers to each P by the 16, which spares a shared

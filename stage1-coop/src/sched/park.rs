@@ -3,6 +3,30 @@
 //! one M* and *Blocking, and the one unsafe word*.
 //!
 //! Functions that end in `_m` run on `g0`, with the goroutine that came off.
+//!
+//! # Protocol of parking and waking
+//!
+//! Participants: the goroutine that parks, and its M; the one *waker*.
+//!
+//! The goroutine (`gopark`) and its M (`park_m`):
+//!
+//! 1. under a lock, the goroutine writes down where a waker will find it;
+//! 2. it leaves its stack: its context is saved, and its M goes on at `g0`;
+//! 3. running becomes waiting, and `m.curg` empty;
+//! 4. *then* `unlockf` releases the lock. If it says that there is nothing to wait for any
+//!    more, the goroutine goes on: nothing has found it, and nothing will.
+//!
+//! The waker (`goready`, `ready`):
+//!
+//! 1. takes the lock, finds the goroutine, and removes it from there: so it is the only one;
+//! 2. waiting becomes runnable. The goroutine is off its M, because step 3 above came before
+//!    the lock was released;
+//! 3. it puts the goroutine into a queue, and looks whether an M must be woken for it
+//!    (`searchers.rs`).
+//!
+//! With the lock released before step 3, a waker would find a goroutine that is still
+//! running. Model: `tests/loom/src/gstatus.rs` has both orders. Tests:
+//! `a_goroutine_s_state_says_where_it_is`, and every test of a channel.
 
 use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
 use crate::gmp::status::casgstatus;
@@ -150,7 +174,7 @@ fn ready_from_outside(gp: &'static G) {
     SCHED.outside.fetch_add(1, SeqCst);
     let over = {
         let mut sched = SCHED.lock();
-        let over = SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0;
+        let over = SCHED.attention.has(ATTENTION_STOP);
         if !over {
             globrunqput(&mut sched, gp);
         }

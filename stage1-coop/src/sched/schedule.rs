@@ -21,17 +21,16 @@ use crate::stage::{Slow, stage};
 use crate::throw::throw;
 use crate::trace;
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::sync::atomic::{Ordering::*, fence};
+use std::sync::atomic::Ordering::*;
 
 /// The row `schedule_slow` of this stage.
 pub fn schedule_slow(_mp: &'static M) -> Slow {
-    let attention = SCHED.attention.load(Acquire);
-    if attention & ATTENTION_FREEZE != 0 {
+    if SCHED.attention.has(ATTENTION_FREEZE) {
         loop {
             os::usleep(1_000_000);
         }
     }
-    if attention & ATTENTION_STOP != 0 {
+    if SCHED.attention.has(ATTENTION_STOP) {
         return Slow::Stop;
     }
     Slow::Continue
@@ -72,7 +71,7 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
         throw("schedule: holding locks");
     }
     loop {
-        if SCHED.attention.load(Relaxed) != 0 {
+        if SCHED.attention.any() {
             match (stage().schedule_slow)(mp) {
                 Slow::Continue => {}
                 Slow::Again => continue,
@@ -99,7 +98,7 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
         if mp.spinning.load(Relaxed) && !pp.runq.is_empty() {
             throw("schedule: spinning with local work");
         }
-        if pp.attention.load(Relaxed) != 0 {
+        if pp.attention.any() {
             (stage().p_slow)(pp);
         }
 
@@ -170,13 +169,13 @@ pub unsafe fn execute(mp: &'static M, gp: &'static G, inherit: bool) -> &'static
 #[inline]
 fn findrunnable(mp: &'static M) -> Option<(&'static G, bool)> {
     loop {
-        if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+        if SCHED.attention.has(ATTENTION_LEAVE) {
             return None;
         }
         let Some(pp) = mp.p.get() else {
             throw("findrunnable: no p");
         };
-        if pp.attention.load(Relaxed) != 0 {
+        if pp.attention.any() {
             (stage().p_slow)(pp);
         }
         if let Some(found) = pp.runq.get() {
@@ -208,10 +207,10 @@ fn search(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static G, boo
     let procs = gomaxprocs() as u32;
     let busy = procs - SCHED.npidle.load(Relaxed);
     let spinning = mp.spinning.load(Relaxed);
-    if procs > 1 && (spinning || 2 * SCHED.nmspinning.load(Relaxed) < busy) {
+    if procs > 1 && (spinning || 2 * SCHED.searchers.count() < busy) {
         if !spinning {
             mp.spinning.store(true, Relaxed);
-            SCHED.nmspinning.fetch_add(1, SeqCst);
+            SCHED.searchers.join();
         }
         if let Some(found) = (stage().stealwork)(pp, steal::order()) {
             return Break(Some(found));
@@ -235,7 +234,7 @@ fn search(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static G, boo
 /// lock, so that a submitter sees either the P idle or this M still searching.
 fn give_the_p_up(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static G, bool)>> {
     let mut sched = SCHED.lock();
-    if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+    if SCHED.attention.has(ATTENTION_LEAVE) {
         return Break(None);
     }
     if let Some(gp) = globrunqget(&mut sched, pp, 0) {
@@ -247,22 +246,12 @@ fn give_the_p_up(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static
     Continue(())
 }
 
-/// The delicate dance between making work and going to sleep. A submitter puts its goroutine
-/// into a queue and *then* looks whether a P is idle and an M searches already (`wakep`).
-/// This M has *first* put its P on the idle list and left the count of searchers, and then
-/// looks at all queues once more. Both have a full barrier in between, so one of the two sees
-/// the other.
-///
-/// Every M does this, even one that was never counted as a searcher: a submitter that saw no
-/// idle P woke no M, and this P has become idle since. True means that it has found work,
+/// The looker's side of the delicate dance between making work and going to sleep:
+/// `searchers.rs` tells it. The P is on the idle list. True means that this M has seen work,
 /// and has a P again.
 fn last_look(mp: &'static M) -> bool {
     let was_spinning = mp.spinning.swap(false, Relaxed);
-    if was_spinning && SCHED.nmspinning.fetch_sub(1, SeqCst) == 0 {
-        throw("findrunnable: negative nmspinning");
-    }
-    fence(SeqCst);
-    if !work_is_queued() {
+    if !SCHED.searchers.last_look(was_spinning, work_is_queued) {
         return false;
     }
     let mut sched = SCHED.lock();
@@ -276,7 +265,7 @@ fn last_look(mp: &'static M) -> bool {
     // woken and have no CPU yet. An M that came back here without the right to steal would see
     // the same queue again and again, and keep them off the CPU.
     mp.spinning.store(true, Relaxed);
-    SCHED.nmspinning.fetch_add(1, SeqCst);
+    SCHED.searchers.join();
     true
 }
 
@@ -284,9 +273,6 @@ fn last_look(mp: &'static M) -> bool {
 /// another. Go's `resetspinning`.
 fn resetspinning(mp: &'static M) {
     mp.spinning.store(false, Relaxed);
-    let before = SCHED.nmspinning.fetch_sub(1, SeqCst);
-    if before == 0 {
-        throw("resetspinning: negative nmspinning");
-    }
+    SCHED.searchers.leave();
     wakep();
 }

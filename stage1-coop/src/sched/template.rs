@@ -13,7 +13,6 @@ use crate::gmp::{ATTENTION_STOP, M, SCHED};
 use crate::os::{Lock, may_be_changed};
 use crate::sched::wake::{newm, newm1};
 use std::cell::UnsafeCell;
-use std::sync::atomic::Ordering::*;
 
 /// Ms that wait for their thread. Go's `newmHandoff`.
 struct Handoff {
@@ -100,7 +99,7 @@ fn template_thread() {
         });
         if list.is_none() {
             let over = with(|h| {
-                let stop = SCHED.attention.load(Acquire) & ATTENTION_STOP != 0;
+                let stop = SCHED.attention.has(ATTENTION_STOP);
                 h.serving = !stop || h.newm.is_some();
                 !h.serving
             });

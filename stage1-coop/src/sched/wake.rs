@@ -2,10 +2,8 @@
 //! `releasep`, `handoffp`, `startm`, `stopm`, `wakep` and `newm` of `proc.go`; the chapter
 //! is *P, queues, stealing*.
 //!
-//! The rule for waking: an M that makes a goroutine runnable wakes *one* more M if a P is
-//! idle and no M is already looking for work. An M that finds work while it was the last
-//! one looking wakes the next. So a burst of work spreads over all Ps, and a single
-//! goroutine wakes one thread and not all.
+//! When one is woken, and why no goroutine is left in a queue beside an idle P, is told in
+//! `searchers.rs`.
 
 use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;
@@ -14,7 +12,7 @@ use crate::sched::template;
 use crate::stage::stage;
 use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
-use std::sync::atomic::{Ordering::*, fence};
+use std::sync::atomic::Ordering::*;
 
 /// `mp` holds `pp` from now on. Go's `acquirep`.
 ///
@@ -38,12 +36,12 @@ pub unsafe fn wirep(mp: &'static M, pp: &'static P) {
     if mp.p.get().is_some() {
         throw("acquirep: already in go");
     }
-    if pp.m.get().is_some() || pp.status.load(Relaxed) != PIDLE {
+    if pp.m.get().is_some() || pp.status.get() != PIDLE {
         throw("acquirep: invalid p state");
     }
     mp.p.set(Some(pp));
     pp.m.store(Some(mp), Release);
-    pp.status.store(PRUNNING, Release);
+    pp.status.wire();
 }
 
 /// `mp` gives its P up, which it returns. Go's `releasep`.
@@ -54,13 +52,13 @@ pub unsafe fn releasep(mp: &'static M) -> &'static P {
     let Some(pp) = mp.p.get() else {
         throw("releasep: invalid arg");
     };
-    if !pp.m.is(mp) || pp.status.load(Relaxed) != PRUNNING {
+    if !pp.m.is(mp) || pp.status.get() != PRUNNING {
         throw("releasep: invalid p state");
     }
     trace::proc_stop(pp);
     mp.p.set(None);
     pp.m.store(None, Relaxed);
-    pp.status.store(PIDLE, Release);
+    pp.status.release();
     pp
 }
 
@@ -84,23 +82,12 @@ pub fn pidleget(sched: &mut SchedInner) -> Option<&'static P> {
 }
 
 // ANCHOR: wakep
-/// Work was made: wakes an M for it unless one is looking already. Go's `wakep`.
+/// A goroutine was queued: wakes an M for it if a P is idle and no M searches already. The
+/// submitter's side of the dance in `searchers.rs`. Go's `wakep`.
 pub fn wakep() {
-    // The other half of findrunnable's dance: the goroutine was queued before, and this
-    // barrier stands between that and the look at the counters.
-    fence(SeqCst);
-    if SCHED.npidle.load(Relaxed) == 0 {
-        return;
+    if SCHED.searchers.needed(|| SCHED.npidle.load(Relaxed) != 0) {
+        startm(None, true);
     }
-    if SCHED.nmspinning.load(Relaxed) != 0
-        || SCHED
-            .nmspinning
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_err()
-    {
-        return;
-    }
-    startm(None, true);
 }
 // ANCHOR_END: wakep
 
@@ -109,12 +96,12 @@ pub fn wakep() {
 pub fn startm(pp: Option<&'static P>, spinning: bool) {
     let (idle, pp) = {
         let mut sched = SCHED.lock();
-        if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
+        if SCHED.attention.has(ATTENTION_STOP) {
             return;
         }
         let Some(pp) = pp.or_else(|| pidleget(&mut sched)) else {
-            if spinning && SCHED.nmspinning.fetch_sub(1, SeqCst) == 0 {
-                throw("startm: negative nmspinning");
+            if spinning {
+                SCHED.searchers.leave();
             }
             return;
         };
@@ -229,7 +216,9 @@ pub(crate) fn newm1(mp: &'static M) {
 fn mcommoninit(mp: &'static M) {
     let seed = os::random_seed() ^ (mp.id.get() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mp.fastrand.store(seed | 1, Relaxed);
-    mp.trace.init();
+    if let Err(error) = mp.trace.init(trace::keeps()) {
+        crate::throw::out_of_memory("the events of a trace", error);
+    }
     let _sched = SCHED.lock();
     mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
     // Release: a thread that walks the list sees a complete M.
@@ -241,7 +230,7 @@ fn mcommoninit(mp: &'static M) {
 pub fn stopm(mp: &'static M) -> bool {
     {
         let mut sched = SCHED.lock();
-        if SCHED.attention.load(Relaxed) & ATTENTION_STOP != 0 {
+        if SCHED.attention.has(ATTENTION_STOP) {
             return false;
         }
         mp.schedlink.set(sched.midle);
@@ -256,7 +245,7 @@ pub fn stopm(mp: &'static M) -> bool {
 pub(crate) fn mpark(mp: &'static M) -> bool {
     mp.park.sleep();
     mp.park.clear();
-    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+    if SCHED.attention.has(ATTENTION_STOP) {
         return false;
     }
     let Some(pp) = mp.nextp.swap(None, Relaxed) else {
@@ -273,13 +262,8 @@ pub fn handoffp(pp: &'static P) {
     if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
         return startm(Some(pp), false);
     }
-    // Nothing to do here, but no M looks for work anywhere else either: send one.
-    if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
-        && SCHED
-            .nmspinning
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_ok()
-    {
+    // Nothing to do here, but no M searches anywhere else either: send one.
+    if SCHED.npidle.load(Relaxed) == 0 && SCHED.searchers.join_if_none() {
         return startm(Some(pp), true);
     }
     let mut sched = SCHED.lock();
@@ -292,12 +276,11 @@ pub fn handoffp(pp: &'static P) {
     wake_for_queued_work();
 }
 
-/// A P was put on the idle list by an M that does not search for work. A submitter that saw
-/// no idle P before that woke no M, so all queues are looked at once more, as at the end of
-/// `findrunnable`. (Go's `handoffp` does not, and can leave a P idle beside a queue.)
+/// A P was put on the idle list by an M that does not search for work: the looker's side of
+/// the dance in `searchers.rs`. (Go's `handoffp` does not look, and can leave a P idle beside
+/// a queue.)
 pub fn wake_for_queued_work() {
-    fence(SeqCst);
-    if work_is_queued() {
+    if SCHED.searchers.last_look(false, work_is_queued) {
         wakep();
     }
 }

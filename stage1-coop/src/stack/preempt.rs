@@ -29,11 +29,7 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
         Some("mallocing")
     } else if !mp.preemptoff.is_empty() {
         Some("preemptoff")
-    } else if mp
-        .p
-        .get()
-        .is_none_or(|p| p.status.load(Relaxed) != PRUNNING)
-    {
+    } else if mp.p.get().is_none_or(|p| p.status.get() != PRUNNING) {
         Some("p-not-running")
     } else if std::thread::panicking() {
         Some(UNWINDING)
@@ -82,7 +78,7 @@ pub fn preemptone(pp: &'static P) -> bool {
 pub fn preemptall() -> bool {
     let mut asked = false;
     for pp in allp() {
-        if pp.status.load(Relaxed) == PRUNNING {
+        if pp.status.get() == PRUNNING {
             asked |= preemptone(pp);
         }
     }

@@ -63,26 +63,27 @@ pub(crate) fn sysmon_is(mp: &'static M) {
 pub(crate) fn deep_sleep(mp: &'static M, until: impl FnOnce() -> u64) -> bool {
     {
         let _sched = SCHED.lock();
-        let attention = SCHED.attention.load(Relaxed);
-        if SCHED.npidle.load(Relaxed) as usize != gomaxprocs() || attention & ATTENTION_STOP != 0 {
+        if SCHED.npidle.load(Relaxed) as usize != gomaxprocs()
+            || SCHED.attention.has(ATTENTION_STOP)
+        {
             return false;
         }
-        SCHED.attention.fetch_or(ATTENTION_SYSMON, Relaxed);
+        SCHED.attention.raise(ATTENTION_SYSMON);
     }
     mp.park
         .tsleep(until().saturating_sub(nanotime()).min(DEEP_SLEEP));
     let _sched = SCHED.lock();
-    SCHED.attention.fetch_and(!ATTENTION_SYSMON, Relaxed);
+    SCHED.attention.lower(ATTENTION_SYSMON);
     mp.park.clear();
     true
 }
 
 /// A P is in use again: wakes sysmon if it sleeps for that. The caller holds `sched.lock`.
 pub(crate) fn wake_sysmon(_sched: &mut SchedInner) {
-    if SCHED.attention.load(Relaxed) & ATTENTION_SYSMON == 0 {
+    if !SCHED.attention.has(ATTENTION_SYSMON) {
         return;
     }
-    SCHED.attention.fetch_and(!ATTENTION_SYSMON, Relaxed);
+    SCHED.attention.lower(ATTENTION_SYSMON);
     if let Some(mp) = SYSMON.get() {
         mp.park.wakeup();
     }
@@ -90,7 +91,7 @@ pub(crate) fn wake_sysmon(_sched: &mut SchedInner) {
 
 /// The row `schedule_slow` of this stage: an M has a P, and a bit of `sched.attention` is set.
 pub fn schedule_slow(mp: &'static M) -> Slow {
-    if SCHED.attention.load(Relaxed) & ATTENTION_SYSMON != 0 {
+    if SCHED.attention.has(ATTENTION_SYSMON) {
         wake_sysmon(&mut SCHED.lock());
     }
     (stage1_coop::STAGE.schedule_slow)(mp)

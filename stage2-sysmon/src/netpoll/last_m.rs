@@ -15,7 +15,6 @@ use crate::timers::{NEVER, checktimers, time_sleep_until};
 use stage1_coop::rt::gmp::{ATTENTION_STOP, M, SCHED, SchedGuard, allp};
 use stage1_coop::rt::os::nanotime;
 use stage1_coop::rt::sched::{Slow, acquirep, pidleget};
-use std::sync::atomic::Ordering::Acquire;
 
 // ANCHOR: before_stopm
 /// The row `before_stopm` of this stage: an M found nothing and has given its P up.
@@ -45,7 +44,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
     SLEEPER.get_up(nanotime());
 
     let sched = SCHED.lock();
-    if SCHED.attention.load(Acquire) & ATTENTION_STOP != 0 {
+    if SCHED.attention.has(ATTENTION_STOP) {
         return Slow::Stop;
     }
     go_on(mp, sched, &found)

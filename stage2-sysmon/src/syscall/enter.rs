@@ -2,39 +2,7 @@
 //! other thread. Mirrors `entersyscall`, `reentersyscall` and `entersyscallblock` of `proc.go`;
 //! the way back is in `exit.rs`.
 //!
-//! # Protocol: the race for `p.status`
-//!
-//! Most calls return within a microsecond, so entering must cost next to nothing: no lock, no
-//! wake-up.
-//!
-//! The M that enters ([`reentersyscall`]):
-//!
-//! 1. notes the P and its tick for the way back (`m.oldp`, `m.syscalltick`);
-//! 2. takes itself off the P: `m.p` and `p.m` become empty;
-//! 3. stores `PSYSCALL` into `p.status`. From here on the P has no owner.
-//!
-//! Three may take the P, each by the same exchange of `PSYSCALL` for `PIDLE`, so exactly one
-//! gets it and is its owner. The P is in no list then, and no other M has it:
-//!
-//! * the same M, back from its call (`exitsyscall_fast`): nothing happened, it runs on;
-//! * sysmon, when the call takes long and the P is of use elsewhere (`retake`). It counts the
-//!   P's tick up and hands the P off;
-//! * another M whose own P was taken, because this P was *its* P once and is in a call
-//!   again now. That is fair: it is in a hurry, and the M in the call is not.
-//!
-//! An M that comes back and does not get the P (`exit.rs`) takes any idle one, or queues its
-//! goroutine and sleeps.
-//!
-//! What the orderings carry:
-//!
-//! * The store of `PSYSCALL` is a release, and every one of those exchanges an acquire. So
-//!   the new owner sees all that the M did while it was the owner: the ring's `tail` and
-//!   `runnext`, `schedtick`, and that `p.m` is empty.
-//! * An exchange that fails reads nothing that the thread acts upon, so it is relaxed. The M
-//!   that lost its P learns what happened to it from `syscalltick`, which only ever means
-//!   "not the same call any more".
-//! * The M's own side, `m.oldp` and `m.syscalltick`, is written before the store and read by
-//!   the same thread afterwards; it needs no ordering.
+//! In between the P belongs to whichever M takes it first: `callp.rs` tells that protocol.
 //!
 //! Entering and leaving look at `sched.attention` besides. On x86 a store may still be in the
 //! store buffer when the load after it is done, so an M that enters can miss a bit that is set
@@ -43,23 +11,24 @@
 //! barrier after it has set the bit (`membarrier`), which is expensive; but then it pays once,
 //! and not each call. Go 1.15 pays at each call: its store is an exchange.
 //!
-//! Loom: `tests/loom/src/syscall.rs`, with the counterexample without the release. Tests:
+//! Tests:
 //! `sysmon::calls::a_thread_in_a_call_loses_its_p_to_whoever_has_work`,
 //! `sysmon::calls::who_comes_back_first_takes_its_old_p_out_of_another_s_call`,
 //! `sysmon::calls::many_calls_on_few_ps_lose_nobody`.
 
+use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
 use crate::table::rows::{Side, rows};
 use crate::table::words::{OVER, m_syscalltick, set_oldp, syscalltick};
 
 use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
-use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, PSYSCALL, SCHED, casgstatus};
+use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, SCHED, casgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::sched::releasep;
 use stage1_coop::rt::stack::STACK_PREEMPT;
 use stage1_coop::rt::stage::stage;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: syscall
 /// Calls `f`, which may block in the kernel, without keeping a processor from the other
@@ -153,8 +122,8 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     mp.p.set(None);
     pp.m.set(None);
     // From here on the P belongs to the first that takes it.
-    pp.status.store(PSYSCALL, Release);
-    if SCHED.attention.load(Relaxed) != 0 {
+    pp.status.enter_call();
+    if SCHED.attention.any() {
         (rows().syscall_slow)(Side::Enter, Some(pp));
     }
     true
@@ -186,5 +155,5 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
 /// The row `syscall_slow` of this stage: a bit of `sched.attention` is set. When the run is over,
 /// no goroutine takes a P by itself: it goes to the scheduler, which stops it.
 pub fn syscall_slow(side: Side, _pp: Option<&'static P>) -> bool {
-    side == Side::Enter || SCHED.attention.load(Relaxed) & OVER == 0
+    side == Side::Enter || !SCHED.attention.has(OVER)
 }

@@ -1,6 +1,6 @@
 //! Back from a system call: the goroutine has its M and needs a P. It tries, from cheap to
 //! expensive, the one that it had, any that is idle, and at last the queue. Mirrors
-//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of `enter.rs`
+//! `exitsyscall`, `exitsyscallfast` and `exitsyscall0` of `proc.go`. The head of `callp.rs`
 //! tells which other threads may want the same P.
 //!
 //! Tests: `sysmon::calls::a_call_that_nobody_takes_the_p_of_changes_nothing`,
@@ -8,14 +8,13 @@
 //! `handoff::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
+use crate::syscall::callp::CallStatus;
 use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
 use crate::table::rows::{Side, rows};
 use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick};
 use stage1_coop::prologue;
 use stage1_coop::rt::arch::{getg, getm, mcall};
-use stage1_coop::rt::gmp::{
-    G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, PIDLE, PSYSCALL, SCHED, casgstatus,
-};
+use stage1_coop::rt::gmp::{G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, SCHED, casgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::queues::globrunqput;
@@ -24,7 +23,7 @@ use stage1_coop::rt::sched::{
 };
 use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
 use stage1_coop::rt::trace::{on, slice_begins};
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: exitsyscall
 /// The goroutine is back from its system call; returns when it has a P again. Go's
@@ -101,18 +100,11 @@ fn exitsyscall_m(gp: &'static G) -> Next {
 /// Takes a P without the scheduler's help, if one is to be had. Go's `exitsyscallfast`.
 #[inline]
 fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
-    if SCHED.attention.load(Relaxed) != 0 && !(rows().syscall_slow)(Side::Exit, old) {
+    if SCHED.attention.any() && !(rows().syscall_slow)(Side::Exit, old) {
         return false;
     }
-    // The load in front of the exchange avoids a write to the cache line when the P is gone. Acquire,
-    // because the P may have been elsewhere and come back into a call: then another M was
-    // its owner last, and what that one did must be seen.
     if let Some(pp) = old
-        && pp.status.load(Relaxed) == PSYSCALL
-        && pp
-            .status
-            .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
-            .is_ok()
+        && pp.status.take_from_call()
     {
         // SAFETY: this thread is mp; the exchange made the P ours.
         unsafe { wirep(mp, pp) };
@@ -168,9 +160,7 @@ fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
     if let Some(pp) = old
         && on()
     {
-        while syscalltick(pp).get() == m_syscalltick(mp).get()
-            && pp.status.load(Relaxed) != PSYSCALL
-        {
+        while syscalltick(pp).get() == m_syscalltick(mp).get() && !pp.status.in_call() {
             osyield();
         }
     }
@@ -189,7 +179,7 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     }
     let idle = {
         let mut sched = SCHED.lock();
-        if SCHED.attention.load(Relaxed) & OVER != 0 {
+        if SCHED.attention.has(OVER) {
             // No M runs it any more.
             return None;
         }

@@ -11,7 +11,7 @@ use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, gomaxpr
 use stage1_coop::rt::queues::{globrunqput, runqput};
 use stage1_coop::rt::sched::{pidleput, startm, wake_for_queued_work};
 use stage1_coop::rt::trace::go_unblock;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: handoffp
 /// The row `handoffp` of this stage. It must start an M in every case in which
@@ -25,12 +25,7 @@ pub fn handoffp(pp: &'static P) {
         return startm(Some(pp), false);
     }
     // No work here; but if no M searches for work anywhere, one should.
-    if SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
-        && SCHED
-            .nmspinning
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_ok()
-    {
+    if SCHED.npidle.load(Relaxed) == 0 && SCHED.searchers.join_if_none() {
         return startm(Some(pp), true);
     }
     let mut sched = SCHED.lock();

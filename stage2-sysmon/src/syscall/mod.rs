@@ -1,5 +1,7 @@
 //! System calls: into one, and back; and a P whose M cannot use it.
 
+pub(crate) mod callg;
+pub(crate) mod callp;
 pub(crate) mod enter;
 pub(crate) mod exit;
 pub(crate) mod handoff;

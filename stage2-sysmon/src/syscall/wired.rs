@@ -1,54 +1,23 @@
 //! A system call as Go 1.26 makes it: the P stays with its M, and only the goroutine changes
 //! its state. Mirrors `entersyscall`, `exitsyscall`, `setBlockOnExitSyscall` and `takeP` of
-//! that version's `proc.go`. It is beside the older form, whose protocol `enter.rs` tells.
+//! that version's `proc.go`. It is beside the older form, `enter.rs`.
 //!
-//! # Protocol: the race for the goroutine's state
+//! The protocol between the M in the call and a thief is told in `callg.rs`.
 //!
-//! In the older form the P has no owner during the call, and each way takes one exchange to
-//! get it back. Here `p.m` and `PRUNNING` stay as they are, so an undisturbed call costs two
-//! exchanges, in and out, which the goroutine's state needs anyway. A thief pays.
-//!
-//! The goroutine:
-//!
-//! 1. notes the P in `m.oldp`, sets `m.wired`, and empties `m.p`;
-//! 2. exchanges `GRUNNING` for `GSYSCALL` ([`reentersyscall_wired`]);
-//! 3. makes its call;
-//! 4. exchanges `GSYSCALL` for `GRUNNING` ([`exitsyscall_wired`]), which fails while a thief
-//!    holds the bit `GSCAN`: then it waits and tries again;
-//! 5. looks whether `p.m` still names its M. If not, the P was taken.
-//!
-//! A thief, sysmon or an M in step 5 whose own P was taken ([`take_out`]):
-//!
-//! 1. sets the bit `GSCAN` on the state `GSYSCALL`: the goroutine cannot leave its call;
-//! 2. looks whether goroutine, M and P still belong together, and are in a call of this form;
-//! 3. if so, takes the P away as if it were the M itself: `p.m` empty, `PIDLE`;
-//! 4. clears the bit.
-//!
-//! `m.p` is empty during the call, as in the older form. All of the runtime reads `m.p` as
-//! "this P is mine": to wake a goroutine is to put it into the queue of `m.p`. A thief may take
-//! the P at any moment, so a call that wakes a goroutine must not find it there, or two threads
-//! would move one ring's `tail`. Go leaves `m.p` as it is because nothing of Go runs between
-//! enter and exit. Here a closure does.
-//!
-//! What the orderings carry: the exchange that enters is a release and the thief's an
-//! acquire, so the thief sees what the M did as the P's owner. Clearing the bit is a release and
-//! the way back an acquire, so the goroutine sees that its P is gone.
-//!
-//! Loom: `tests/loom/src/wired.rs`, with three counterexamples. Tests: `wired.rs`.
+//! Tests: `wired.rs`.
 
+use crate::syscall::callg::HeldStatus;
 use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
 use crate::table::events::{GO_SYS_CALL, event, proc_steal};
 use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick, wired};
 use stage1_coop::rt::arch::{getg, getm, on_goroutine};
-use stage1_coop::rt::gmp::{
-    G, GRUNNING, GSCAN, GSYSCALL, M, P, PIDLE, SCHED, casgstatus, readgstatus,
-};
+use stage1_coop::rt::gmp::{G, GRUNNING, GSCAN, GSYSCALL, M, P, SCHED, casgstatus, readgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::sched::wirep;
 use stage1_coop::rt::trace::slice_begins;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Acquire;
 
 // ANCHOR: syscall_wired
 /// As [`syscall`](crate::syscall()), with the protocol of Go 1.26. What may be done in `f`
@@ -103,13 +72,8 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
 #[inline(never)]
 pub fn exitsyscall_wired() {
     let (gp, mp) = (getg(), getm());
-    while gp
-        .atomicstatus
-        .compare_exchange(GSYSCALL, GRUNNING, Acquire, Relaxed)
-        .is_err()
-    {
-        wait_for_the_bit(gp, GSYSCALL, GRUNNING);
-    }
+    gp.atomicstatus
+        .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
     wired(mp).set(0);
     // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
     // may stay: outside a call its tick is never the P's.
@@ -120,7 +84,7 @@ pub fn exitsyscall_wired() {
     mp.p.set(Some(pp));
     syscalltick(pp).bump();
     the_call_is_over(gp);
-    if SCHED.attention.load(Relaxed) & OVER != 0 {
+    if SCHED.attention.has(OVER) {
         stage1_coop::gosched();
     }
 }
@@ -147,7 +111,7 @@ fn without_p(gp: &'static G, mp: &'static M) {
     // SAFETY: gp is the caller, still without a P and without checks.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     let old = oldp(mp);
-    if SCHED.attention.load(Relaxed) & OVER == 0 {
+    if !SCHED.attention.has(OVER) {
         if let Some(pp) = old
             && take_out(pp)
         {
@@ -191,22 +155,18 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     let Some(gp) = mp.curg.load(Acquire) else {
         return false;
     };
-    if gp
-        .atomicstatus
-        .compare_exchange(GSYSCALL, GSYSCALL | GSCAN, AcqRel, Relaxed)
-        .is_err()
-    {
+    let Some(held) = gp.atomicstatus.hold_in_call() else {
         return false;
-    }
+    };
     // The goroutine stands still. But is it still on that M, and the P with it? And is it
     // not on its way out of a call of the older form, with a P that it has just got? All may
-    // have changed before the bit went up; now nothing does.
+    // have changed before it was held; now nothing does.
     let ours = mp.curg.is(gp) && pp.m.is(mp) && wired(mp).get() != 0;
     if ours {
         pp.m.set(None);
-        pp.status.store(PIDLE, Relaxed);
+        pp.status.release();
     }
-    gp.atomicstatus.store(GSYSCALL, Release);
+    drop(held);
     ours
 }
 // ANCHOR_END: take_out

@@ -26,7 +26,7 @@ use stage1_coop::rt::arch::getm;
 use stage1_coop::rt::gmp::{ATTENTION_STOP, M, SCHED, gomaxprocs};
 use stage1_coop::rt::os::nanotime;
 use stage1_coop::rt::sched::startm;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Microseconds between two looks while there is something to do.
 pub const DELAY_MIN: u32 = 20;
@@ -98,7 +98,7 @@ fn sleep(mp: &'static M, ns: u64) -> bool {
         // Clear first, look afterwards: the waker changed `attention` before.
         mp.park.clear();
     }
-    SCHED.attention.load(Acquire) & ATTENTION_STOP == 0
+    !SCHED.attention.has(ATTENTION_STOP)
 }
 
 /// Until when sysmon may sleep while no P is in use: until a timer is due, unless the sleeper

@@ -11,18 +11,16 @@
 //! `wired.rs`, `checkdead.rs`.
 
 use crate::checkdead::incidlelocked;
+use crate::syscall::callp::CallStatus;
 use crate::syscall::wired;
 use crate::table::events::proc_steal;
 use crate::table::rows::rows;
 use crate::table::words::{EachP, P_SYSMONTICK, syscalltick};
-use stage1_coop::rt::gmp::{P, PIDLE, PRUNNING, PSYSCALL, SCHED, allp};
+use stage1_coop::rt::gmp::{P, PRUNNING, PSYSCALL, SCHED, allp};
 use stage1_coop::rt::stack::preemptone;
 use stage1_coop::rt::stage::stage;
 use stage1_coop::rt::word::Word;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Nanoseconds that a goroutine may run before it is asked to yield. Go's
 /// `forcePreemptNS`.
@@ -72,7 +70,7 @@ pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
         let seen = sysmontick(pp);
-        let status = pp.status.load(Acquire);
+        let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
         let wired = status == PRUNNING && wired::in_call(pp);
         let mut slice_is_over = false;
@@ -109,15 +107,14 @@ pub fn retake(now: u64) -> u32 {
 /// in the end anyhow, because a P in a call keeps sysmon from its deep sleep.
 pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
     !pp.runq.is_empty()
-        || SCHED.nmspinning.load(Relaxed) + SCHED.npidle.load(Relaxed) == 0
+        || SCHED.searchers.count() + SCHED.npidle.load(Relaxed) == 0
         || sysmontick(pp).syscallwhen.load(Relaxed) + SYSCALL_NS <= now
 }
 // ANCHOR_END: three_conditions
 
 /// Takes `pp` out of its system call, if it is still there, and hands it off.
 ///
-/// This is one side of the race for `p.status`; `syscall/enter.rs` tells the whole story. The
-/// exchange acquires what the M in the call did as the P's owner: its queue, its counters.
+/// This is the thief's side of the protocols in `syscall/callp.rs` and `syscall/callg.rs`.
 fn take(pp: &'static P, wired: bool) -> bool {
     // `checkdead` does not count sysmon among the Ms. If it takes the only P, and at this moment
     // the goroutine comes back and queues, its M sees all Ms asleep, and that would look like
@@ -126,9 +123,7 @@ fn take(pp: &'static P, wired: bool) -> bool {
     let won = if wired {
         wired::take_out(pp)
     } else {
-        pp.status
-            .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
-            .is_ok()
+        pp.status.take_from_call()
     };
     if won {
         // No other thread can reach the P: it is in no list. The event first, the counter

@@ -53,7 +53,7 @@ impl Printed {
     pub(crate) fn if_due(&mut self, now: u64) {
         let every = u64::try_from(SCHEDTRACE.value.load(Relaxed)).unwrap_or(0);
         let every = every.saturating_mul(1_000_000);
-        if every == 0 || SCHED.attention.load(Relaxed) & OVER != 0 {
+        if every == 0 || SCHED.attention.has(OVER) {
             return;
         }
         let first = *self.first.get_or_insert(now);
@@ -79,7 +79,7 @@ fn schedtrace(ns: u64, detailed: bool) -> String {
         gomaxprocs(),
         SCHED.npidle.load(Relaxed),
         sched.mcount(),
-        SCHED.nmspinning.load(Relaxed),
+        SCHED.searchers.count(),
         sched.nmidle,
         SCHED.runqsize.load(Relaxed),
     );
@@ -100,7 +100,7 @@ fn queues(text: &mut String) -> std::fmt::Result {
 /// Ps by number, Ms from the newest to the oldest, Gs in the order in which they were made. -1
 /// stands for none. Nothing stops the world yet, so no thread waits for that.
 fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::Result {
-    let sysmonwait = u32::from(SCHED.attention.load(Relaxed) & ATTENTION_SYSMON != 0);
+    let sysmonwait = u32::from(SCHED.attention.has(ATTENTION_SYSMON));
     write!(
         text,
         " gcwaiting=0 nmidlelocked={} stopwait=0 sysmonwait={sysmonwait}",
@@ -112,7 +112,7 @@ fn detail(text: &mut String, sched: &SchedInner, timers: &[usize]) -> std::fmt::
             text,
             "\n  P{}: status={} schedtick={} syscalltick={} m={} runqsize={} gfreecnt={} timerslen={timers}",
             pp.id.get(),
-            pp.status.load(Relaxed),
+            pp.status.get(),
             pp.schedtick.load(Relaxed),
             syscalltick(pp).get(),
             id(pp.m.load(Acquire).map(|mp| &mp.id)),

@@ -26,7 +26,7 @@ const WHOLE_SLICE: u32 = (FORCE_PREEMPT_NS / 1_000) as u32 + 500;
 pub(crate) fn main_start() {
     start::main_start();
     for pp in allp() {
-        pp.attention.fetch_or(P_ATTENTION_SLICES, Relaxed);
+        pp.attention.raise(P_ATTENTION_SLICES);
     }
 }
 
@@ -55,9 +55,7 @@ pub(crate) fn until_a_slice_ends(idle: u32, delay: u32) -> u32 {
             ns => ns.div_ceil(1_000) as u32,
         }
     };
-    let running = allp()
-        .iter()
-        .filter(|pp| pp.status.load(Relaxed) == PRUNNING);
+    let running = allp().iter().filter(|pp| pp.status.get() == PRUNNING);
     let end = running.map(left).min().unwrap_or(WHOLE_SLICE);
     match sysmon_delay(idle, delay) {
         DELAY_MAX => end,

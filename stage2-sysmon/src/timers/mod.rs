@@ -122,11 +122,11 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
     let result = f(heap);
     let first = heap.first();
     timers.first.store(first.unwrap_or(NEVER), Relaxed);
-    let set = pp.attention.load(Relaxed) & P_ATTENTION_TIMERS != 0;
+    let set = pp.attention.has(P_ATTENTION_TIMERS);
     if first.is_some() && !set {
-        pp.attention.fetch_or(P_ATTENTION_TIMERS, Relaxed);
+        pp.attention.raise(P_ATTENTION_TIMERS);
     } else if first.is_none() && set {
-        pp.attention.fetch_and(!P_ATTENTION_TIMERS, Relaxed);
+        pp.attention.lower(P_ATTENTION_TIMERS);
     }
     result
 }
@@ -303,7 +303,7 @@ pub fn stealwork(pp: &'static P, order: Order) -> Option<(&'static G, bool)> {
     }
     let mut ran = false;
     for id in order {
-        if SCHED.attention.load(Relaxed) & ATTENTION_LEAVE != 0 {
+        if SCHED.attention.has(ATTENTION_LEAVE) {
             // What ran may have filled our queue, so look there all the same.
             break;
         }

@@ -1,30 +1,31 @@
-//! A note: who is woken before it sleeps does not sleep. Models `Note::sleep`, `wakeup` and
-//! `clear` of `os/futex.rs` over a model of the kernel's futex: a mutex around the look at
-//! the word and the going to sleep.
+//! A note: a thread that is woken before it sleeps does not sleep. Runs `os/noteword.rs` over a
+//! model of the kernel's futex, a mutex around the look at the word and the going to sleep;
+//! around it are the loops of `Note::sleep` and `wakeup` of `os/futex.rs`.
 
-use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+use crate::noteword::NoteWord;
+use loom::sync::atomic::{AtomicUsize, Ordering::*};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-struct Note {
-    key: AtomicU32,
+pub(crate) struct Note {
+    word: NoteWord,
     kernel: Mutex<()>,
     sleepers: Condvar,
 }
 
 impl Note {
-    fn new() -> Note {
+    pub(crate) fn new() -> Note {
         Note {
-            key: AtomicU32::new(0),
+            word: NoteWord::new(),
             kernel: Mutex::new(()),
             sleepers: Condvar::new(),
         }
     }
 
-    /// FUTEX_WAIT: sleeps if the word is still `expected`, as one step of the kernel.
-    fn futex_wait(&self, expected: u32) {
+    /// FUTEX_WAIT: sleeps if the word is still clear, as one step of the kernel.
+    fn futex_wait(&self) {
         let kernel = self.kernel.lock().unwrap();
-        if self.key.load(Relaxed) == expected {
+        if self.word.key().load(Relaxed) == NoteWord::CLEAR {
             drop(self.sleepers.wait(kernel).unwrap());
         }
     }
@@ -34,21 +35,25 @@ impl Note {
         self.sleepers.notify_one();
     }
 
-    fn wakeup(&self) {
-        if self.key.swap(1, AcqRel) == 1 {
-            return;
-        }
-        self.futex_wake();
-    }
-
-    fn sleep(&self) {
-        while self.key.load(Acquire) == 0 {
-            self.futex_wait(0);
+    pub(crate) fn wakeup(&self) {
+        if self.word.set() {
+            self.futex_wake();
         }
     }
 
-    fn clear(&self) {
-        self.key.swap(0, AcqRel);
+    pub(crate) fn sleep(&self) {
+        while !self.word.is_set() {
+            self.futex_wait();
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.word.clear();
+    }
+
+    /// Whether the next sleep returns at once.
+    pub(crate) fn is_set(&self) -> bool {
+        self.word.is_set()
     }
 }
 
@@ -69,35 +74,40 @@ fn a_wakeup_is_never_lost_and_carries_what_was_written() {
     });
 }
 
-/// The end of a run: two wakers may come at once (one gives work, one says stop), and the
-/// sleeper, which clears the note and then looks, must not miss the stop.
-#[test]
-fn after_clear_a_stop_that_found_the_note_up_is_seen() {
-    let mut model = loom::model::Builder::new();
-    // Three threads and a loop: at most two switches away from a thread that could go on.
-    model.preemption_bound = Some(2);
-    model.check(|| {
-        let shared = Arc::new((Note::new(), AtomicUsize::new(0)));
-        let work = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.0.wakeup())
-        };
-        let stop = {
+/// The kernel's side alone: a thread that is asleep when the waker is done is never woken.
+/// `one_step`: whether the look at the word and the going to sleep are one.
+fn looks_and_sleeps(one_step: bool) {
+    loom::model(move || {
+        let shared = Arc::new((NoteWord::new(), Mutex::new(false)));
+        let waker = {
             let shared = shared.clone();
             thread::spawn(move || {
-                shared.1.store(1, Relaxed);
-                shared.0.wakeup();
+                let (word, asleep) = &*shared;
+                if word.set() {
+                    *asleep.lock().unwrap() = false;
+                }
             })
         };
-        // mpark, as often as it takes: sleep, clear, look.
-        loop {
-            shared.0.sleep();
-            shared.0.clear();
-            if shared.1.load(Relaxed) == 1 {
-                break;
-            }
+        let (word, asleep) = &*shared;
+        if one_step {
+            let mut asleep = asleep.lock().unwrap();
+            *asleep = !word.is_set();
+        } else if !word.is_set() {
+            *asleep.lock().unwrap() = true;
         }
-        work.join().unwrap();
-        stop.join().unwrap();
+        waker.join().unwrap();
+        assert!(!*asleep.lock().unwrap(), "it sleeps for ever");
     });
+}
+
+#[test]
+fn a_sleeper_that_looks_and_sleeps_in_one_step_is_woken() {
+    looks_and_sleeps(true);
+}
+
+/// The model notices when the kernel does that in two steps.
+#[test]
+#[should_panic(expected = "it sleeps for ever")]
+fn a_sleeper_that_looks_and_sleeps_in_two_steps_misses_the_wakeup() {
+    looks_and_sleeps(false);
 }

@@ -1,42 +1,55 @@
 //! The race for `p.status` of stage 2: an M in a system call, sysmon, and another M to which
-//! sysmon gives the P. Models `reentersyscall` of `syscall/enter.rs`, `exitsyscall_fast` of
-//! `syscall/exit.rs` and `take` of `sysmon/retake.rs`, with their orderings.
+//! sysmon gives the P. Runs `pstatus.rs` and `callp.rs`; around them is what `reentersyscall`,
+//! `exitsyscall_fast` and `take` do with the tick.
 //!
 //! What the P's owner alone may touch is a plain cell here. Two owners at once, or an owner
 //! that does not see what the last one wrote, are a data race, and loom finds it.
 
+use crate::callp::CallStatus;
+use crate::pstatus::{PIDLE, PRUNNING, PSYSCALL, PStatus};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering::*};
 use loom::thread;
 
-const PIDLE: u32 = 0;
-const PRUNNING: u32 = 1;
-const PSYSCALL: u32 = 2;
-
 struct P {
-    status: AtomicU32,
+    status: PStatus,
     syscalltick: AtomicU32,
-    /// Owners so far: stands for the queue and all else that the owner alone may change.
-    owned: UnsafeCell<u32>,
+    owned: Owned,
 }
 
-impl P {
-    fn new() -> Arc<P> {
-        Arc::new(P {
-            status: AtomicU32::new(PRUNNING),
-            syscalltick: AtomicU32::new(0),
-            owned: UnsafeCell::new(0),
-        })
+/// Owners so far: stands for the queue and all else that the owner alone may change.
+struct Owned(UnsafeCell<u32>);
+
+impl Owned {
+    fn new() -> Owned {
+        Owned(UnsafeCell::new(0))
     }
 
     /// The caller is the owner: it works. Returns how many have before.
     fn work(&self) -> u32 {
         // SAFETY: the caller owns the P; loom checks it.
-        self.owned.with_mut(|n| unsafe {
+        self.0.with_mut(|n| unsafe {
             *n += 1;
             *n - 1
         })
+    }
+}
+
+impl P {
+    /// A P that the caller owns.
+    fn new() -> Arc<P> {
+        let status = PStatus::new();
+        status.wire();
+        Arc::new(P {
+            status,
+            syscalltick: AtomicU32::new(0),
+            owned: Owned::new(),
+        })
+    }
+
+    fn work(&self) -> u32 {
+        self.owned.work()
     }
 
     fn bump(&self) {
@@ -47,26 +60,22 @@ impl P {
     /// `reentersyscall`: returns `m.syscalltick`.
     fn enter(&self) -> u32 {
         let tick = self.syscalltick.load(Relaxed);
-        self.status.store(PSYSCALL, Release);
+        self.status.enter_call();
         tick
     }
 
     /// `exitsyscall_fast`, with the old P: whether it was taken.
     fn exit(&self) -> bool {
-        self.status.load(Relaxed) == PSYSCALL
-            && self
-                .status
-                .compare_exchange(PSYSCALL, PIDLE, Acquire, Relaxed)
-                .is_ok()
+        let taken = self.status.take_from_call();
+        if taken {
+            self.status.wire();
+        }
+        taken
     }
 
     /// `take`.
     fn retake(&self) -> bool {
-        self.status.load(Acquire) == PSYSCALL
-            && self
-                .status
-                .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
-                .is_ok()
+        self.status.take_from_call()
     }
 }
 
@@ -92,6 +101,7 @@ fn one_of_two_gets_the_p_and_sees_what_its_last_owner_did() {
         }
         let taken = sysmon.join().unwrap();
         assert!(!(back && taken), "two owners");
+        assert_eq!(pp.status.get(), if back { PRUNNING } else { PIDLE });
     });
 }
 
@@ -107,6 +117,7 @@ fn a_p_that_comes_back_into_a_call_is_known_by_its_tick() {
                 if pp.retake() {
                     pp.bump();
                     // The P is handed on here: a note, which orders it. The other M works.
+                    pp.status.wire();
                     assert_eq!(pp.work(), 1);
                     pp.enter();
                     if pp.exit() {
@@ -129,7 +140,7 @@ fn a_p_that_comes_back_into_a_call_is_known_by_its_tick() {
 /// The M that lost its P waits, while a trace is written, until the thief has counted: what
 /// the thief recorded before that comes first.
 #[test]
-fn who_lost_its_p_does_not_wait_for_ever() {
+fn an_m_that_lost_its_p_does_not_wait_for_ever() {
     loom::model(|| {
         let pp = P::new();
         let sysmon = {
@@ -142,7 +153,7 @@ fn who_lost_its_p_does_not_wait_for_ever() {
         };
         let tick = pp.enter();
         if !pp.exit() {
-            while pp.syscalltick.load(Relaxed) == tick && pp.status.load(Relaxed) != PSYSCALL {
+            while pp.syscalltick.load(Relaxed) == tick && !pp.status.in_call() {
                 thread::yield_now();
             }
         }
@@ -153,20 +164,24 @@ fn who_lost_its_p_does_not_wait_for_ever() {
 /// The model notices when the store of `PSYSCALL` is no release: then the next owner may not
 /// see what the last one did.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn without_the_release_the_next_owner_is_too_early() {
     loom::model(|| {
-        let pp = P::new();
+        let pp = Arc::new((AtomicU32::new(PRUNNING), Owned::new()));
         let sysmon = {
             let pp = pp.clone();
             thread::spawn(move || {
-                if pp.retake() {
-                    pp.work();
+                let (status, owned) = &*pp;
+                if status
+                    .compare_exchange(PSYSCALL, PIDLE, AcqRel, Relaxed)
+                    .is_ok()
+                {
+                    owned.work();
                 }
             })
         };
-        pp.work();
-        pp.status.store(PSYSCALL, Relaxed);
+        pp.1.work();
+        pp.0.store(PSYSCALL, Relaxed);
         sysmon.join().unwrap();
     });
 }

@@ -1,23 +1,22 @@
 //! The race for the goroutine's state of stage 2's newer system calls: an M in a call, and a
-//! thief. Models `reentersyscall_wired`, `exitsyscall_wired`, `without_p` and `take_out` of
-//! `syscall/wired.rs`, with their orderings; and the older form's way out, which meets the same thief.
+//! thief. Runs `gstatus.rs` and `callg.rs`; around them is what `reentersyscall_wired`,
+//! `exitsyscall_wired` and `take_out` do with the M and the P, and the older form's way out,
+//! which meets the same thief.
 //!
 //! What the P's owner alone may touch, its queue above all, is a plain cell. `p.m` is an atomic,
 //! relaxed as in the runtime: here the thief writes another thread's word, and the bit orders
 //! that. `m.p` is the M's own.
 
+use crate::callg::HeldStatus;
+use crate::gstatus::{GRUNNING, GSCAN, GSYSCALL, GStatus};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-const GRUNNING: u32 = 2;
-const GSYSCALL: u32 = 3;
-const GSCAN: u32 = 0x1000;
-
 /// One G on one M with one P.
 struct World {
-    atomicstatus: AtomicU32,
+    atomicstatus: GStatus,
     /// `p.m`: whether the P belongs to the M.
     p_m: AtomicBool,
     /// `m.p`: whether the M may use it.
@@ -34,7 +33,7 @@ struct World {
 impl World {
     fn new() -> Arc<World> {
         Arc::new(World {
-            atomicstatus: AtomicU32::new(GRUNNING),
+            atomicstatus: crate::gstatus_model::running(),
             p_m: AtomicBool::new(true),
             m_p: AtomicBool::new(true),
             mark: AtomicU32::new(0),
@@ -62,14 +61,10 @@ impl World {
     }
 
     /// `casgstatus`, whose row waits for the bit.
-    fn cas(&self, old: u32, new: u32) {
-        while self
-            .atomicstatus
-            .compare_exchange(old, new, AcqRel, Acquire)
-            .is_err()
-        {
-            let is = self.atomicstatus.load(Acquire);
-            assert_eq!(is & !GSCAN, old, "another state");
+    fn cas<const OLD: u32, const NEW: u32>(&self) {
+        while !self.atomicstatus.try_change::<OLD, NEW>() {
+            let is = self.atomicstatus.get();
+            assert_eq!(is & !GSCAN, OLD, "another state");
             thread::yield_now();
         }
     }
@@ -83,18 +78,12 @@ impl World {
     /// As Go has it, and this runtime had it: `m.p` stays.
     fn enter_with_p(&self) {
         self.mark.store(1, Relaxed);
-        self.cas(GRUNNING, GSYSCALL);
+        self.cas::<GRUNNING, GSYSCALL>();
     }
 
     /// `exitsyscall_wired`: whether the P is still there.
     fn exit(&self) -> bool {
-        while self
-            .atomicstatus
-            .compare_exchange(GSYSCALL, GRUNNING, Acquire, Relaxed)
-            .is_err()
-        {
-            thread::yield_now();
-        }
+        self.atomicstatus.leave_call(thread::yield_now);
         self.mark.store(0, Relaxed);
         let kept = self.p_m.load(Relaxed);
         self.m_p.store(kept, Relaxed);
@@ -103,18 +92,14 @@ impl World {
 
     /// `take_out`.
     fn take_out(&self) -> bool {
-        if self
-            .atomicstatus
-            .compare_exchange(GSYSCALL, GSYSCALL | GSCAN, AcqRel, Relaxed)
-            .is_err()
-        {
+        let Some(held) = self.atomicstatus.hold_in_call() else {
             return false;
-        }
+        };
         let ours = self.p_m.load(Relaxed) && self.mark.load(Relaxed) != 0;
         if ours {
             self.p_m.store(false, Relaxed);
         }
-        self.atomicstatus.store(GSYSCALL, Release);
+        drop(held);
         ours
     }
 }
@@ -209,7 +194,7 @@ fn with_the_p_in_hand_two_threads_change_its_queue() {
 }
 
 /// In the older form the goroutine is in its call for a moment longer than its P is without
-/// an owner. A thief of the newer form who comes then goes away again.
+/// an owner. A thief of the newer form that comes then goes away again.
 #[test]
 fn a_call_of_the_older_form_is_left_alone() {
     loom::model(|| {
@@ -218,9 +203,9 @@ fn a_call_of_the_older_form_is_left_alone() {
             let world = world.clone();
             thread::spawn(move || world.take_out())
         };
-        world.cas(GRUNNING, GSYSCALL);
+        world.cas::<GRUNNING, GSYSCALL>();
         world.work();
-        world.cas(GSYSCALL, GRUNNING);
+        world.cas::<GSYSCALL, GRUNNING>();
         world.work();
         assert!(!thief.join().unwrap());
     });
@@ -228,7 +213,7 @@ fn a_call_of_the_older_form_is_left_alone() {
 
 /// The model notices when a thief does not look at the mark.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn without_the_mark_the_older_form_is_robbed() {
     loom::model(|| {
         let world = World::new();
@@ -241,30 +226,33 @@ fn without_the_mark_the_older_form_is_robbed() {
                 }
             })
         };
-        world.cas(GRUNNING, GSYSCALL);
+        world.cas::<GRUNNING, GSYSCALL>();
         world.work();
-        world.cas(GSYSCALL, GRUNNING);
+        world.cas::<GSYSCALL, GRUNNING>();
         thief.join().unwrap();
     });
 }
 
 /// And when entering is no release: then the thief may not see what the owner did.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn without_the_release_the_thief_is_too_early() {
     loom::model(|| {
         let world = World::new();
+        let status = Arc::new(AtomicU32::new(GRUNNING));
         let thief = {
-            let world = world.clone();
+            let (world, status) = (world.clone(), status.clone());
             thread::spawn(move || {
-                if world.take_out() {
+                if status
+                    .compare_exchange(GSYSCALL, GSYSCALL | GSCAN, AcqRel, Relaxed)
+                    .is_ok()
+                {
                     world.work();
                 }
             })
         };
-        world.mark.store(1, Relaxed);
         world.work();
-        world.atomicstatus.store(GSYSCALL, Relaxed);
+        status.store(GSYSCALL, Relaxed);
         thief.join().unwrap();
     });
 }

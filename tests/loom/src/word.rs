@@ -1,8 +1,8 @@
-//! `crate::word` as `runq.rs` expects it, of loom's atomics.
+//! `crate::word` as the runtime's files expect it, of loom's atomics.
 
 use loom::sync::atomic::{AtomicPtr, Ordering, Ordering::Relaxed};
 
-pub use loom::sync::atomic::AtomicU32;
+pub use loom::sync::atomic::{AtomicU32, fence};
 
 /// The runtime's `Link`, of loom's pointer.
 pub struct Link<T: 'static>(AtomicPtr<T>);

@@ -41,9 +41,9 @@ static STILL: Stage = Stage {
 /// it. Nobody is woken for it.
 fn a_goroutine(ran: &Arc<AtomicBool>) -> &'static G {
     let ran = ran.clone();
-    let before = SCHED.nmspinning.swap(1, SeqCst);
+    SCHED.searchers.join();
     go("queued", move || ran.store(true, SeqCst));
-    SCHED.nmspinning.store(before, SeqCst);
+    SCHED.searchers.leave();
     my_p().runq.get().expect("it was queued here").0
 }
 
@@ -67,7 +67,7 @@ fn became(pp: &'static P, ms: usize, spinning_before: u32) -> Became {
     let started = sched.mnext > ms;
     let idle = std::iter::successors(sched.pidle, |p| p.link.get()).any(|p| std::ptr::eq(p, pp));
     drop(sched);
-    let spinning_now = SCHED.nmspinning.load(SeqCst);
+    let spinning_now = SCHED.searchers.count();
     if !started {
         assert!(idle, "nobody has it");
         assert_eq!(spinning_now, spinning_before);
@@ -105,13 +105,13 @@ fn handed_off(stage: &'static Stage, s: Situation) -> Became {
             rt::queues::globrunqput(&mut SCHED.lock(), gp);
         }
         if s.somebody_looks {
-            SCHED.nmspinning.store(1, SeqCst);
+            SCHED.searchers.join();
         }
         let ms = SCHED.lock().mnext;
         rt::arch::systemstack(|| rt::syscall::handoffp(pp));
         let became = became(pp, ms, u32::from(s.somebody_looks));
         if s.somebody_looks {
-            SCHED.nmspinning.fetch_sub(1, SeqCst);
+            SCHED.searchers.leave();
         }
         HOLD.store(false, SeqCst);
         // Whatever was queued runs.
@@ -224,10 +224,10 @@ fn global_work_is_looked_for_again_under_the_lock() {
     static RAN: AtomicBool = AtomicBool::new(false);
     fn too_late_for_the_first_look(_: &'static P) -> bool {
         if LATE.swap(false, SeqCst) {
-            let before = SCHED.nmspinning.swap(1, SeqCst);
+            SCHED.searchers.join();
             let gp = my_p().runq.get().expect("main has queued it").0;
             rt::queues::globrunqput(&mut SCHED.lock(), gp);
-            SCHED.nmspinning.store(before, SeqCst);
+            SCHED.searchers.leave();
         }
         false
     }
@@ -241,9 +241,9 @@ fn global_work_is_looked_for_again_under_the_lock() {
     let became = on_stage(&INTERRUPTED, 3, || {
         HOLD.store(true, SeqCst);
         let pp = rt::sched::pidleget(&mut SCHED.lock()).expect("an idle P");
-        SCHED.nmspinning.store(1, SeqCst);
+        SCHED.searchers.join();
         go("queued", || RAN.store(true, SeqCst));
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.leave();
         let ms = SCHED.lock().mnext;
         LATE.store(true, SeqCst);
         rt::arch::systemstack(|| rt::syscall::handoffp(pp));
@@ -361,14 +361,14 @@ fn who_comes_back_on_an_idle_p_inherits_its_slice() {
             Arc::new(AtomicU32::new(2)),
         );
         let (b, a) = (back.clone(), asked.clone());
-        SCHED.nmspinning.store(1, SeqCst);
+        SCHED.searchers.join();
         go("keeper", move || {
             until(|| b.load(SeqCst));
             // Main is back for a moment only; but its P's slice is ten milliseconds old.
             rt::sysmon::retake(T0 + FORCE_PREEMPT_NS);
             a.store(u32::from(me.preempt.load(SeqCst)), SeqCst);
         });
-        SCHED.nmspinning.store(0, SeqCst);
+        SCHED.searchers.leave();
         // From inside the call: the keeper is in our P's queue, so the second look takes it.
         syscall(|| {
             assert_eq!(rt::sysmon::retake(T0 + 1), 0);
@@ -394,17 +394,17 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
     let short = long - 1;
     for (procs, looking, work, now, want) in [
         // Nothing to do, and somebody is there for new work: only a long call.
-        (2, 0, false, short, false),
-        (2, 0, false, long, true),
-        (1, 1, false, short, false),
-        (1, 1, false, long, true),
-        (2, 1, false, short, false),
+        (2, false, false, short, false),
+        (2, false, false, long, true),
+        (1, true, false, short, false),
+        (1, true, false, long, true),
+        (2, true, false, short, false),
         // Nobody is there: at once.
-        (1, 0, false, T0, true),
+        (1, false, false, T0, true),
         // Work in its queue: at once.
-        (2, 0, true, T0, true),
-        (1, 1, true, T0, true),
-        (1, 0, true, T0, true),
+        (2, false, true, T0, true),
+        (1, true, true, T0, true),
+        (1, false, true, T0, true),
     ] {
         let taken = on_stage(&NO_THIEVES, procs, move || {
             let pp = my_p();
@@ -414,16 +414,20 @@ fn a_p_in_a_call_is_taken_for_one_of_three_reasons() {
             if work {
                 rt::queues::runqput(pp, a_goroutine(&ran), false);
             }
-            SCHED.nmspinning.store(looking, SeqCst);
+            if looking {
+                SCHED.searchers.join();
+            }
             let taken = rt::sysmon::retake_syscall(pp, now);
-            SCHED.nmspinning.store(0, SeqCst);
+            if looking {
+                SCHED.searchers.leave();
+            }
             while !ran.load(SeqCst) {
                 gosched();
             }
             taken
         });
         let case = format!(
-            "{procs} Ps, {looking} looking, work: {work}, {} ns",
+            "{procs} Ps, looking: {looking}, work: {work}, {} ns",
             now - T0
         );
         assert_eq!(taken, want, "{case}");
@@ -435,11 +439,11 @@ fn in_a_call(procs: usize, f: impl FnOnce(&'static P) + Send + 'static) {
     on_stage(&STILL, procs, move || {
         let pp = my_p();
         syscall(|| {
-            assert_eq!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
+            assert_eq!(pp.status.get(), rt::gmp::PSYSCALL);
             f(pp);
         });
         // Back, on one P or the other.
-        assert_eq!(my_p().status.load(SeqCst), rt::gmp::PRUNNING);
+        assert_eq!(my_p().status.get(), rt::gmp::PRUNNING);
         gosched();
     });
 }
@@ -456,7 +460,7 @@ fn every_call_gets_a_whole_round() {
             tick + 1,
             "whose call it was can tell"
         );
-        assert_ne!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
+        assert_ne!(pp.status.get(), rt::gmp::PSYSCALL);
         assert_eq!(rt::sysmon::retake(T0 + 40_000), 0, "it is taken once");
     });
     // Each look finds another call: its P is left alone, however long that goes on.
@@ -475,7 +479,7 @@ fn an_idle_p_beside_it_keeps_a_p_in_its_call_for_ten_milliseconds() {
     in_a_call(2, |pp| {
         assert_eq!(rt::sysmon::retake(T0), 0);
         assert_eq!(rt::sysmon::retake(T0 + SYSCALL_NS - 1), 0);
-        assert_eq!(pp.status.load(SeqCst), rt::gmp::PSYSCALL);
+        assert_eq!(pp.status.get(), rt::gmp::PSYSCALL);
         assert_eq!(rt::sysmon::retake(T0 + SYSCALL_NS), 1);
     });
 }

@@ -116,3 +116,34 @@ fn slug(heading: &str) -> String {
         })
         .collect()
 }
+
+/// The tables of *Start here*: each cell names a file and what to look for in it.
+#[test]
+fn the_walk_in_architecture_is_in_the_sources() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let page = text
+        .split("\n## ")
+        .find(|section| section.starts_with("Start here"))
+        .expect("ARCHITECTURE.md begins with it");
+    let mut looked = 0;
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        let cell = row.trim_matches('|').rsplit('|').next().unwrap_or_default();
+        let mut file: Option<(&str, String)> = None;
+        for word in quoted(cell) {
+            if word.ends_with(".rs") {
+                file = Some((word, read(&root().join("stage1-coop/src").join(word))));
+            } else if let Some((path, text)) = &file {
+                // `Runtime::run` stands in parentheses after the way to find it.
+                let word = word.rsplit("::").next().unwrap_or(word);
+                assert!(text.contains(word), "no `{word}` in {path}");
+                looked += 1;
+            }
+        }
+    }
+    assert!(looked >= 20, "{looked} names");
+}
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}

@@ -19,10 +19,6 @@ struct Section(#[allow(dead_code)] Acquired);
 // SAFETY: made and dropped on goroutines that hold it on one thread: that is its purpose.
 unsafe impl Send for Section {}
 
-fn set_p_status(status: u32) {
-    my_p().status.store(status, SeqCst);
-}
-
 #[test]
 fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
     let reasons: [Reason; 4] = [
@@ -44,9 +40,15 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
         // Nobody hears of the end of this one: the request after it is heeded.
         (
             "p-not-running",
-            || set_p_status(rt::gmp::PGCSTOP),
             || {
-                set_p_status(rt::gmp::PRUNNING);
+                my_p()
+                    .status
+                    .set::<{ rt::gmp::PRUNNING }, { rt::gmp::PGCSTOP }>()
+            },
+            || {
+                my_p()
+                    .status
+                    .set::<{ rt::gmp::PGCSTOP }, { rt::gmp::PRUNNING }>();
                 ask_myself();
             },
         ),

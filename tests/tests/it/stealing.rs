@@ -156,8 +156,7 @@ fn a_thief_looks_four_times_and_touches_runnext_the_last_time_only() {
         // the only one that it can look at.
         go("worker", || {});
         let deadline = Instant::now() + Duration::from_secs(20);
-        while rt::gmp::SCHED.npidle.load(SeqCst) == 0 || rt::gmp::SCHED.nmspinning.load(SeqCst) != 0
-        {
+        while rt::gmp::SCHED.npidle.load(SeqCst) == 0 || rt::gmp::SCHED.searchers.count() != 0 {
             std::thread::yield_now();
             if Instant::now() > deadline {
                 rt::last_words::throw("the second P never goes to rest");

@@ -582,14 +582,14 @@ struct Searcher;
 
 impl Searcher {
     fn new() -> Searcher {
-        rt::gmp::SCHED.nmspinning.fetch_add(1, SeqCst);
+        rt::gmp::SCHED.searchers.join();
         Searcher
     }
 }
 
 impl Drop for Searcher {
     fn drop(&mut self) {
-        rt::gmp::SCHED.nmspinning.fetch_sub(1, SeqCst);
+        rt::gmp::SCHED.searchers.leave();
     }
 }
 

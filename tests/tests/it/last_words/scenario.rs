@@ -754,7 +754,7 @@ fn runs_watched(_: &[String]) {
     static ENDED: AtomicUsize = AtomicUsize::new(0);
     static BAD: AtomicUsize = AtomicUsize::new(0);
     const RUNS: usize = 300;
-    let over = || rt::gmp::SCHED.attention.load(SeqCst) & rt::gmp::ATTENTION_STOP != 0;
+    let over = || rt::gmp::SCHED.attention.has(rt::gmp::ATTENTION_STOP);
     start(Runtime::new(&STAGE).procs(1), || {});
     std::thread::spawn(move || {
         for n in 1..=RUNS {

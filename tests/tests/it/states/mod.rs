@@ -218,7 +218,7 @@ fn an_idle_p_s_queue_is_empty() {
                 for pp in listed {
                     n += 1;
                     let empty = pp.runq.is_empty() && pp.m.get().is_none();
-                    wrong += usize::from(!empty || pp.status.load(SeqCst) != rt::gmp::PIDLE);
+                    wrong += usize::from(!empty || pp.status.get() != rt::gmp::PIDLE);
                 }
                 wrong += usize::from(n != rt::gmp::SCHED.npidle.load(SeqCst));
                 idle += n;

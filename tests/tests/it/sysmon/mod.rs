@@ -133,8 +133,8 @@ fn sysmon_wakes_when_a_p_is_used_again() {
         for _ in 0..3 {
             // Long enough for everybody to go to sleep, sysmon too.
             syscall_block(|| std::thread::sleep(Duration::from_millis(60)));
-            let asleep = rt::gmp::SCHED.attention.load(SeqCst) & rt::sysmon::ATTENTION_SYSMON;
-            assert_eq!(asleep, 0, "whoever takes a P wakes sysmon");
+            let asleep = rt::gmp::SCHED.attention.has(rt::sysmon::ATTENTION_SYSMON);
+            assert!(!asleep, "an M that takes a P wakes sysmon");
             // And it does its work: a hog is asked.
             let begin = Instant::now();
             while !rt::arch::getg().preempt.load(Relaxed) {

@@ -145,7 +145,7 @@ fn an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps() {
             });
         }
         assert!(until(|| here.load(SeqCst) == 3));
-        assert!(until(|| rt::gmp::SCHED.nmspinning.load(SeqCst) == 0));
+        assert!(until(|| rt::gmp::SCHED.searchers.count() == 0));
         GATE.store(false, SeqCst);
         let lock = rt::gmp::SCHED.lock();
         // The first two search, and the third goes straight to the lock.

@@ -23,7 +23,7 @@ fn spinners(_: &[String]) {
                 let (all, turns) = (all.clone(), 1_000 * random.below(60));
                 go("worker", move || {
                     for _ in 0..3 {
-                        let spinning = rt::gmp::SCHED.nmspinning.load(SeqCst) as usize;
+                        let spinning = rt::gmp::SCHED.searchers.count() as usize;
                         MOST.fetch_max(spinning, SeqCst);
                         work(turns);
                     }
@@ -37,7 +37,7 @@ fn spinners(_: &[String]) {
         for _ in 0..20 {
             work(100_000);
         }
-        LATE.store(rt::gmp::SCHED.nmspinning.load(SeqCst) as usize, SeqCst);
+        LATE.store(rt::gmp::SCHED.searchers.count() as usize, SeqCst);
         println!(
             "most: {}, in the end: {}",
             MOST.load(SeqCst),
