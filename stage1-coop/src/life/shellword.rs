@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// A command as somebody says it, on one line. It is a shell's, so nothing else is changed.
+/// A command as it is typed, on one line. It is a shell's, so nothing else is changed.
 pub(crate) fn one_line(command: &str) -> String {
     command.replace(breaks_a_line, " ")
 }

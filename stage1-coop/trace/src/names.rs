@@ -1,4 +1,4 @@
-//! A misspelt name of an event would count nothing, for ever, and look right. So it is refused,
+//! A misspelled name of an event would count nothing, for ever, and look right. So it is refused,
 //! with the names that are near.
 
 use crate::trace::Trace;

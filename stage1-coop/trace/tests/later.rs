@@ -203,7 +203,7 @@ fn go_s_form_has_it() {
 
 #[test]
 #[should_panic(expected = "there is no event `GoStrck` in stage9; is `GoStruck` meant?")]
-fn a_misspelt_name_is_refused() {
+fn a_misspelled_name_is_refused() {
     Trace::parse(&text(&run()), KINDS).count("GoStrck");
 }
 

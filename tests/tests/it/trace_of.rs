@@ -199,9 +199,9 @@ fn a_misspelled_event_is_refused() {
     assert_eq!(trace_of_example(stage, "sleepers").only(&["ProcSteal"]), "");
 }
 
-/// A count of a misspelt event would be 0 on every schedule.
+/// A count of a misspelled event would be 0 on every schedule.
 #[test]
-fn a_misspelt_event_is_refused_in_questions_too() {
+fn a_misspelled_event_is_refused_in_questions_too() {
     let trace = trace_of_example(&STAGE, "hello").trace();
     for near in [
         panic_of(|| trace.count("GoSnd")),
