@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::files;
 use crate::trace::{Event, Trace};
+use safepoint_trace::{Effect, Next};
 
 /// An event, and the words that it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,23 +88,17 @@ impl Lines {
         let mut left: BTreeMap<u32, Option<usize>> = BTreeMap::new();
         let mut lines = Vec::new();
         for event in &trace.events {
-            if event.name == "GoCreate"
-                && let (Some(g), Some(name)) = (event.named(), event.args.get(1))
-            {
-                names.insert(g, name.clone());
-            }
-            let again =
-                event.name == "GoStart" && event.named().is_some_and(|g| left.contains_key(&g));
-            let line = if again {
-                event.named().and_then(|g| left[&g])
+            name(event, &mut names);
+            let started = event.target().filter(|_| event.effect().starts());
+            let line = if let Some(&line) = started.and_then(|g| left.get(&g)) {
+                line
             } else {
                 self.rule(event, &names).map(|rule| rule.line)
             };
+            let ends = event.effect() == Effect::Leaves(Next::Dead);
+            let leaves = event.ends_slice() && event.effect() != Effect::LeavesCallWithoutP;
             if let Some(g) = event.g
-                && matches!(
-                    event.name.as_str(),
-                    "GoPreempt" | "GoBlock" | "GoSched" | "GoSysCall"
-                )
+                && (leaves && !ends || event.effect() == Effect::EntersCall)
             {
                 left.insert(g, line);
             }
@@ -118,11 +113,7 @@ impl Lines {
             traces.iter().any(|trace| {
                 let mut names = BTreeMap::new();
                 trace.events.iter().any(|event| {
-                    if event.name == "GoCreate"
-                        && let (Some(g), Some(name)) = (event.named(), event.args.get(1))
-                    {
-                        names.insert(g, name.clone());
-                    }
+                    name(event, &mut names);
                     fits(&rule.key, event, &names)
                 })
             })
@@ -133,6 +124,15 @@ impl Lines {
 
     fn rule(&self, event: &Event, names: &BTreeMap<u32, String>) -> Option<&Rule> {
         self.rules.iter().find(|rule| fits(&rule.key, event, names))
+    }
+}
+
+/// A goroutine that is made has a name.
+fn name(event: &Event, names: &mut BTreeMap<u32, String>) {
+    if let (Effect::Makes, Some(g), Some(name)) =
+        (event.effect(), event.target(), event.args.get(1))
+    {
+        names.insert(g, name.clone());
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
             ("GoPreempt coop", "fn work("),
         ])
         .unwrap();
-        let trace = Trace::parse(TRACE);
+        let trace = crate::trace::read(TRACE);
         assert_eq!(
             known.of(&trace),
             [
@@ -207,7 +207,7 @@ mod tests {
         );
         assert_eq!(known.unused(&[trace]), Vec::<String>::new());
         let odd = lines(&[("GoSched", "wait();")]).unwrap();
-        assert_eq!(odd.unused(&[Trace::parse(TRACE)]), ["GoSched"]);
+        assert_eq!(odd.unused(&[crate::trace::read(TRACE)]), ["GoSched"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::files;
-use crate::trace::Trace;
+use crate::trace;
 
 /// The longest file of a recorded run.
 const LONGEST: u64 = 64 * files::MOST;
@@ -80,7 +80,7 @@ impl Snapshots {
         if let Ok(recording) = Recording::parse(&body) {
             return Ok(Some(recording));
         }
-        if Trace::parse(&body).events.is_empty() {
+        if trace::read(&body).events.is_empty() {
             bail!("{stem}.snap holds no events");
         }
         Ok(Some(Recording {

@@ -15,7 +15,7 @@
 //! | G, M, P, and the words with a protocol | `gmp/` | `runtime2.go`, `proc.go` |
 //! | two stacks and a switch | `arch/` | `asm_amd64.s` |
 //! | two worlds of time: threads, locks, memory, signals | `os/`, the crate `safepoint-lockstep` | `os_linux.go`, `lock_futex.go`, `signal_unix.go` |
-//! | the event log | `trace/` | `trace.go` |
+//! | the event log | `trace/`; what reads and writes it: the crate `safepoint-trace` | `trace.go` |
 //! | the end, where the runtime decides it | `throw.rs` | `panic.go` |
 //! | the decisions that later stages change | `stage.rs` | |
 //! | the check and what it leads to: the flag, the stack | `stack/` | `stack.go`, `preempt.go` |

@@ -108,8 +108,7 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, Event, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, gov2, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, legend, on, slice_begins,
     };
 }
 

@@ -11,7 +11,7 @@
 
 use crate::gmp::{G, M, P};
 use crate::order::Order;
-use crate::trace::Kind;
+use safepoint_trace::Kinds;
 use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering::*};
 
 /// What `newstack` and its like answer: the goroutine to go on with at once, or `None` to
@@ -55,7 +55,7 @@ macro_rules! stage_table {
             /// Those of them that Go's tracer calls otherwise, with its name. No row.
             pub wait_reasons_traced: &'static [(&'static str, &'static str)],
             /// The kinds of events that its trace may hold, one list from each stage. No row.
-            pub kinds: &'static [&'static [&'static Kind]],
+            pub kinds: Kinds,
             /// The keys of `GODEBUG` that this stage reads, and those before it. No row.
             pub godebug: fn() -> &'static [&'static GodebugKey],
             /// Tables that later stages declare for themselves and their successors: each

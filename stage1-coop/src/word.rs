@@ -159,15 +159,6 @@ fn cut(text: &'static str) -> &'static str {
     &text[..len]
 }
 
-/// Puts a `&'static str` together again that was taken apart into address and length.
-pub(crate) fn str_from_words(ptr: usize, len: usize) -> &'static str {
-    if len == 0 {
-        return "";
-    }
-    // SAFETY: both words come from one `&'static str`: the trace stores them together.
-    unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(ptr as *const u8, len)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

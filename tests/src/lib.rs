@@ -3,7 +3,7 @@
 //! environment.
 
 pub use safepoint_testkit::{
-    Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, trace_of_program,
+    Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, workspace,
 };
 
 use stage1_coop::{Runtime, Stage, rt};
@@ -23,29 +23,6 @@ pub fn root() -> PathBuf {
     workspace().expect(
         "the workspace is found from cargo's package, the current folder or this program's folder",
     )
-}
-
-/// The workspace that this process belongs to: the nearest one above the package that cargo
-/// runs, else above the current folder, else above this program.
-///
-/// Decided when the program runs. A checkout can be moved or copied together with its target
-/// folder; cargo then rebuilds nothing, and a path from build time names the old checkout.
-pub fn workspace() -> Option<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let (here, own) = (std::env::current_dir(), std::env::current_exe());
-    [package, here.ok(), own.ok()]
-        .into_iter()
-        .flatten()
-        .find_map(|from| workspace_above(&from))
-}
-
-fn workspace_above(from: &Path) -> Option<PathBuf> {
-    let ours = |dir: &&Path| {
-        ["stage1-coop", "exercises", "tests"]
-            .iter()
-            .all(|package| dir.join(package).join("Cargo.toml").is_file())
-    };
-    from.ancestors().find(ours).map(Path::to_path_buf)
 }
 
 /// What [`program!`] finds: the path that cargo gives at run time, else the program beside the
@@ -159,6 +136,17 @@ pub fn trace_of_example(stage: &'static Stage, name: &str) -> TraceOf {
     trace_of_program(example(stage.name, name), &[])
         .stage(stage)
         .bounded()
+}
+
+/// The trace of a program that runs any of the stages: the last one has the kinds of all.
+#[track_caller]
+pub fn trace_of_program(program: impl Into<PathBuf>, arguments: &[&str]) -> TraceOf {
+    safepoint_testkit::trace_of_program(program, arguments).stage(&stage2_sysmon::STAGE)
+}
+
+/// The trace of a text of any of the stages.
+pub fn parse(text: &str) -> trace::Trace {
+    trace::Trace::parse(text, stage2_sysmon::STAGE.kinds)
 }
 
 /// Runs an example in lockstep and returns what a snapshot holds: see [`TraceOf::text`].
@@ -385,25 +373,4 @@ pub fn memory() -> (usize, usize) {
     let mut pages = text.split(' ').map(|n| n.parse::<usize>().unwrap_or(0));
     let size = pages.next().unwrap_or(0);
     (pages.next().unwrap_or(0) * 4, size * 4)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_workspace_is_found_from_below_and_a_copy_finds_itself() {
-        let dir = fresh_folder("safepoint-unit-").expect("a folder");
-        let copy = dir.join("a copy");
-        for package in ["stage1-coop", "exercises", "tests"] {
-            std::fs::create_dir_all(copy.join(package)).expect("a folder");
-            std::fs::write(copy.join(package).join("Cargo.toml"), "").expect("a file");
-        }
-        let program = copy.join("target/debug/exercises");
-        assert_eq!(workspace_above(&program), Some(copy.clone()));
-        assert_eq!(workspace_above(&copy.join("tests")), Some(copy));
-        assert_eq!(workspace_above(&dir), None);
-        assert!(root().join("tests/src/lib.rs").is_file());
-        std::fs::remove_dir_all(dir).expect("it is there");
-    }
 }

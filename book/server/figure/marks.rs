@@ -5,6 +5,7 @@
 //! (a start, an end) get no sign; events this file does not know get a plain dot.
 
 use crate::trace::Event;
+use safepoint_trace::{Effect, Next};
 
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,28 +41,32 @@ pub enum Sign {
 }
 
 impl Sign {
-    /// The sign of an event, if it has one.
+    /// The sign of an event, if it has one. What the slices show has none.
     pub fn of(event: &Event) -> Option<Sign> {
         let says = |word: &str| event.args.iter().any(|arg| arg.starts_with(word));
-        match event.name.as_str() {
-            "ProcStart" | "ProcStop" | "ProcStatus" | "ThreadStart" | "ThreadStop" | "GoCreate"
-            | "GoStart" | "GoEnd" | "GoStatus" => None,
-            "Preempt" => Some(Sign::Request),
-            "PollHit" if says("refuse") => Some(Sign::Refused),
-            "PollHit" => Some(Sign::Taken),
-            "GoPreempt" => Some(Sign::Preempted),
-            "GoSched" => Some(Sign::Yielded),
-            "GoBlock" => Some(Sign::Blocked),
-            "GoUnblock" => Some(Sign::Woke),
-            "StackGrow" => Some(Sign::Grew),
-            "Steal" => Some(Sign::Stole),
-            "GoSysCall" => Some(Sign::Called),
-            // Comes with a GoSysCall; that the P's slice ends there says the rest.
-            "GoSysBlock" => None,
-            "GoSysExit" if says("blocked") => Some(Sign::ReturnedWithout),
-            "GoSysExit" => Some(Sign::Returned),
-            "ProcSteal" => Some(Sign::Took),
-            _ => Some(Sign::Other),
+        match event.effect() {
+            Effect::StartsP | Effect::StopsP | Effect::Makes => None,
+            Effect::Starts | Effect::StartsNext | Effect::Leaves(Next::Dead) => None,
+            // Comes with the call; that the P's slice ends there says the rest.
+            Effect::CallBlocks => None,
+            Effect::Asks => Some(Sign::Request),
+            Effect::Refuses if says("refuse") => Some(Sign::Refused),
+            Effect::Refuses => Some(Sign::Taken),
+            Effect::Obeys => Some(Sign::Preempted),
+            Effect::Leaves(Next::Runnable) => Some(Sign::Yielded),
+            Effect::Leaves(Next::Waiting) => Some(Sign::Blocked),
+            Effect::Wakes => Some(Sign::Woke),
+            Effect::EntersCall => Some(Sign::Called),
+            Effect::LeavesCallWithoutP => Some(Sign::ReturnedWithout),
+            Effect::LeavesCall => Some(Sign::Returned),
+            Effect::StealsP => Some(Sign::Took),
+            // What changes nothing has a sign of its own where the page has one.
+            Effect::Nothing | Effect::Works => match event.name.as_str() {
+                "ThreadStart" => None,
+                "StackGrow" => Some(Sign::Grew),
+                "Steal" => Some(Sign::Stole),
+                _ => Some(Sign::Other),
+            },
         }
     }
 

@@ -14,6 +14,7 @@ use super::marks::{Sign, r};
 use super::scale::Scale;
 use super::timeline::{Lane, Mark, Span, State, Timeline};
 use crate::trace::{Event, Trace, millis};
+use safepoint_trace::Effect;
 
 /// Height of a P's slices, and of the strip with the signs below them.
 const SLICE: f64 = 22.0;
@@ -89,14 +90,10 @@ pub(super) struct Picture<'a> {
 
 impl Picture<'_> {
     fn spot(&self, event: &Event) -> Spot {
-        let lane = match (event.p, event.m) {
-            (Some(p), _) => Some(Lane::P(p)),
-            (None, Some(m)) => Some(Lane::M(m)),
-            (None, None) => None,
-        };
+        let lane = event.p.map_or(Lane::M(event.m), Lane::P);
         Spot {
             x: self.scale.x(event.us),
-            lane: lane.and_then(|lane| self.rows.get(&lane).copied()),
+            lane: self.rows.get(&lane).copied(),
             goroutine: event
                 .subject()
                 .and_then(|g| self.rows_of_g.get(&g).copied()),
@@ -345,13 +342,14 @@ impl Picture<'_> {
             .lanes
             .keys()
             .filter(|lane| matches!(lane, Lane::P(_)));
+        let times = |effect| trace.events.iter().filter(|e| e.effect() == effect).count();
         let alt = format!(
             "Trace of {} goroutines on {} Ps over {} ms: {} requests to stop, {} times a goroutine gave way.",
             self.timeline.goroutines.len(),
             procs.count(),
             millis(self.timeline.end.saturating_sub(self.timeline.start)),
-            trace.count("Preempt", None),
-            trace.count("GoPreempt", None),
+            times(Effect::Asks),
+            times(Effect::Obeys),
         );
         format!(
             r#"<svg class="{class}" role="img" aria-label="{alt}" viewBox="0 0 {w} {h}" width="{w}" height="{h}" xmlns="http://www.w3.org/2000/svg"><desc>{alt}</desc>

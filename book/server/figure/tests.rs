@@ -2,7 +2,7 @@
 
 use super::draw;
 use super::timeline::{Lane, State, Timeline};
-use crate::trace::Trace;
+use crate::trace::read;
 
 const HOGS: &str = include_str!("../../tests/samples/stage1-coop__two_hogs__p1__seed1.snap");
 
@@ -39,7 +39,7 @@ fn well_formed(svg: &str) {
 
 #[test]
 fn two_hogs_share_a_p() {
-    let svg = draw(&Trace::parse(HOGS)).unwrap();
+    let svg = draw(&read(HOGS)).unwrap();
     well_formed(&svg);
     assert!(svg.contains(">p0<"), "a lane for the P");
     assert!(svg.contains(">m1<"), "a lane for the third party");
@@ -52,7 +52,7 @@ fn two_hogs_share_a_p() {
 /// The picture for a phone is as wide as a phone, and no name of a goroutine is lost.
 #[test]
 fn the_narrow_picture() {
-    let svg = draw(&Trace::parse(HOGS)).unwrap();
+    let svg = draw(&read(HOGS)).unwrap();
     let (wide, narrow) = svg.split_once("</svg>\n").unwrap();
     assert!(wide.contains("class=\"sp-svg sp-wide\""), "{wide}");
     assert!(narrow.contains("class=\"sp-svg sp-narrow\" role=\"img\""));
@@ -95,7 +95,7 @@ const CALL: &str = "\
 
 #[test]
 fn a_p_that_lies_in_a_call() {
-    let timeline = Timeline::new(&Trace::parse(CALL));
+    let timeline = Timeline::new(&read(CALL));
     let p0: Vec<(u64, u64, u32, State)> = timeline.lanes[&Lane::P(0)]
         .iter()
         .map(|span| (span.from, span.to, span.g, span.state))
@@ -128,7 +128,7 @@ fn a_p_that_lies_in_a_call() {
             (8_154, 8_160, State::Running),
         ]
     );
-    let svg = draw(&Trace::parse(CALL)).unwrap();
+    let svg = draw(&read(CALL)).unwrap();
     well_formed(&svg);
     let (wide, _) = svg.split_once("</svg>\n").unwrap();
     assert_eq!(wide.matches("sp-in-call").count(), 3, "{wide}");
@@ -144,15 +144,15 @@ fn a_p_that_lies_in_a_call() {
 
 #[test]
 fn nothing_to_draw() {
-    assert_eq!(draw(&Trace::parse("")), None);
-    assert_eq!(draw(&Trace::parse("hello\n# world\n")), None);
+    assert_eq!(draw(&read("")), None);
+    assert_eq!(draw(&read("hello\n# world\n")), None);
 }
 
 #[test]
 fn names_cannot_break_out() {
     let text =
         "0 m0 p0 -- GoCreate g1 <script>\"&'\n1 m0 p0 -- GoStart g1\n9 m0 p0 g1 <b> </svg>\n";
-    let svg = draw(&Trace::parse(text)).unwrap();
+    let svg = draw(&read(text)).unwrap();
     well_formed(&svg);
     assert!(!svg.contains("<script>") && !svg.contains("<b>"));
 }
@@ -166,7 +166,7 @@ fn long_traces_stay_small() {
         text.push_str(&format!("{t:.3} m0 p0 g{g} PollHit take #{i}\n"));
         text.push_str(&format!("{t:.3} m0 p0 g{g} GoPreempt coop #{i}\n"));
     }
-    let svg = draw(&Trace::parse(&text)).unwrap();
+    let svg = draw(&read(&text)).unwrap();
     well_formed(&svg);
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
     assert!(svg.contains("more goroutines"));
@@ -238,7 +238,7 @@ fn any_text_is_drawn_or_refused() {
             text.push_str(words[next() % words.len()]);
             text.push(' ');
         }
-        if let Some(svg) = draw(&Trace::parse(&text)) {
+        if let Some(svg) = draw(&read(&text)) {
             well_formed(&svg);
         }
     }

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::Sign;
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, Trace, describe};
+use safepoint_trace::{Effect, State as Now, World};
 
 /// What a goroutine is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +83,9 @@ impl Timeline {
     /// Reads the events.
     pub fn new(trace: &Trace) -> Timeline {
         let mut reader = Reader::default();
-        for event in &trace.events {
-            reader.event(event);
+        let mut replay = trace.replay();
+        while let Some((event, world)) = replay.forward() {
+            reader.event(event, world);
         }
         reader.finish(trace)
     }
@@ -104,76 +106,47 @@ struct Reader {
 }
 
 impl Reader {
-    fn event(&mut self, event: &Event) {
+    /// An event, and the world after it: what is no longer as it was ends here.
+    fn event(&mut self, event: &Event, world: &World) {
         let now = event.us;
         self.out.moments.insert(now);
         if let Some(p) = event.p {
             self.out.lanes.entry(Lane::P(p)).or_default();
-            // A trace may begin in the middle: an event *of* g on p says that g runs there.
-            // Only who is in a system call still has a row, and does not run.
-            if let Some(g) = event.g
-                && self
-                    .state
-                    .get(&g)
-                    .is_none_or(|(state, _)| *state != State::InCall)
-            {
-                self.run(p, g, now);
+        }
+        if let (Effect::Makes, Some(g), true) =
+            (event.effect(), event.target(), event.args.len() > 1)
+        {
+            self.out.names.insert(g, event.args[1..].join(" "));
+        }
+        for p in world.ps() {
+            let state = |runs| if runs { State::Running } else { State::InCall };
+            let has = world.on_p(p).map(|(g, runs)| (g, state(runs)));
+            if self.on_p.get(&p).map(|&(g, state, _)| (g, state)) != has {
+                self.free(p, now);
+                if let Some((g, state)) = has {
+                    self.on_p.insert(p, (g, state, now));
+                }
             }
         }
-        match event.name.as_str() {
-            "GoCreate" => {
-                if let Some(g) = event.target() {
-                    if event.args.len() > 1 {
-                        self.out.names.insert(g, event.args[1..].join(" "));
-                    }
-                    self.turn(g, Some(State::Runnable), now);
-                }
+        // Only these can be others now.
+        for g in [event.g, event.target()].into_iter().flatten() {
+            let state = world.state(g).map(|state| match state {
+                Now::Runnable => State::Runnable,
+                Now::Running(_) => State::Running,
+                Now::InCall(_) => State::InCall,
+                Now::Waiting(_) => State::Blocked,
+            });
+            if self.state.get(&g).map(|&(state, _)| state) != state {
+                self.turn(g, state, now);
             }
-            "GoStart" => {
-                if let (Some(p), Some(g)) = (event.p, event.target().or(event.g)) {
-                    self.run(p, g, now);
-                }
-            }
-            "GoEnd" => self.leave(event, None),
-            "GoSched" | "GoPreempt" => self.leave(event, Some(State::Runnable)),
-            "GoBlock" => self.leave(event, Some(State::Blocked)),
-            "GoUnblock" => {
-                if let Some(g) = event.target() {
-                    self.turn(g, Some(State::Runnable), now);
-                }
-            }
-            "GoSysCall" => {
-                if let (Some(p), Some(g)) = (event.p, event.g) {
-                    self.occupy(p, g, State::InCall, now);
-                }
-            }
-            "GoSysExit" => match (event.p, event.g) {
-                (Some(p), Some(g)) => self.run(p, g, now),
-                (None, Some(g)) => self.turn(g, Some(State::Runnable), now),
-                _ => {}
-            },
-            "ProcSteal" => {
-                if let Some(p) = event.named_p() {
-                    self.free(p, now);
-                }
-            }
-            "ProcStop" | "GoSysBlock" => {
-                if let Some(p) = event.p {
-                    self.free(p, now);
-                }
-            }
-            _ => {}
         }
         if let Some(sign) = Sign::of(event) {
-            let lane = match (event.p, event.m) {
-                (Some(p), _) => Lane::P(p),
-                (None, Some(m)) => Lane::M(m),
-                (None, None) => return,
-            };
+            let lane = event.p.map_or(Lane::M(event.m), Lane::P);
             self.mark(lane, sign, event, event.flow);
             // What is taken away stands on another lane than who takes it: an arrow joins them.
             if let (Sign::Took, Some(p)) = (sign, event.named_p()) {
-                let joined = u32::MAX - event.line as u32;
+                // A number of its own, that no request has.
+                let joined = u32::MAX - self.out.marks.len() as u32;
                 if let Some(mark) = self.out.marks.last_mut() {
                     mark.flow = Some(joined);
                 }
@@ -188,34 +161,9 @@ impl Reader {
             us: event.us,
             lane,
             sign,
-            text: event.describe(),
+            text: describe(event),
             flow,
         });
-    }
-
-    /// `g` runs on `p` from now on (or still does).
-    fn run(&mut self, p: u32, g: u32, now: u64) {
-        self.occupy(p, g, State::Running, now);
-    }
-
-    fn occupy(&mut self, p: u32, g: u32, state: State, now: u64) {
-        let same = |(on, how, _): &(u32, State, u64)| *on == g && *how == state;
-        if self.on_p.get(&p).is_some_and(same) {
-            return;
-        }
-        self.free(p, now);
-        self.on_p.insert(p, (g, state, now));
-        self.turn(g, Some(state), now);
-    }
-
-    /// The goroutine of this event gives up its P.
-    fn leave(&mut self, event: &Event, next: Option<State>) {
-        if let Some(p) = event.p {
-            self.free(p, event.us);
-        }
-        if let Some(g) = event.g.or(event.target()) {
-            self.turn(g, next, event.us);
-        }
     }
 
     /// Whatever ran on `p` ends here.

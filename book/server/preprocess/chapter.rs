@@ -11,7 +11,7 @@ use super::directive::{Directive, Kind};
 use super::mechanisms::Page;
 use super::reading::Words;
 use super::{Expanded, Problem, Safepoint, panel, predict, rules};
-use crate::trace::Trace;
+use crate::trace;
 
 impl Safepoint {
     /// Expands one chapter; what is wrong goes to `problems`.
@@ -232,7 +232,7 @@ impl ChapterRun<'_> {
                 return Ok(());
             }
         };
-        let trace = Trace::parse(&recording.trace);
+        let trace = trace::read(&recording.trace);
         let answer = query
             .answer(&trace, &self.legend(&query.run))
             .map_err(here)?;

@@ -3,7 +3,7 @@
 //! A chapter that explains single lines names them by number and, if it likes, by name:
 //! when a new event moves the others, the build stops instead of showing another line.
 
-use crate::trace::Trace;
+use crate::trace;
 
 /// Which lines of a trace are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,9 +82,12 @@ impl Excerpt {
                 names,
             } => (*from, *to, *head, names),
         };
-        let trace = Trace::parse(text);
+        let trace = trace::read(text);
         let all = trace.events.len();
-        let Some(events) = trace.events.get(from - 1..to) else {
+        let (Some(events), Some(numbers)) = (
+            trace.events.get(from - 1..to),
+            trace.numbers.get(from - 1..to),
+        ) else {
             return Err(format!(
                 "the recorded run has no events {from} to {to}: it has {all}, so write events=A:B with B at most {all}"
             ));
@@ -106,7 +109,7 @@ impl Excerpt {
             });
             shown.extend(heads);
         }
-        shown.extend(events.iter().map(|event| lines[event.line].trim_end()));
+        shown.extend(numbers.iter().map(|&number| lines[number].trim_end()));
         if !head {
             shown = shown.into_iter().map(str::trim_start).collect();
         }

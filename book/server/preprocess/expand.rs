@@ -9,7 +9,7 @@ use crate::exercises;
 use crate::figure;
 use crate::lines::Lines;
 use crate::snapshot::{Recording, Snapshots};
-use crate::trace::Trace;
+use crate::trace;
 use crate::workspace::Example;
 
 impl ChapterRun<'_> {
@@ -127,7 +127,7 @@ impl ChapterRun<'_> {
             }),
             Directive::Output(run) => self.shown(run, |recording| Ok(panel::output(recording))),
             Directive::Strip(run) => self.shown(run, |recording| {
-                let picture = figure::draw(&Trace::parse(&recording.trace));
+                let picture = figure::draw(&trace::read(&recording.trace));
                 Ok(panel::picture(picture.as_deref()))
             }),
             Directive::Sleeps(run) => {
@@ -166,9 +166,9 @@ impl ChapterRun<'_> {
         let Ok(recording) = self.recording(run, run.procs[0])? else {
             return Ok(r#"<span class="sp-missing">?</span>"#.to_string());
         };
-        let trace = Trace::parse(&recording.trace);
+        let trace = trace::read(&recording.trace);
         query::known(&trace, &self.legend(run), event)?;
-        Ok(trace.count(event, argument).to_string())
+        Ok(trace::count(&trace, event, argument).to_string())
     }
 
     fn shown_example(&mut self, run: &Run, listing: bool, open: bool) -> Result<String, String> {

@@ -7,7 +7,7 @@
 
 use crate::figure;
 use crate::snapshot::Recording;
-use crate::trace::Trace;
+use crate::trace;
 use crate::workspace::Example;
 
 /// An example: its source, the panel that runs it, and what was recorded; the first recorded
@@ -58,7 +58,7 @@ fn place(example: &Example, procs: u32, known: &[u32]) -> String {
 }
 
 fn recorded_run(procs: u32, recording: &Recording, open: bool) -> String {
-    let trace = Trace::parse(&recording.trace);
+    let trace = trace::read(&recording.trace);
     let picture = figure::draw(&trace);
     let open = if open { " open" } else { "" };
     let exit = match recording.exit.as_str() {

@@ -4,18 +4,17 @@
 //! place in all three. Without a script, and in print, the picture is there and the two
 //! texts are folds. The script adds the keys and the light; it computes nothing.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::panel::{escape, picture};
 use crate::figure;
 use crate::lines::Lines;
-use crate::trace::{Event, Trace};
+use crate::trace::{self, Event, Trace};
+use safepoint_trace::{State, World};
 
 /// The HTML of a player. `title` names the run; `listing` is shown when lines are known.
 pub fn write(title: &str, text: &str, listing: Option<(&str, &Lines)>, id: &str) -> String {
-    let trace = Trace::parse(text);
+    let trace = trace::read(text);
     let Some((svg, spots)) = figure::draw_with_spots(&trace) else {
         return picture(None);
     };
@@ -32,11 +31,11 @@ pub fn write(title: &str, text: &str, listing: Option<(&str, &Lines)>, id: &str)
         .map(|(index, (event, spot))| {
             json!({
                 "p": spot.map(|spot| [Some(spot.x), spot.lane, spot.goroutine].map(|at| at.map(round))),
-                "t": event.line,
+                "t": trace.numbers[index],
                 "s": known[index],
                 "g": event.subject(),
                 "l": lane(event),
-                "e": event.describe(),
+                "e": trace::describe(event),
                 "n": now[index],
             })
         })
@@ -75,11 +74,10 @@ fn numbered(class: &str, what: &str, text: &str) -> String {
     )
 }
 
-fn lane(event: &Event) -> Option<String> {
-    match (event.p, event.m) {
-        (Some(p), _) => Some(format!("p{p}")),
-        (None, Some(m)) => Some(format!("m{m}")),
-        (None, None) => None,
+fn lane(event: &Event) -> String {
+    match event.p {
+        Some(p) => format!("p{p}"),
+        None => format!("m{}", event.m),
     }
 }
 
@@ -87,71 +85,43 @@ fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// After each event, who runs where, who could run and waits for a P, and who is blocked.
+/// After each event, which goroutines run, and where; which could run and wait for a P; and
+/// which are blocked.
 fn states(trace: &Trace) -> Vec<String> {
-    #[derive(PartialEq)]
-    enum Now {
-        Runs(u32),
-        Waits,
-        Blocked,
-        InCall,
-    }
-    let mut state: BTreeMap<u32, Now> = BTreeMap::new();
+    let mut replay = trace.replay();
     let mut out = Vec::new();
-    for event in &trace.events {
-        match (event.name.as_str(), event.named(), event.g) {
-            ("GoCreate" | "GoUnblock", Some(g), _) | ("GoSched" | "GoPreempt", _, Some(g)) => {
-                state.insert(g, Now::Waits);
-            }
-            ("GoStart", Some(g), _) => {
-                if let Some(p) = event.p {
-                    state.insert(g, Now::Runs(p));
-                }
-            }
-            ("GoBlock", _, Some(g)) => {
-                state.insert(g, Now::Blocked);
-            }
-            ("GoEnd", _, Some(g)) => {
-                state.remove(&g);
-            }
-            ("GoSysCall", _, Some(g)) => {
-                state.insert(g, Now::InCall);
-            }
-            ("GoSysExit", _, Some(g)) => {
-                state.insert(g, event.p.map_or(Now::Waits, Now::Runs));
-            }
-            _ => {}
-        }
-        let list = |wanted: &dyn Fn(&Now) -> bool| {
-            let all: Vec<String> = state
-                .iter()
-                .filter(|(_, now)| wanted(now))
-                .map(|(g, now)| match now {
-                    Now::Runs(p) => format!("g{g} on p{p}"),
-                    _ => format!("g{g}"),
-                })
-                .collect();
-            if all.is_empty() {
-                "nobody".to_string()
-            } else {
-                all.join(", ")
-            }
-        };
-        let mut line = format!(
-            "Runs: {}. Could run and waits: {}. Blocked: {}.",
-            list(&|now| matches!(now, Now::Runs(_))),
-            list(&|now| *now == Now::Waits),
-            list(&|now| *now == Now::Blocked),
-        );
-        if state.values().any(|now| *now == Now::InCall) {
-            line.push_str(&format!(
-                " In a system call: {}.",
-                list(&|now| *now == Now::InCall)
-            ));
-        }
-        out.push(line);
+    while let Some((_, world)) = replay.forward() {
+        out.push(state(world));
     }
     out
+}
+
+fn state(world: &World) -> String {
+    let list = |wanted: fn(State) -> bool| {
+        let all: Vec<String> = world
+            .goroutines()
+            .filter(|&(_, state)| wanted(state))
+            .map(|(g, state)| match (state, world.p_of(g)) {
+                (State::Running(_), Some(p)) => format!("g{g} on p{p}"),
+                _ => format!("g{g}"),
+            })
+            .collect();
+        match all.is_empty() {
+            true => "nobody".to_string(),
+            false => all.join(", "),
+        }
+    };
+    let mut line = format!(
+        "Runs: {}. Could run and waits: {}. Blocked: {}.",
+        list(|state| matches!(state, State::Running(_))),
+        list(|state| state == State::Runnable),
+        list(|state| matches!(state, State::Waiting(_))),
+    );
+    let called = list(|state| matches!(state, State::InCall(_)));
+    if called != "nobody" {
+        line.push_str(&format!(" In a system call: {called}."));
+    }
+    line
 }
 
 #[cfg(test)]
@@ -167,7 +137,7 @@ mod tests {
         let steps = html.split("data-steps=\"").nth(1).unwrap();
         let steps = steps.split('"').next().unwrap().replace("&quot;", "\"");
         let steps: Vec<serde_json::Value> = serde_json::from_str(&steps).unwrap();
-        let trace = Trace::parse(text);
+        let trace = trace::read(text);
         assert_eq!(steps.len(), trace.events.len());
         for (step, event) in steps.iter().zip(&trace.events) {
             let line = text.lines().nth(step["t"].as_u64().unwrap() as usize);
@@ -191,7 +161,7 @@ mod tests {
 
     #[test]
     fn who_is_in_a_call_is_said() {
-        let trace = Trace::parse(
+        let trace = trace::read(
             "0 m0 p0 -- GoStart g1\n1 m0 p0 g1 GoSysCall\n2 m1 -- -- ProcSteal p0 m0\n3 m0 -- g1 GoSysExit blocked\n4 m0 p0 -- GoStart g1\n5 m0 p0 g1 GoSysCall\n6 m0 p0 g1 GoSysExit\n",
         );
         let now = states(&trace);

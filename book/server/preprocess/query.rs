@@ -4,7 +4,7 @@
 //! build fails unless exactly one of the choices says the same.
 
 use super::directive::{Run, run};
-use crate::trace::{Event, Trace, millis};
+use crate::trace::{Event, Trace, count, millis};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Query {
             What::Value { event, nth, field } => {
                 let mut events = trace.events.iter().filter(|e| e.name == *event);
                 let found = events.nth(nth - 1).ok_or_else(|| {
-                    let times = trace.count(event, None);
+                    let times = count(trace, event, None);
                     format!("there is no {event} number {nth} in the recorded run: it has {times}")
                 })?;
                 Ok(value(found, field))
@@ -162,7 +162,7 @@ impl Query {
 
 /// A misspelled event would be counted as never: the legend or the run must know the name.
 pub fn known(trace: &Trace, legend: &str, name: &str) -> Result<(), String> {
-    if trace.count(name, None) > 0 || legend.contains(&format!("`{name}`")) {
+    if count(trace, name, None) > 0 || legend.contains(&format!("`{name}`")) {
         return Ok(());
     }
     Err(format!(
@@ -177,7 +177,7 @@ fn value(event: &Event, field: &str) -> String {
     match field {
         "p" => id('p', event.p),
         "g" => id('g', event.g),
-        "m" => id('m', event.m),
+        "m" => id('m', Some(event.m)),
         "us" => event.us.to_string(),
         "ms" => millis(event.us),
         "about" => format!("{} ms", (event.us + 500) / 1000),
@@ -189,7 +189,7 @@ fn value(event: &Event, field: &str) -> String {
 /// Whom an event is about: the goroutine that it names, or else what it names first, or
 /// else the goroutine in whose row it stands.
 fn target(event: &Event) -> String {
-    if let Some(g) = event.named() {
+    if let Some(g) = event.target() {
         return format!("g{g}");
     }
     let first = event.args.first().map(String::as_str).unwrap_or("");
@@ -212,7 +212,7 @@ mod tests {
 
     fn ask(text: &str) -> Result<String, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        Query::parse(words[0], &words[1..])?.answer(&Trace::parse(HOGS), "| `PollHit` |")
+        Query::parse(words[0], &words[1..])?.answer(&crate::trace::read(HOGS), "| `PollHit` |")
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{End, Mode, Order};
 use crate::figure;
 use crate::files;
 use crate::snapshot::Recording;
-use crate::trace::Trace;
+use crate::trace;
 use crate::workspace::Workspace;
 
 /// The most of a trace that is read, and the most of its text that goes to the page.
@@ -33,7 +33,7 @@ pub fn make(ws: &Workspace, order: &Order, outcome: &Outcome, file: &Path) -> (E
     let text = text.filter(|text| !text.is_empty());
     let svg = text
         .as_deref()
-        .and_then(|text| figure::draw(&Trace::parse(text)));
+        .and_then(|text| figure::draw(&trace::read(text)));
     let trace = text.map(|text| {
         let (start, cut) = shorten(&text);
         if cut {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use safepoint_book::lines::Lines;
-use safepoint_book::trace::Trace;
+use safepoint_book::trace::{Trace, describe, read};
 use safepoint_book::workspace::Workspace;
 
 use super::support::repository;
@@ -330,7 +330,7 @@ fn the_lines_of_the_player_are_true() {
                     .recording(pkg, &example.name, *procs, 1)
                     .unwrap()
             })
-            .map(|recording| Trace::parse(&recording.trace))
+            .map(|recording| read(&recording.trace))
             .collect();
         assert_eq!(
             lines.unused(&traces),
@@ -350,7 +350,7 @@ fn two_hogs_line_by_line() {
         .recording("stage1-coop", "two_hogs", 1, 1)
         .unwrap()
         .unwrap();
-    let trace = Trace::parse(&recording.trace);
+    let trace = read(&recording.trace);
     let source: Vec<&str> = example.source.lines().collect();
     let mut seen = BTreeSet::new();
     for (event, line) in trace.events.iter().zip(lines.of(&trace)) {
@@ -376,7 +376,7 @@ fn two_hogs_line_by_line() {
             _ => None,
         };
         if let Some(expected) = expected {
-            assert_eq!(text, expected, "{}", event.describe());
+            assert_eq!(text, expected, "{}", describe(event));
         }
     }
 }

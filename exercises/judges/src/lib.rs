@@ -8,3 +8,6 @@ pub mod catalogue;
 mod death;
 pub mod stage1;
 pub mod stage2;
+
+/// The kinds of events in the traces of all exercises: those of the last stage.
+pub const KINDS: safepoint_testkit::trace::Kinds = stage2_sysmon::STAGE.kinds;

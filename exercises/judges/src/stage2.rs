@@ -7,7 +7,7 @@
 //! helpers of its exercise.
 
 use crate::catalogue::Found;
-use safepoint_testkit::trace::Trace;
+use safepoint_testkit::trace::{Slice, SysCall, Trace};
 #[doc(hidden)]
 pub use stage2_sysmon as library;
 use stage2_sysmon::rt;
@@ -142,65 +142,17 @@ pub(crate) fn without_lock(helper: &'static str) {
     }
 }
 
-/// A system call in a trace: the event that begins it, and those that end it and take its P.
-pub(crate) struct Call {
-    /// GoSysCall.
-    pub(crate) began: usize,
-    /// ProcSteal of its P, if that came before its end.
-    pub(crate) taken: Option<usize>,
-    /// GoSysExit.
-    pub(crate) over: Option<usize>,
-}
-
 /// The system calls of goroutine `name`, in order.
-pub(crate) fn calls(trace: &Trace, name: &str) -> Vec<Call> {
-    let g = trace.goroutine(name);
-    trace
-        .find("GoSysCall")
-        .filter(|&i| trace.events[i].g == g)
-        .map(|began| {
-            let (m, p) = (trace.events[began].m, trace.events[began].p);
-            let over = trace.after(began, |e| e.name == "GoSysExit" && e.g == g);
-            let taken = trace
-                .after(began, |e| {
-                    e.name == "ProcSteal"
-                        && e.args.first() == p.map(|p| format!("p{p}")).as_ref()
-                        && e.args.get(1) == Some(&format!("m{m}"))
-                })
-                .filter(|&i| over.is_none_or(|over| i < over));
-            Call { began, taken, over }
-        })
-        .collect()
-}
-
-/// Microseconds from one event to another, if there is one.
-pub(crate) fn from_to(trace: &Trace, from: usize, to: Option<usize>) -> Option<u64> {
-    Some(trace.events[to?].us.saturating_sub(trace.events[from].us))
-}
-
-/// A time on a processor without a break.
-pub(crate) struct Slice {
-    /// GoStart.
-    pub(crate) from: usize,
-    /// The event that ends it, or the last one of the trace.
-    pub(crate) to: usize,
-    /// Who.
-    pub(crate) g: u32,
-    /// How long, in microseconds.
-    pub(crate) us: u64,
+pub(crate) fn calls(trace: &Trace, name: &str) -> Vec<SysCall> {
+    trace.calls(trace.goroutine(name))
 }
 
 /// All slices, in the order in which they began.
 pub(crate) fn slices(trace: &Trace) -> Vec<Slice> {
-    let last = trace.events.len().saturating_sub(1);
-    trace
-        .find("GoStart")
-        .filter_map(|from| {
-            let g = trace.events[from].target()?;
-            let ends = |e: &safepoint_testkit::trace::Event| e.g == Some(g) && e.ends_slice();
-            let to = trace.after(from, ends).unwrap_or(last);
-            let us = from_to(trace, from, Some(to))?;
-            Some(Slice { from, to, g, us })
-        })
-        .collect()
+    trace.slices()
+}
+
+/// Microseconds from one event to another, if there is one.
+pub(crate) fn from_to(trace: &Trace, from: usize, to: Option<usize>) -> Option<u64> {
+    trace.from_to(from, to)
 }

@@ -42,7 +42,7 @@ impl<'a> Bench<'a> {
         let work = dir.join("work");
         std::fs::create_dir_all(&work)
             .with_context(|| format!("cannot make {}", work.display()))?;
-        let programs = ::tests::fresh_folder_in(&dir, "safepoint-built-")
+        let programs = safepoint_testkit::fresh_folder_in(&dir, "safepoint-built-")
             .with_context(|| format!("cannot write to {}", dir.display()))?;
         Ok(Bench {
             places,

@@ -112,7 +112,7 @@ pub fn run(
     if run.text.is_empty() {
         run.text = traces.read()?;
     }
-    run.trace = Trace::parse(&run.text);
+    run.trace = Trace::parse(&run.text, safepoint_judges::KINDS);
     Ok(run)
 }
 

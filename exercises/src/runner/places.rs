@@ -22,7 +22,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// The places of the workspace that this process belongs to (see [`tests::workspace`]),
+    /// The places of the workspace that this process belongs to (see [`safepoint_testkit::workspace`]),
     /// or of another one.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Places {
     pub fn new(root: Option<PathBuf>) -> Result<Places> {
         let root = match root {
             Some(root) => root,
-            None => ::tests::workspace().context(
+            None => safepoint_testkit::workspace().context(
                 "the repository cannot be found: run this inside it, or name it with --root",
             )?,
         };

@@ -232,12 +232,16 @@ fn last_lines(run: &Run) -> Vec<&str> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Trace {
+        Trace::parse(text, safepoint_judges::KINDS)
+    }
+
     #[test]
     fn the_first_difference_does_not_look_at_times() {
         let line = |time: &str, rest: &str| format!("{time}  m0  p0  --   {rest}\n");
-        let a = Trace::parse(&(line("0.001", "GoStart g1") + &line("0.002", "GoEnd")));
-        let b = Trace::parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoEnd")));
-        let c = Trace::parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoSched")));
+        let a = parse(&(line("0.001", "GoStart g1") + &line("0.002", "GoEnd")));
+        let b = parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoEnd")));
+        let c = parse(&(line("0.005", "GoStart g1") + &line("0.006", "GoSched")));
         assert_eq!(first_difference(&a, &b), None);
         assert_eq!(first_difference(&a, &c), Some(1));
         assert_eq!(first_difference(&a, &Trace::default()), Some(0));
@@ -263,7 +267,7 @@ mod tests {
     fn report(expected: &[&str], actual: &[&str], at: Option<usize>) -> String {
         let trace = |events: &[&str]| {
             let line = |(i, e): (usize, &&str)| format!("0.{i:03}  m0  p0  --   {e}\n");
-            Trace::parse(&events.iter().enumerate().map(line).collect::<String>())
+            parse(&events.iter().enumerate().map(line).collect::<String>())
         };
         let run = |events| Run {
             trace: trace(events),

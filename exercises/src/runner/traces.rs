@@ -23,7 +23,7 @@ pub(super) struct Traces {
 impl Traces {
     pub(super) fn new() -> Result<Traces> {
         let made = (|| {
-            let dir = ::tests::fresh_folder("safepoint-exercise-")?;
+            let dir = safepoint_testkit::fresh_folder("safepoint-exercise-")?;
             let traces = Traces { dir };
             let map = File::create(traces.dir.join("map"))?;
             let bytes = (RECORD * RECORDS) as libc::off_t;

@@ -2,10 +2,12 @@
 //! `switches.rs` lists. A value that cannot be understood gets one line and status 2, never
 //! silence. Mirrors `runtime1.go` (`parsedebugvars`).
 
+use crate::life::shellword::{ShellWord, one_line};
 use crate::stage::GodebugKey;
 use crate::throw::{self, Traceback};
-use crate::trace::{Form, Keep, Output, ShellWord, one_line};
-use safepoint_lockstep::say;
+use crate::trace::{Keep, Output};
+use safepoint_lockstep::{self as lab, say};
+use safepoint_trace::{Costs, Form, Header};
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
@@ -85,7 +87,8 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
     };
     throw::set_traceback(traceback);
     if let Some(name) = var("SAFEPOINT_TRACE_MAP")? {
-        crate::trace::map::open(&name)?;
+        crate::trace::map::open(&name)
+            .map_err(|what| format!("SAFEPOINT_TRACE_MAP={}: {what}", shown(&name)))?;
     }
     Ok(Config {
         procs,
@@ -110,7 +113,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 /// A value as a message shows it: in one line, whatever is in it.
-pub(crate) fn shown(text: &str) -> String {
+fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
@@ -264,12 +267,37 @@ fn keep() -> Result<(Keep, usize), String> {
 }
 
 /// The seed of this run, in lockstep.
-pub(crate) fn seed() -> Option<u64> {
+fn seed() -> Option<u64> {
     SEEDED.load(Relaxed).then(|| SEED.load(Relaxed))
 }
 
+/// What a trace says about its run, with `procs` Ps. `reasons_traced`: reasons to wait that
+/// Go's tracer calls otherwise than its dumps do.
+pub(crate) fn header(
+    stage: &'static str,
+    reasons_traced: &'static [(&'static str, &'static str)],
+    procs: usize,
+) -> Header {
+    Header {
+        stage,
+        program: program(),
+        command: command(stage),
+        procs,
+        seed: seed(),
+        costs: Costs {
+            check: lab::CHECK_NS / 1000,
+            event: lab::EVENT_NS / 1000,
+            wake: lab::WAKE_NS / 1000,
+        },
+        reasons_traced,
+        portable: None,
+        begins: None,
+        ends: None,
+    }
+}
+
 /// The program's name, for a trace's header.
-pub(crate) fn program() -> String {
+fn program() -> String {
     std::env::args_os()
         .next()
         .and_then(|a| {
@@ -282,7 +310,7 @@ pub(crate) fn program() -> String {
 
 /// The command that runs this program again, as a shell reads it. `SAFEPOINT_REPLAY` says it
 /// where the program cannot know: a runner that starts it in a way of its own.
-pub(crate) fn command(stage: &str) -> String {
+fn command(stage: &str) -> String {
     if let Some(said) = std::env::var_os("SAFEPOINT_REPLAY").filter(|said| !said.is_empty()) {
         return one_line(&said.to_string_lossy());
     }

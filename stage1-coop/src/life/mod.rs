@@ -3,5 +3,6 @@
 
 pub(crate) mod config;
 pub(crate) mod run;
+mod shellword;
 pub(crate) mod switches;
 pub(crate) mod third_party;

@@ -266,7 +266,8 @@ impl Runtime {
         SCHED.left.clear();
         SCHED.all_left.clear();
         SCHED.allm.set(None);
-        trace::start(trace).unwrap_or_else(|line| usage(&line));
+        let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
+        trace::start(trace, header).unwrap_or_else(|line| usage(&line));
         morestackinit();
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)

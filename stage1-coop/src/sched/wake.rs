@@ -216,7 +216,9 @@ pub(crate) fn newm1(mp: &'static M) {
 fn mcommoninit(mp: &'static M) {
     let seed = os::random_seed() ^ (mp.id.get() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mp.fastrand.store(seed | 1, Relaxed);
-    mp.trace.init();
+    if let Err(error) = mp.trace.init(trace::keeps()) {
+        crate::throw::out_of_memory("the events of a trace", error);
+    }
     let _sched = SCHED.lock();
     mp.alllink.store(SCHED.allm.load(Relaxed), Relaxed);
     // Release: a thread that walks the list sees a complete M.

@@ -7,29 +7,13 @@
 //!
 //! What happens when the array is full depends on what was asked for ([`Keep`]).
 
-use super::Kind;
+use super::bell;
 use crate::os::mem;
 use crate::word::Word;
+use safepoint_trace::{Kind, Record};
 use std::sync::atomic::{
-    AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence,
 };
-
-/// One event.
-#[derive(Clone, Copy)]
-pub struct Event {
-    /// Nanoseconds of the run's clock; in a buffer, ticks.
-    pub time: u64,
-    /// What happened.
-    pub kind: &'static Kind,
-    /// With what, in the order of the kind's form.
-    pub args: [u64; 3],
-    /// The P that the M held, or -1.
-    pub p: i32,
-    /// The goroutine that ran, or 0.
-    pub g: u32,
-    /// Joins a request to its outcome; 0 for none.
-    pub flow: u32,
-}
 
 /// Which events are kept when there are more than an M has room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +44,8 @@ const CHUNK: usize = 256 << 10;
 const AHEAD: usize = 1 << 16;
 
 static KEEP: AtomicU8 = AtomicU8::new(0);
+/// Events are taken away: an M without room may wait for that.
+static OPEN: AtomicBool = AtomicBool::new(false);
 /// Places of each M's array: a power of two unless the first events are kept.
 static PLACES: AtomicUsize = AtomicUsize::new(0);
 
@@ -72,6 +58,12 @@ pub(super) fn shape(keep: Keep, last: usize) {
         Keep::All => AHEAD,
     };
     PLACES.store(places, Relaxed);
+    OPEN.store(true, SeqCst);
+}
+
+/// No event is taken away any more.
+pub(super) fn close() {
+    OPEN.store(false, SeqCst);
 }
 
 fn keep() -> Keep {
@@ -116,15 +108,15 @@ impl Buffer {
     }
 
     /// Reserves the array, if events will be kept.
-    pub(crate) fn init(&self) {
-        if !super::keeps() {
-            return;
+    ///
+    /// # Errors
+    /// The system's, if there is no address space for it.
+    pub(crate) fn init(&self, keeps: bool) -> Result<(), nix::Error> {
+        if !keeps {
+            return Ok(());
         }
         let places = PLACES.load(Relaxed);
-        let base = match mem::reserve(places * size_of::<Place>()) {
-            Ok(base) => base,
-            Err(e) => crate::throw::out_of_memory("the events of a trace", e),
-        };
+        let base = mem::reserve(places * size_of::<Place>())?;
         if keep() == Keep::First {
             self.mask.set(usize::MAX);
             self.shift.store(63, Relaxed);
@@ -138,6 +130,7 @@ impl Buffer {
             Keep::All => places / 2,
         });
         self.base.store(base.as_ptr().cast(), Release);
+        Ok(())
     }
 
     fn place(&self, n: usize) -> Option<&Place> {
@@ -200,17 +193,17 @@ impl Buffer {
             let read = self.read.load(Acquire);
             if n < read + places {
                 if n >= read + places / 2 {
-                    super::scribe::hurry();
+                    bell::hurry();
                 }
                 self.limit.set((n + places / 4).min(read + places));
                 return true;
             }
-            if !super::keeps() {
+            if !OPEN.load(Relaxed) {
                 // They are not taken any more.
                 return false;
             }
-            super::scribe::hurry();
-            super::scribe::nap();
+            bell::hurry();
+            bell::nap();
         }
     }
 
@@ -247,7 +240,7 @@ impl Buffer {
     }
 
     /// Event `n`, if it is complete and still there.
-    pub(super) fn event(&self, n: usize) -> Option<Event> {
+    pub(super) fn event(&self, n: usize) -> Option<Record> {
         let place = self.place(n)?;
         let first = place[0].load(Acquire);
         if first == 0 || first >> ROUND_SHIFT != self.round(n) {
@@ -262,14 +255,13 @@ impl Buffer {
         let [time, a, b, c, who] = words;
         // SAFETY: the address of a kind, which lives for ever.
         let kind: &'static Kind = unsafe { ((first & ADDRESS) as *const Kind).as_ref() }?;
-        Some(Event {
-            time,
-            kind,
-            args: [a, b, c],
-            p: (first >> P_SHIFT) as i32 % 512 - 1,
-            g: (who >> 32) as u32,
-            flow: who as u32,
-        })
+        // SAFETY: these are the kind and the words of a record that was written here whole.
+        let mut event = unsafe { Record::new(kind, [a, b, c]) };
+        event.time = time;
+        event.p = (first >> P_SHIFT) as i32 % 512 - 1;
+        event.g = (who >> 32) as u32;
+        event.flow = who as u32;
+        Some(event)
     }
 
     /// All events before `n` have been taken away.
@@ -294,23 +286,15 @@ impl Buffer {
 impl Taken<'_> {
     /// Fills the place.
     #[inline]
-    pub(super) fn write(self, event: &Event) {
-        let Event {
-            time,
-            kind,
-            args,
-            p,
-            g,
-            flow,
-        } = *event;
+    pub(super) fn write(self, event: &Record) {
+        let (args, p) = (event.args(), (event.p + 1) as u64);
         let [first, rest @ ..] = self.place;
-        rest[0].store(time, Relaxed);
+        rest[0].store(event.time, Relaxed);
         rest[1].store(args[0], Relaxed);
         rest[2].store(args[1], Relaxed);
         rest[3].store(args[2], Relaxed);
-        rest[4].store(u64::from(g) << 32 | u64::from(flow), Relaxed);
-        let kind = std::ptr::from_ref(kind) as u64;
-        let p = (p + 1) as u64;
+        rest[4].store(u64::from(event.g) << 32 | u64::from(event.flow), Relaxed);
+        let kind = std::ptr::from_ref(event.kind()) as u64;
         first.store(kind | p << P_SHIFT | self.round << ROUND_SHIFT, Release);
     }
 }
@@ -318,37 +302,34 @@ impl Taken<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::kinds::{GO_START, USER_LOG};
+    use safepoint_trace::{GO_START, STEAL};
 
-    fn event(n: u64) -> Event {
-        Event {
-            time: n,
-            kind: if n.is_multiple_of(2) {
-                &GO_START
-            } else {
-                &USER_LOG
-            },
-            args: [n, n + 1, n + 2],
-            p: n as i32 % 257 - 1,
-            g: n as u32,
-            flow: !n as u32,
-        }
+    fn event(n: u64) -> Record {
+        let kind = if n.is_multiple_of(2) {
+            &GO_START
+        } else {
+            &STEAL
+        };
+        // SAFETY: neither kind has a text.
+        let mut event = unsafe { Record::new(kind, [n, n + 1, n + 2]) };
+        (event.time, event.p) = (n, n as i32 % 257 - 1);
+        (event.g, event.flow) = (n as u32, !n as u32);
+        event
     }
 
-    fn same(a: &Event, b: &Event) -> bool {
-        (a.time, a.args, a.p, a.g, a.flow) == (b.time, b.args, b.p, b.g, b.flow)
-            && std::ptr::eq(a.kind, b.kind)
+    fn same(a: &Record, b: &Record) -> bool {
+        (a.time, a.args(), a.p, a.g, a.flow) == (b.time, b.args(), b.p, b.g, b.flow)
+            && std::ptr::eq(a.kind(), b.kind())
     }
 
     /// One buffer for each way to keep events: the statics are the process's.
     #[test]
     fn what_is_kept() {
-        super::super::FLAGS.store(super::super::KEEPS, SeqCst);
         // The first ones.
         PLACES.store(64, SeqCst);
         KEEP.store(Keep::First as u8, SeqCst);
         let buffer = Buffer::new();
-        buffer.init();
+        buffer.init(true).expect("there is room");
         for n in 0..100 {
             if let Some(place) = buffer.take() {
                 place.write(&event(n));
@@ -360,7 +341,7 @@ mod tests {
         // The last ones, whatever the round.
         KEEP.store(Keep::Last as u8, SeqCst);
         let buffer = Buffer::new();
-        buffer.init();
+        buffer.init(true).expect("there is room");
         for n in 0..64 * 300 {
             buffer.take().expect("a place").write(&event(n));
             let old = (n as usize).checked_sub(64).and_then(|n| buffer.event(n));
@@ -379,6 +360,5 @@ mod tests {
         outer.write(&event(8));
         assert!(buffer.event(len).is_some_and(|e| same(&e, &event(8))));
         buffer.free();
-        super::super::FLAGS.store(0, SeqCst);
     }
 }

@@ -6,9 +6,8 @@
 //! allocation and no lock, so it may be used in a signal handler. Shortening the file
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
 
-use super::{Event, text};
-use crate::life::config::shown;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use safepoint_trace::{Record, write_line};
 use std::fmt::Write;
 use std::fs::Metadata;
 use std::num::NonZeroUsize;
@@ -35,31 +34,29 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Maps the file. A second run of the process goes on in the same one.
 ///
 /// # Errors
-/// One line for the user.
+/// What the file lacks, in words.
 pub(crate) fn open(name: &str) -> Result<(), String> {
     if MAP.get().is_some() {
         return Ok(());
     }
-    let fail =
-        |what: &dyn std::fmt::Display| format!("SAFEPOINT_TRACE_MAP={}: {what}", shown(name));
     let file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
         .open(name)
-        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+        .map_err(|e| format!("cannot be opened: {e}"))?;
     let metadata = file
         .metadata()
-        .map_err(|e| fail(&format_args!("cannot be opened: {e}")))?;
+        .map_err(|e| format!("cannot be opened: {e}"))?;
     let records = metadata.len() as usize / RECORD;
     let Some(length) = NonZeroUsize::new(records * RECORD) else {
-        return Err(fail(&"is too short; give the file its length first"));
+        return Err("is too short; give the file its length first".to_owned());
     };
     // A file may have holes where the disk has no room: the first event there would be SIGBUS.
     // SAFETY: a call about a descriptor that is ours.
     let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length.get() as i64) };
     if !matches!(error, 0 | libc::EOPNOTSUPP | libc::EINVAL | libc::ENODEV) {
         let error = std::io::Error::from_raw_os_error(error);
-        return Err(fail(&format_args!("no room for all of it: {error}")));
+        return Err(format!("no room for all of it: {error}"));
     }
     let flags = MapFlags::MAP_SHARED;
     // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing that
@@ -74,7 +71,7 @@ pub(crate) fn open(name: &str) -> Result<(), String> {
             0,
         )
     }
-    .map_err(|e| fail(&format_args!("cannot be mapped: {}", e.desc())))?;
+    .map_err(|e| format!("cannot be mapped: {}", e.desc()))?;
     let _ = MAP.set(Map {
         base: base.as_ptr() as usize,
         records: records as u64,
@@ -95,13 +92,13 @@ pub(super) fn is_open() -> bool {
 }
 
 /// Adds an event of M `m`.
-pub(super) fn record(m: usize, event: &Event) {
+pub(super) fn record(m: usize, event: &Record) {
     let Some(map) = MAP.get() else { return };
     let mut line = Line {
         bytes: [0; LINE],
         len: 0,
     };
-    let _ = text::write_line(&mut line, event.time, m, event);
+    let _ = write_line(&mut line, m, event);
     let n = NEXT.fetch_add(1, Relaxed);
     let at = (map.base + (n % map.records) as usize * RECORD) as *const [AtomicU64; RECORD / 8];
     // SAFETY: `at` is the place of a record inside the mapping, which is never taken away;

@@ -1,41 +1,35 @@
 //! The event log: what the scheduler did, when, and to which goroutine. Go's vocabulary, plus what
 //! Go's tracer leaves out: which thread asked for a preemption, and what became of the request.
 //!
-//! Each M writes events into its own buffer, one writer and no lock; a thread of the trace's
-//! own reads them, when the run is over or while it goes on. Off, an event is one predictable
-//! branch. Mirrors `trace.go`; the text form is explained in *Before you begin*.
+//! What an event is, what it does, and how it is read and written is in the crate
+//! `safepoint-trace`. Here is what records: each M writes events into its own buffer, one writer
+//! and no lock; a thread of the trace's own reads them, when the run is over or while it goes
+//! on. Off, an event is one predictable branch. Mirrors `trace.go`; the text form is explained in
+//! *Before you begin*.
 
+mod bell;
 mod buffer;
-mod chrome;
 mod clock;
-mod escape;
-pub mod gov2;
-mod in_go;
-mod kinds;
 mod lost;
 pub(crate) mod map;
 mod scribe;
-mod text;
-mod totals;
 mod waitreason;
 mod writer;
 
-pub use buffer::Event;
 pub(crate) use buffer::{Buffer, Keep};
-pub use escape::Escaped;
-pub(crate) use escape::{ShellWord, one_line};
-pub use kinds::{KINDS, Kind, legend};
 pub use lost::TRACE_LOST;
+pub use safepoint_trace::{Escaped, KINDS, Kind, Record, legend};
 pub(crate) use scribe::{ask, finish, pending, thread};
 pub use waitreason::WaitReason;
 
 use crate::arch::getm_opt;
 use crate::gmp::{G, M, P, allm};
-use kinds::{
-    GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,
-    POLL_HIT, PREEMPT, PROC_START, PROC_STOP, STACK_GROW, STEAL, THREAD_START, USER_LOG,
-};
 use safepoint_lockstep as lab;
+use safepoint_trace::{
+    Form, GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,
+    Header, POLL_HIT, PREEMPT, PROC_START, PROC_STOP, STACK_GROW, STEAL, THREAD_START, USER_LOG,
+    words,
+};
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
@@ -63,19 +57,12 @@ pub(crate) struct Output {
     pub last: usize,
 }
 
-/// The forms of a trace.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Form {
-    Text,
-    Chrome,
-    Go,
-}
-
-/// Prepares for a run. Events are kept when there is somewhere to put them.
+/// Prepares for a run. Events are kept when there is somewhere to put them; `header` is what
+/// their trace says about the run.
 ///
 /// # Errors
 /// One line for the user.
-pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
+pub(crate) fn start(output: Option<Output>, header: impl FnOnce() -> Header) -> Result<(), String> {
     let maps = map::is_open();
     clock::choose(maps);
     START.store(clock::ticks(), Relaxed);
@@ -90,7 +77,7 @@ pub(crate) fn start(output: Option<Output>) -> Result<(), String> {
     if let Some(output) = output {
         let (keep, last) = (output.keep, output.last);
         buffer::shape(keep, last);
-        scribe::start(output, keep, last)?;
+        scribe::start(output, header(), keep, last)?;
     }
     Ok(())
 }
@@ -114,13 +101,14 @@ pub(crate) fn end() {
 }
 
 /// Whether events are kept.
-fn keeps() -> bool {
+pub(crate) fn keeps() -> bool {
     FLAGS.load(Relaxed) & KEEPS != 0
 }
 
 /// No event is kept from here on.
 fn stop_keeping() {
     FLAGS.fetch_and(!KEEPS, SeqCst);
+    buffer::close();
 }
 
 /// Whether events are looked at: the branch that remains when tracing is off.
@@ -154,7 +142,7 @@ fn pass() {
 
 /// The goroutine that did what the event says. It did not start itself: the M did that.
 fn subject(mp: &M, kind: &'static Kind) -> u32 {
-    if std::ptr::eq(kind, &GO_START) || std::ptr::eq(kind, &GO_START_NEXT) {
+    if kind.effect.starts() {
         return 0;
     }
     mp.curg.get().map_or(0, |g| g.goid.get() as u32)
@@ -178,17 +166,15 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
         0 => None,
         _ => mp.trace.take(),
     };
-    let event = Event {
-        time: match flags & TICKS {
-            0 => clock::ticks(),
-            _ => lab::event(),
-        },
-        kind,
-        args,
-        p: mp.p.get().map_or(-1, |p| p.id.get() as i32),
-        g: subject(mp, kind),
-        flow,
+    // SAFETY: who emits a text passes the two words of a `&'static str`, as `words` makes them.
+    let mut event = unsafe { Record::new(kind, args) };
+    event.time = match flags & TICKS {
+        0 => clock::ticks(),
+        _ => lab::event(),
     };
+    event.p = mp.p.get().map_or(-1, |p| p.id.get() as i32);
+    event.g = subject(mp, kind);
+    event.flow = flow;
     if let Some(place) = place {
         place.write(&event);
     }
@@ -201,27 +187,19 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
 /// The event for the map, and what lockstep lets the trace's thread know.
 #[cold]
 #[inline(never)]
-fn to_others(mp: &M, event: Event, flags: u8) {
+fn to_others(mp: &M, event: Record, flags: u8) {
     if flags & MAPS != 0 {
         let from = match flags & TICKS {
             0 => START.load(Relaxed),
             _ => 0,
         };
-        let time = event.time.saturating_sub(from);
-        map::record(mp.id.get(), &Event { time, ..event });
+        let mut event = event;
+        event.time = event.time.saturating_sub(from);
+        map::record(mp.id.get(), &event);
     }
     if flags & TICKS != 0 {
         scribe::low_water(lab::low_water());
     }
-}
-
-/// Whether the event is of this kind.
-fn is(e: &Event, kind: &'static Kind) -> bool {
-    std::ptr::eq(e.kind, kind)
-}
-
-fn words(text: &'static str) -> (u64, u64) {
-    (text.as_ptr() as u64, text.len() as u64)
 }
 
 /// A P got an M.

@@ -11,31 +11,19 @@
 //! Nothing of Go corresponds to it: Go's tracer streams, and loses the rest at a crash.
 
 use super::Output;
+use super::bell::{ASKED, BELL, DONE, NONE, RUNS, STARTING, STATE, hurry};
 use super::buffer::Keep;
 use super::clock::{self, Anchor, Scale};
 use super::lost;
 use super::writer::Job;
 use crate::os::{self, futex_wait, futex_wake};
 use safepoint_lockstep as lab;
+use safepoint_trace::Header;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use std::thread::JoinHandle;
 
-/// No trace is kept.
-const NOBODY: u32 = 0;
-/// The run goes on.
-const RUNS: u32 = 1;
-/// The trace is to be finished.
-const ASKED: u32 = 2;
-/// It is, as far as it could be.
-const DONE: u32 = 3;
-/// The thread is not there yet.
-const STARTING: u32 = 4;
-static STATE: AtomicU32 = AtomicU32::new(NOBODY);
-
-/// Counted up to wake the thread.
-static BELL: AtomicU32 = AtomicU32::new(0);
 /// Counted up while it works.
 static PROGRESS: AtomicU64 = AtomicU64::new(0);
 /// Events from this time on (in ticks) are left out.
@@ -61,7 +49,7 @@ const PATIENCE_NS: u64 = 30_000_000_000;
 ///
 /// # Errors
 /// One line, when the system has no thread for it.
-pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), String> {
+pub(super) fn start(output: Output, header: Header, keep: Keep, last: usize) -> Result<(), String> {
     let scale = if lab::enabled() {
         Scale::lockstep()
     } else {
@@ -72,7 +60,7 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
     PID.store(std::process::id() as i32, Relaxed);
     lost::at_exit();
     STATE.store(STARTING, SeqCst);
-    let job = Job::new(output, keep, last, scale);
+    let job = Job::new(output, header, keep, last, scale);
     let mask = os::block_all_signals();
     let made = std::thread::Builder::new()
         .name("trace".to_owned())
@@ -103,7 +91,7 @@ pub(super) fn start(output: Output, keep: Keep, last: usize) -> Result<(), Strin
             Ok(())
         }
         Err(error) => {
-            STATE.store(NOBODY, SeqCst);
+            STATE.store(NONE, SeqCst);
             Err(format!("SAFEPOINT_TRACE: no thread to write it: {error}"))
         }
     }
@@ -175,7 +163,7 @@ pub(super) fn join() {
     if let Some(thread) = thread {
         let _ = thread.join();
     }
-    STATE.store(NOBODY, SeqCst);
+    STATE.store(NONE, SeqCst);
 }
 
 /// Whether the run is over for the trace.
@@ -198,20 +186,6 @@ pub(crate) fn thread() -> i32 {
 /// Whether a trace is kept that is not written yet.
 pub(crate) fn pending() -> bool {
     matches!(STATE.load(SeqCst), RUNS | ASKED)
-}
-
-/// Wakes the thread.
-pub(super) fn hurry() {
-    BELL.fetch_add(1, SeqCst);
-    futex_wake(&BELL, 1);
-}
-
-/// An M that found no room waits a moment for the thread.
-pub(super) fn nap() {
-    if lab::enabled() && lab::me().is_some() {
-        lab::not_stuck();
-    }
-    futex_wait(&STATE, RUNS, Some(100_000));
 }
 
 /// In lockstep: no event before `low` can come any more.

@@ -7,13 +7,13 @@
 //! place that others do not see yet gets a later time. In lockstep, it is what is older than
 //! every clock that can still move.
 
-use super::buffer::{Event, Keep};
+use super::buffer::Keep;
 use super::clock::{self, Anchor, Scale};
-use super::{Form, Output, chrome, gov2, scribe, text};
-use crate::gmp::{M, allm, gomaxprocs};
+use super::{Output, scribe};
+use crate::gmp::{M, allm};
 use crate::os;
-use crate::stage::stage;
 use safepoint_lockstep as lab;
+use safepoint_trace::{Cut, Header, Millis, Portable, Record, Writer};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::{self, BufWriter, Write};
@@ -25,37 +25,12 @@ const LAST_EVENT_NS: u64 = 20_000_000;
 /// Events of one M that are put in order: a handler writes its own first.
 const WINDOW: usize = 8;
 
-/// What a rendered trace says about its run.
-pub(super) struct Run {
-    pub stage: &'static str,
-    pub program: String,
-    pub command: String,
-    pub procs: usize,
-    pub seed: Option<u64>,
-    /// `None`: it is not known yet.
-    pub portable: Option<lab::Portable>,
-    /// In milliseconds: where the trace begins or ends, and the run does not; and how many
-    /// events are missing there.
-    pub begins: Option<(String, u64)>,
-    pub ends: Option<(String, u64)>,
-}
-
-/// One of the forms, written piece by piece.
-pub(super) trait Render: Send {
-    /// What comes first.
-    fn head(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()>;
-    /// The next event, on M `m`; its time is in nanoseconds.
-    fn event(&mut self, m: usize, e: &Event, out: &mut dyn Write) -> io::Result<()>;
-    /// What comes last.
-    fn end(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()>;
-}
-
 /// How far an M's events have been taken.
 struct Cursor {
     m: &'static M,
     next: usize,
     /// The next ones, in order.
-    window: VecDeque<Event>,
+    window: VecDeque<Record>,
     /// The time of the last one.
     last: u64,
 }
@@ -64,8 +39,8 @@ struct Cursor {
 pub(super) struct Job {
     out: BufWriter<Box<dyn Write + Send>>,
     name: String,
-    form: Box<dyn Render>,
-    run: Run,
+    form: Box<dyn Writer>,
+    run: Header,
     scale: Scale,
     keep: Keep,
     last: usize,
@@ -77,26 +52,12 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(output: Output, keep: Keep, last: usize, scale: Scale) -> Job {
-        let form: Box<dyn Render> = match output.form {
-            Form::Text => Box::new(text::Text::default()),
-            Form::Chrome => Box::new(chrome::Chrome::default()),
-            Form::Go => Box::new(gov2::Gov2::default()),
-        };
+    pub(super) fn new(output: Output, run: Header, keep: Keep, last: usize, scale: Scale) -> Job {
         Job {
             out: BufWriter::with_capacity(1 << 16, output.sink),
             name: output.name,
-            form,
-            run: Run {
-                stage: stage().name,
-                program: crate::life::config::program(),
-                command: crate::life::config::command(stage().name),
-                procs: gomaxprocs(),
-                seed: crate::life::config::seed(),
-                portable: None,
-                begins: None,
-                ends: None,
-            },
+            form: output.form.writer(),
+            run,
             scale,
             keep,
             last,
@@ -168,7 +129,7 @@ impl Job {
         if !lab::enabled() {
             self.scale.add(Anchor::now());
         }
-        self.run.portable = Some(lab::portable());
+        self.run.portable = Some(portable());
         if self.error.is_some() {
             return;
         }
@@ -181,10 +142,13 @@ impl Job {
                 // say what never was.
                 let full = self.cursors.iter().filter_map(Cursor::full_since).min();
                 cut = full.map_or(cut, |at| cut.min(at.saturating_add(1)));
-                self.run.ends = full.map(|at| (text::millis(self.scale.ns(at)), 0));
+                self.run.ends = full.map(|at| Cut {
+                    at: Millis(self.scale.ns(at)).to_string(),
+                    missing: 0,
+                });
                 self.head();
                 self.merge(&ends, cut, Job::render);
-                if let Some((_, missing)) = &mut self.run.ends {
+                if let Some(Cut { missing, .. }) = &mut self.run.ends {
                     let all: u64 = self.cursors.iter().map(|c| c.m.trace.span().1 as u64).sum();
                     *missing = all - self.written;
                 }
@@ -208,7 +172,7 @@ impl Job {
             .filter_map(Cursor::forgot_before)
             .max();
         let from = from.unwrap_or(0);
-        let mut kept: VecDeque<(usize, Event)> = VecDeque::with_capacity(self.last.min(1 << 16));
+        let mut kept: VecDeque<(usize, Record)> = VecDeque::with_capacity(self.last.min(1 << 16));
         let last = self.last;
         self.merge(ends, cut, |_, m, e| {
             if e.time >= from {
@@ -223,7 +187,8 @@ impl Job {
         if missing > 0
             && let Some((_, first)) = kept.front()
         {
-            self.run.begins = Some((text::millis(self.scale.ns(first.time)), missing));
+            let at = Millis(self.scale.ns(first.time)).to_string();
+            self.run.begins = Some(Cut { at, missing });
         }
         self.head();
         for (m, e) in kept {
@@ -267,7 +232,7 @@ impl Job {
 
     /// Passes on the events before `cut`, in the order of their times; of one time, the M with
     /// the smaller number first.
-    fn merge(&mut self, ends: &[usize], mut cut: u64, mut f: impl FnMut(&mut Job, usize, Event)) {
+    fn merge(&mut self, ends: &[usize], mut cut: u64, mut f: impl FnMut(&mut Job, usize, Record)) {
         let over = scribe::over();
         let mut cursors = std::mem::take(&mut self.cursors);
         let mut heads = BinaryHeap::new();
@@ -298,7 +263,7 @@ impl Job {
         self.cursors = cursors;
     }
 
-    fn render(&mut self, m: usize, mut e: Event) {
+    fn render(&mut self, m: usize, mut e: Record) {
         if self.error.is_some() {
             return;
         }
@@ -307,9 +272,10 @@ impl Job {
             scribe::progress();
         }
         let ticks = e.time;
-        e.time = self.scale.ns(ticks);
-        if let Some(length) = e.kind.length(&mut e.args) {
-            *length = e.time - self.scale.ns(ticks.saturating_sub(*length));
+        let now = self.scale.ns(ticks);
+        e.time = now;
+        if let Some(length) = e.length_mut() {
+            *length = now - self.scale.ns(ticks.saturating_sub(*length));
         }
         let result = self.form.event(m, &e, &mut self.out);
         self.fails(result);
@@ -353,5 +319,16 @@ impl Cursor {
         let (range, _) = self.m.trace.span();
         let first = || range.clone().find_map(|n| self.m.trace.event(n));
         (range.start > 0).then(|| first().map_or(u64::MAX, |e| e.time))
+    }
+}
+
+/// Whether the trace is the same everywhere, as its head says it.
+fn portable() -> Portable {
+    match lab::portable() {
+        lab::Portable::Yes => Portable::Yes,
+        lab::Portable::NearWatchdog => Portable::NearWatchdog,
+        lab::Portable::StackGrowth => Portable::StackGrowth,
+        lab::Portable::Blocked => Portable::Blocked,
+        lab::Portable::Outside => Portable::Outside,
     }
 }

@@ -4,4 +4,5 @@
 pub(crate) mod events;
 pub(crate) mod reasons;
 pub(crate) mod rows;
+pub(crate) mod vocabulary;
 pub(crate) mod words;

@@ -60,14 +60,15 @@
 //! [`trace_of_example`] an example of your own package. What may be asked of a scenario stands
 //! on [`TraceOf`]; what is checked in every trace, on [`Trace::check_run`](trace::Trace).
 
-mod bounds;
 mod child;
-mod invariants;
 mod scenario;
 mod seeds;
-pub mod trace;
 pub mod trace_of;
+mod workspace;
 
 pub use child::{Ended, LIMIT, fresh_folder, fresh_folder_in, run, try_run};
+pub use safepoint_trace as trace;
 pub use seeds::Seeds;
 pub use trace_of::{TraceOf, trace_of, trace_of_example, trace_of_program};
+#[doc(hidden)]
+pub use workspace::workspace;

@@ -2,10 +2,12 @@
 //! hold on every schedule is tried on many, and the first that breaks it has a number.
 
 use crate::scenario::{DIED, Done, Ready};
-use crate::trace::Trace;
 use crate::trace_of::TraceOf;
+use safepoint_trace::{Kinds, Trace};
+use std::cell::RefCell;
 use std::ops::{Bound, RangeBounds};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::sync_channel;
 
@@ -66,11 +68,12 @@ impl Seeds {
         let rule = Rule {
             holds: &rule,
             may_die: ready.may_die,
+            kinds: self.scenario.stage.kinds,
         };
         // One that dies leaves a trace, too.
         ready.may_die = true;
         let broken = search(&ready, first, last, &rule);
-        if let Some(message) = report(&broken, last - first) {
+        if let Some(message) = report(&broken, last - first, rule.kinds) {
             panic!("{message}");
         }
         ready.keep(&Done::default());
@@ -81,6 +84,7 @@ impl Seeds {
 struct Rule<'a> {
     holds: &'a dyn Fn(&Trace),
     may_die: bool,
+    kinds: Kinds,
 }
 
 /// Runs all seeds, a few at a time, and looks at the results in the order of the seeds. The
@@ -139,14 +143,13 @@ fn judge(
             return Some(Found { seed, what, trace });
         }
     };
-    let trace = Trace::parse(&done.trace);
+    let trace = Trace::parse(&done.trace, rule.kinds);
     let what = if done.code == DIED && !rule.may_die {
         format!("it dies:\n{}", done.errors)
     } else if let Err(broken) = trace.check_run() {
         format!("the trace breaks an invariant: {broken}")
     } else {
-        let panic = catch_unwind(AssertUnwindSafe(|| (rule.holds)(&trace))).err()?;
-        message(panic.as_ref())
+        quietly(|| (rule.holds)(&trace)).err()?
     };
     let events = trace.events.len();
     let keep = shortest.is_none_or(|n| events < n);
@@ -154,6 +157,41 @@ fn judge(
         seed,
         what,
         trace: keep.then_some((events, done.trace)),
+    })
+}
+
+/// Runs the rule. If it panics, its message and its place are returned, and not printed: they
+/// are in the report if this schedule is, and a hundred others would stand in front of it.
+fn quietly(rule: impl FnOnce()) -> Result<(), String> {
+    thread_local! {
+        /// Where the rule that runs on this thread has panicked, while one does.
+        static AT: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let quiet = AT.try_with(|at| {
+                let Ok(mut at) = at.try_borrow_mut() else {
+                    return false;
+                };
+                let place = info.location().map(ToString::to_string);
+                at.as_mut().is_some_and(|at| {
+                    *at = place.unwrap_or_default();
+                    true
+                })
+            });
+            if quiet != Ok(true) {
+                before(info);
+            }
+        }));
+    });
+    AT.set(Some(String::new()));
+    let result = catch_unwind(AssertUnwindSafe(rule));
+    let at = AT.take().unwrap_or_default();
+    result.map_err(|panic| match at.as_str() {
+        "" => message(panic.as_ref()),
+        at => format!("{} (at {at})", message(panic.as_ref())),
     })
 }
 
@@ -166,7 +204,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// The words about what was found.
-fn report(broken: &[Found], more: u64) -> Option<String> {
+fn report(broken: &[Found], more: u64, kinds: Kinds) -> Option<String> {
     let first = broken.first()?;
     let all = more.saturating_add(1);
     let count = match broken.len() {
@@ -185,7 +223,7 @@ fn report(broken: &[Found], more: u64) -> Option<String> {
             "\nThe shortest trace, {events} events, is .seed({}): {}\n{}{text}",
             found.seed,
             found.what,
-            Trace::parse(text).strip(),
+            Trace::parse(text, kinds).strip(),
         ));
     }
     Some(out)

@@ -17,7 +17,7 @@
 use crate::child::LIMIT;
 use crate::scenario::{DIED, Done, What};
 use crate::seeds::Seeds;
-use crate::trace::Trace;
+use safepoint_trace::{Portable, Trace};
 use stage1_coop::{STAGE, Stage, ThirdParty};
 use std::ops::RangeBounds;
 use std::panic::Location;
@@ -71,7 +71,8 @@ pub fn trace_of_example(name: &str) -> TraceOf {
     new(What::Example(name.to_owned()), &STAGE)
 }
 
-/// The trace of any program that runs one of our runtimes.
+/// The trace of any program that runs one of our runtimes. Which one, is said with
+/// [`stage`](TraceOf::stage): a stage says what its events do.
 #[track_caller]
 pub fn trace_of_program(program: impl Into<PathBuf>, arguments: &[&str]) -> TraceOf {
     let arguments = arguments.iter().map(|&a| a.to_owned()).collect();
@@ -95,7 +96,7 @@ fn new(what: What, stage: &'static Stage) -> TraceOf {
 }
 
 impl TraceOf {
-    /// The stage of a program or an example: which events [`only`](TraceOf::only) may name.
+    /// The stage of a program or an example: which events its trace may have, and what they do.
     /// Without this: stage 1. A closure's is an argument of [`trace_of`].
     pub fn stage(mut self, stage: &'static Stage) -> TraceOf {
         self.stage = stage;
@@ -169,7 +170,7 @@ impl TraceOf {
     #[track_caller]
     pub fn text(self) -> String {
         let (done, trace) = self.checked();
-        refuse_what_depends_on_the_compiler(&trace);
+        refuse_what_is_not_portable(&trace);
         let errors = match done.errors.as_str() {
             "" => String::new(),
             dump if done.code == DIED => format!("--- last words\n{}", headers(dump)),
@@ -188,7 +189,7 @@ impl TraceOf {
     #[track_caller]
     pub fn strip(self) -> String {
         let (_, trace) = self.checked();
-        refuse_what_depends_on_the_compiler(&trace);
+        refuse_what_is_not_portable(&trace);
         trace.strip()
     }
 
@@ -200,10 +201,11 @@ impl TraceOf {
     /// an invariant of the trace does not hold.
     #[track_caller]
     pub fn only(self, names: &[&str]) -> String {
-        let stage = self.stage;
         let (_, trace) = self.checked();
         for &name in names {
-            refuse_unknown(name, stage, &trace);
+            if let Err(what) = trace.knows(name) {
+                panic!("{what} (a program's stage is chosen with .stage(&STAGE))");
+            }
         }
         trace.only(names)
     }
@@ -223,7 +225,7 @@ impl TraceOf {
     /// What a panic would say if the scenario does not end well.
     pub fn try_trace(mut self) -> Result<(i32, Trace), String> {
         let done = self.done()?;
-        Ok((done.code, Trace::parse(&done.trace)))
+        Ok((done.code, Trace::parse(&done.trace, self.stage.kinds)))
     }
 
     #[track_caller]
@@ -233,7 +235,7 @@ impl TraceOf {
             Ok(done) => done,
             Err(what) => panic!("{what}"),
         };
-        let trace = Trace::parse(&done.trace);
+        let trace = Trace::parse(&done.trace, self.stage.kinds);
         let mut result = trace.check_run();
         if bounded {
             result = result.and_then(|()| trace.check_waits());
@@ -246,52 +248,21 @@ impl TraceOf {
 }
 
 #[track_caller]
-fn refuse_what_depends_on_the_compiler(trace: &Trace) {
-    assert!(
-        trace.portable(),
-        "this trace depends on what the compiler made of the program, so it is no snapshot: {}\nways out: let time pass in spin(n) or with_frame; put a check into the loop (#[gofunc], prologue!()); build with opt-level = 1 under [profile.dev], so that frames are smaller; or snapshot chosen events only, with .only(&[..])",
-        trace.head.first().map_or("it has no head", String::as_str)
-    );
-}
-
-/// A misspelled name would record nothing, for ever, and look right.
-#[track_caller]
-fn refuse_unknown(name: &str, stage: &Stage, trace: &Trace) {
-    let known: Vec<&str> = stage
-        .kinds
-        .iter()
-        .copied()
-        .flatten()
-        .map(|kind| kind.name)
-        .collect();
-    if known.contains(&name) || trace.count(name) > 0 {
+fn refuse_what_is_not_portable(trace: &Trace) {
+    if trace.portable() {
         return;
     }
-    let near = known.iter().min_by_key(|k| distance(k, name));
-    let stage = stage.name;
-    match near.filter(|k| distance(k, name) <= 3) {
-        Some(near) => panic!("there is no event `{name}` in {stage}; is `{near}` meant?"),
-        None => panic!(
-            "there is no event `{name}` in {stage} (a program's stage is chosen with .stage(&STAGE)); there are {}",
-            known.join(", ")
-        ),
-    }
-}
-
-/// How many letters must be changed, put in, or left out, to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    let head = trace.head.first().map_or("it has no head", String::as_str);
+    // One that does not say why may be a free run, or a trace of another time.
+    let why = trace.why_not_portable().unwrap_or(Portable::NearWatchdog);
+    panic!(
+        "this trace depends on {}, so it is no snapshot: {head}\nways out: {}; or snapshot chosen events only, with .only(&[..])",
+        match why {
+            Portable::Blocked | Portable::Outside => "what happens outside the runtime",
+            _ => "what the compiler made of the program",
+        },
+        why.ways_out()
+    );
 }
 
 /// The lines of a dump that do not depend on the build: no frames, no places.

@@ -205,7 +205,7 @@ fn traced(stage: &str, name: &str, procs: &str, seed: &str, dir: &Path) -> (Path
         lines.len() < bytes.len() / 128,
         "{name} has more events than room"
     );
-    (file, Trace::parse(&lines.join("\n")))
+    (file, tests::parse(&lines.join("\n")))
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn trace(lines: &str) -> Trace {
         format!("{:.3} {rest}\n", us / 1000.0)
     };
     let lines = lines.lines().filter(|l| !l.is_empty()).map(line);
-    let trace = Trace::parse(&format!("{head}{}", lines.collect::<String>()));
+    let trace = tests::parse(&format!("{head}{}", lines.collect::<String>()));
     assert_eq!(trace.header("procs"), Some("2"));
     trace
 }

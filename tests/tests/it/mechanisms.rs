@@ -142,3 +142,8 @@ fn the_walk_in_architecture_is_in_the_sources() {
     }
     assert!(looked >= 20, "{looked} names");
 }
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}

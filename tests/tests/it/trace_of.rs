@@ -149,8 +149,9 @@ fn what_depends_on_the_compiler_is_refused_with_the_ways_out() {
         message,
         &[
             "depends on what the compiler made",
-            "spin(n)",
+            "a loop without a check ran long",
             "#[gofunc]",
+            "spin(n)",
             ".only(",
         ],
     );
@@ -189,13 +190,39 @@ fn a_misspelled_event_is_refused() {
     let near = panic_of(|| trace_of_example(&STAGE, "hello").only(&["GoStrat"]));
     assert!(near.contains("is `GoStart` meant?"), "{near}");
     let far = panic_of(|| trace_of_example(&STAGE, "hello").only(&["Nonsense"]));
-    in_order(&far, &["stage1-coop", ".stage(&STAGE)", "GoCreate"]);
+    in_order(&far, &["stage1-coop", "GoCreate", ".stage(&STAGE)"]);
     // A kind of a later stage is none here, even if it could happen there.
     let later = panic_of(|| trace_of_example(&STAGE, "hello").only(&["ProcSteal"]));
     in_order(&later, &["there is no event `ProcSteal`"]);
     let stage = &stage2_sysmon::STAGE;
     // One that is known and does not happen is a fact about the schedule.
     assert_eq!(trace_of_example(stage, "sleepers").only(&["ProcSteal"]), "");
+}
+
+/// A count of a misspelt event would be 0 on every schedule.
+#[test]
+fn a_misspelt_event_is_refused_in_questions_too() {
+    let trace = trace_of_example(&STAGE, "hello").trace();
+    for near in [
+        panic_of(|| trace.count("GoSnd")),
+        panic_of(|| trace.find("GoSnd").count()),
+    ] {
+        assert!(near.contains("is `GoEnd` meant?"), "{near}");
+        assert!(near.contains("Also near: GoSched"), "{near}");
+    }
+    // One that is known and does not happen is a fact about the schedule.
+    assert_eq!(trace.count("PollHit"), 0);
+}
+
+/// A program whose stage was not said: its events are not known, and nothing can be held.
+#[test]
+fn a_trace_of_another_stage_says_that_the_stage_is_missing() {
+    let program = example("stage2-sysmon", "blocking_call");
+    let words = panic_of(|| safepoint_testkit::trace_of_program(&program, &[]).text());
+    in_order(
+        &words,
+        &["no event `GoSysCall`", "stage2-sysmon", ".stage(&STAGE)"],
+    );
 }
 
 #[test]
@@ -301,6 +328,8 @@ fn the_first_seed_that_breaks_a_rule_is_named() {
             &format!("{broken} of 40 schedules broke something"),
             &format!("The first is .seed({first}): "),
             "right was first",
+            // The place of the assertion: the panics themselves are not printed.
+            "trace_of.rs:",
             "The shortest trace, ",
             "# safepoint trace v1",
         ],
@@ -377,7 +406,7 @@ fn invariants_of_recorded_runs() {
         let Some((_, text)) = text.split_once("--- trace\n") else {
             continue;
         };
-        let trace = Trace::parse(text);
+        let trace = tests::parse(text);
         assert!(trace.portable(), "{entry:?}");
         if let Err(broken) = trace.check() {
             panic!("{entry:?}: {broken}\n{text}");
@@ -414,7 +443,7 @@ fn broken_traces_are_noticed() {
     for (old, new, what) in cases {
         let bad = good.replacen(old, new, 1);
         assert_ne!(bad, good, "{old} is not there");
-        let broken = Trace::parse(&bad).check().expect_err(what);
+        let broken = tests::parse(&bad).check().expect_err(what);
         assert!(broken.what.contains(what), "{broken}");
     }
 }
@@ -456,7 +485,7 @@ fn the_last_events_in_a_mapped_file() {
     assert_eq!(last, first + 3, "{lines:?}");
     assert!(first > 4 && line.contains("GoEnd"), "{lines:?}");
     let text: Vec<&str> = lines.iter().map(|l| l.1).collect();
-    assert_eq!(Trace::parse(&text.join("\n")).events.len(), 4);
+    assert_eq!(tests::parse(&text.join("\n")).events.len(), 4);
     std::fs::remove_dir_all(&dir).expect("it was there");
 }
 
@@ -464,7 +493,7 @@ fn the_last_events_in_a_mapped_file() {
 fn half_a_trace_can_be_read() {
     let text =
         "# safepoint trace v1  x y  procs=1\n    0.000  m0  p0  --   ProcStart    p0\n    0.0";
-    let trace = Trace::parse(text);
+    let trace = tests::parse(text);
     assert_eq!(trace.events.len(), 1);
     assert_eq!(trace.header("procs"), Some("1"));
     assert!(!trace.portable());

@@ -332,7 +332,7 @@ fn the_index_of_names() {
     );
     fails(
         "# T\n\n{{#mechanisms}}\n",
-        "there is no file mechanisms/mechanisms.toml",
+        "there is no file book/mechanisms/mechanisms.toml",
     );
 }
 

@@ -9,7 +9,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tests::trace::Trace;
 use tests::{Ended, LIMIT, about, example, examples, fresh_folder, long, run, scenario_of};
 
 /// A slice, in nanoseconds.
@@ -154,7 +153,7 @@ fn a_name_cannot_add_an_event() {
         let ended = scenario(&["names"], &env);
         went_well(&ended);
         assert!(!ended.stderr.contains('\x1b'), "{ended:#?}");
-        let trace = Trace::parse(&ended.stderr);
+        let trace = tests::parse(&ended.stderr);
         trace.check_run().expect("a trace of what was");
         assert_eq!(trace.count("GoCreate"), 3);
         assert_eq!(trace.count("GoEnd"), 3);
@@ -356,8 +355,8 @@ fn a_trace_can_be_as_long_as_the_run() {
 fn pieces_are_the_whole() {
     let env = [("SAFEPOINT_SEED", "5"), ("SAFEPOINT_TRACE", "-")];
     let streamed = [env[0], env[1], ("SAFEPOINT_TRACE_STREAM", "1")];
-    let whole = Trace::parse(&scenario(&["pairs", "3000"], &env).stderr);
-    let pieces = Trace::parse(&scenario(&["pairs", "3000"], &streamed).stderr);
+    let whole = tests::parse(&scenario(&["pairs", "3000"], &env).stderr);
+    let pieces = tests::parse(&scenario(&["pairs", "3000"], &streamed).stderr);
     pieces.check_run().expect("a trace of what was");
     assert_eq!(pieces.events.len(), whole.events.len());
     assert_eq!(pieces.events, whole.events);
@@ -367,7 +366,7 @@ fn pieces_are_the_whole() {
     assert_eq!(pieces.totals[1..], whole.totals);
     // Free-running, on as many threads as there are.
     let ended = scenario(&["pairs", "20000"], &streamed[1..]);
-    let free = Trace::parse(&ended.stderr);
+    let free = tests::parse(&ended.stderr);
     free.check_run().expect("a trace of what was");
     assert_eq!(free.count("GoCreate"), 5);
 }
@@ -377,9 +376,9 @@ fn pieces_are_the_whole() {
 fn the_last_events_are_kept() {
     let env = [("SAFEPOINT_SEED", "5"), ("SAFEPOINT_TRACE", "-")];
     let last = [env[0], env[1], ("SAFEPOINT_TRACE_LAST", "1500")];
-    let whole = Trace::parse(&scenario(&["pairs", "3000"], &env).stderr);
+    let whole = tests::parse(&scenario(&["pairs", "3000"], &env).stderr);
     let ended = scenario(&["pairs", "3000"], &last);
-    let end = Trace::parse(&ended.stderr);
+    let end = tests::parse(&ended.stderr);
     assert_eq!(
         end.events,
         whole.events[whole.events.len() - 1500..],
@@ -432,7 +431,7 @@ fn a_killed_program_leaves_its_trace() {
         };
         let _ = child.kill();
         let _ = child.wait();
-        let trace = Trace::parse(&text[..=text.rfind('\n').expect("lines")]);
+        let trace = tests::parse(&text[..=text.rfind('\n').expect("lines")]);
         trace.check().expect("a trace of what was");
     }
     let _ = std::fs::remove_dir_all(&dir);

@@ -2,15 +2,14 @@
 //! slice was the longest. It is counted while the events go by, so that a trace of any
 //! length has its totals.
 
-use super::kinds::{GO_PREEMPT, GO_START, GO_START_NEXT, POLL_HIT, PREEMPT, PROC_START, PROC_STOP};
-use super::text::millis;
-use super::{Event, is};
+use crate::kinds::Effect;
+use crate::record::{Millis, Record};
 use std::collections::HashMap;
 use std::fmt::Write;
 
 /// Counts.
 #[derive(Default)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     requested: u64,
     refused: u64,
     taken: u64,
@@ -43,37 +42,44 @@ const NAMED: usize = 4;
 
 impl Totals {
     /// The next event, in the order of times.
-    pub(super) fn event(&mut self, e: &Event) {
+    pub(crate) fn event(&mut self, e: &Record) {
         self.end = e.time;
-        if is(e, &PREEMPT) {
-            self.request(e);
-        } else if is(e, &POLL_HIT) {
-            self.refused += 1;
-            self.heard(e, false);
-        } else if is(e, &GO_PREEMPT) {
-            self.taken += 1;
-            self.heard(e, true);
+        match e.kind.effect {
+            Effect::Asks => self.request(e),
+            Effect::Refuses => {
+                self.refused += 1;
+                self.heard(e, false);
+            }
+            Effect::Obeys => {
+                self.taken += 1;
+                self.heard(e, true);
+            }
+            _ => {}
         }
         self.slice(e);
     }
 
-    fn request(&mut self, e: &Event) {
+    fn request(&mut self, e: &Record) {
         self.requested += 1;
-        let g = e.args[1];
+        let Some(g) = e.named('g').map(u64::from) else {
+            return;
+        };
         if self.early.remove(&e.flow).is_none() {
             self.open.entry(g).or_default().push((e.flow, false));
         }
         // What the request says of the slice is true, whichever M had it before.
-        if let Some(slice) = self.slices.get_mut(&(e.args[0] as i32))
+        if let Some(slice) = self.slices.get_mut(&p_of(e))
             && slice.running
             && slice.gs.last() == Some(&g)
         {
-            slice.begin = slice.begin.min(e.time.saturating_sub(e.args[2]));
+            slice.begin = slice
+                .begin
+                .min(e.time.saturating_sub(e.length().unwrap_or(0)));
         }
     }
 
     /// A check of goroutine `e.g` has met request `e.flow`.
-    fn heard(&mut self, e: &Event, taken: bool) {
+    fn heard(&mut self, e: &Record, taken: bool) {
         let open = self.open.entry(u64::from(e.g)).or_default();
         let Some(at) = open.iter().position(|&(flow, _)| flow == e.flow) else {
             self.early.insert(e.flow, u64::from(e.g));
@@ -88,30 +94,33 @@ impl Totals {
         }
     }
 
-    fn slice(&mut self, e: &Event) {
-        if is(e, &PROC_START) || is(e, &PROC_STOP) || e.kind.takes {
-            self.over(e.args[0] as i32, e.time);
-        } else if is(e, &GO_START) {
-            self.over(e.p, e.time);
-            self.begin(e.p, e.time, e.args[0]);
-        } else if is(e, &GO_START_NEXT) {
-            match self.slices.get_mut(&e.p) {
+    fn slice(&mut self, e: &Record) {
+        match (e.kind.effect, e.named('g').map(u64::from)) {
+            (Effect::StartsP | Effect::StopsP | Effect::StealsP, _) => self.over(p_of(e), e.time),
+            (Effect::Starts, Some(g)) => {
+                self.over(e.p, e.time);
+                self.begin(e.p, e.time, g);
+            }
+            (Effect::StartsNext, Some(g)) => match self.slices.get_mut(&e.p) {
                 Some(slice) => {
                     slice.running = true;
-                    slice.gs.retain(|&g| g != e.args[0]);
-                    slice.gs.push(e.args[0]);
+                    slice.gs.retain(|&other| other != g);
+                    slice.gs.push(g);
                 }
-                None => self.begin(e.p, e.time, e.args[0]),
+                None => self.begin(e.p, e.time, g),
+            },
+            (effect, _) if effect.leaves().is_some() => {
+                if let Some(slice) = self.slices.get_mut(&e.p).filter(|slice| slice.running) {
+                    slice.running = false;
+                    let slice = slice.clone();
+                    self.candidate(e.time, slice);
+                }
             }
-        } else if e.kind.leaves {
-            if let Some(slice) = self.slices.get_mut(&e.p).filter(|slice| slice.running) {
-                slice.running = false;
-                let slice = slice.clone();
-                self.candidate(e.time, slice);
+            _ if e.p >= 0 && e.g != 0 && !self.slices.contains_key(&e.p) => {
+                // Back from a call, with a P that was idle.
+                self.begin(e.p, e.time, u64::from(e.g));
             }
-        } else if e.p >= 0 && e.g != 0 && !self.slices.contains_key(&e.p) {
-            // Back from a call, with a P that was idle.
-            self.begin(e.p, e.time, u64::from(e.g));
+            _ => {}
         }
     }
 
@@ -145,7 +154,7 @@ impl Totals {
     }
 
     /// The line. `late`: the trace begins after the run does; `cut`: it ends before.
-    pub(super) fn write(mut self, out: &mut String, late: bool, cut: bool) {
+    pub(crate) fn write(mut self, out: &mut String, late: bool, cut: bool) {
         let mut last: Vec<Slice> = self.slices.drain().map(|(_, slice)| slice).collect();
         // In an order that does not differ from run to run.
         last.sort_by_key(|slice| (slice.begin, slice.gs.last().copied()));
@@ -182,21 +191,29 @@ impl Totals {
                 (true, false) => " and still running",
                 (true, true) => " and still running where the trace ends",
             };
-            let _ = write!(out, " {}{still}", millis(*length));
+            let _ = write!(out, " {}{still}", Millis(*length));
         }
         out.push('\n');
     }
 }
 
+/// The P that the event names, as events have it in their column.
+fn p_of(e: &Record) -> i32 {
+    e.named('p').map_or(-1, |p| p as i32)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::trace::Kind;
-    use crate::trace::kinds::{GO_BLOCK, GO_END};
+    use super::Totals;
+    use crate::kinds::{
+        Effect, GO_BLOCK, GO_END, GO_PREEMPT, GO_START, GO_START_NEXT, Kind, POLL_HIT, PREEMPT,
+        PROC_START, PROC_STOP,
+    };
+    use crate::record::Record;
 
     /// A P is taken, as a later stage's event says.
     static TAKEN: Kind = Kind {
-        takes: true,
+        effect: Effect::StealsP,
         ..PROC_STOP
     };
 
@@ -206,14 +223,10 @@ mod tests {
     fn totals(events: &[Line]) -> String {
         let mut totals = Totals::default();
         for &(us, kind, p, g, args, flow) in events {
-            totals.event(&Event {
-                time: us * 1_000,
-                kind,
-                args,
-                p,
-                g,
-                flow,
-            });
+            // SAFETY: no line here has a text.
+            let mut e = unsafe { Record::new(kind, args) };
+            (e.time, e.p, e.g, e.flow) = (us * 1_000, p, g, flow);
+            totals.event(&e);
         }
         let mut out = String::new();
         totals.write(&mut out, false, false);

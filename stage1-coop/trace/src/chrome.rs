@@ -3,10 +3,9 @@
 //! to preempt to the yield that it caused. Rows are written as they are known; no reader
 //! minds their order.
 
-use super::kinds::{GO_CREATE, GO_END, GO_PREEMPT, GO_START, GO_START_NEXT, PREEMPT, PROC_START};
-use super::text::arguments;
-use super::writer::{Render, Run};
-use super::{Event, is};
+use crate::forms::{Header, Writer};
+use crate::kinds::{Effect, Next};
+use crate::record::{Arguments, Record};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -16,7 +15,7 @@ const MS: u32 = 2;
 
 /// The form.
 #[derive(Default)]
-pub(super) struct Chrome {
+pub(crate) struct Chrome {
     /// Names of the goroutines that have not ended.
     names: HashMap<u64, String>,
     /// On each M: what is shown as running, since when, on which P.
@@ -32,8 +31,8 @@ struct Slice {
     p: i32,
 }
 
-impl Render for Chrome {
-    fn head(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+impl Writer for Chrome {
+    fn head(&mut self, run: &Header, out: &mut dyn Write) -> io::Result<()> {
         write!(out, r#"{{"displayTimeUnit":"ns","traceEvents":["#)?;
         for (pid, name) in [(PS, "Ps"), (MS, "Ms")] {
             self.row(
@@ -54,26 +53,30 @@ impl Render for Chrome {
         Ok(())
     }
 
-    fn event(&mut self, m: usize, e: &Event, out: &mut dyn Write) -> io::Result<()> {
+    fn event(&mut self, m: usize, e: &Record, out: &mut dyn Write) -> io::Result<()> {
         self.end = e.time;
-        let arguments = arguments(e);
+        let (effect, arguments) = (e.kind.effect, Arguments(e).to_string());
         let what = format_args!("{} {}", e.kind.name, Json(&arguments)).to_string();
-        if is(e, &GO_CREATE) {
-            self.names.insert(e.args[0], Json(&arguments).to_string());
-        } else if is(e, &GO_START) || is(e, &GO_START_NEXT) {
-            let (g, since, p) = (e.args[0], e.time, e.p);
-            self.running.insert(m, Slice { g, since, p });
-        } else if e.kind.leaves {
-            if let Some(slice) = self.running.remove(&m) {
-                self.slice(out, slice, e.time, &what)?;
+        match (effect, e.named('g').map(u64::from)) {
+            (Effect::Makes, Some(g)) => {
+                self.names.insert(g, Json(&arguments).to_string());
             }
-            if is(e, &GO_END) {
-                self.names.remove(&u64::from(e.g));
+            (Effect::Starts | Effect::StartsNext, Some(g)) => {
+                let (since, p) = (e.time, e.p);
+                self.running.insert(m, Slice { g, since, p });
             }
-        } else if is(e, &PROC_START) || e.kind.takes {
-            self.p_moves(out, m, e)?;
+            (Effect::StartsP | Effect::StealsP, _) => self.p_moves(out, m, e)?,
+            _ if effect.leaves().is_some() => {
+                if let Some(slice) = self.running.remove(&m) {
+                    self.slice(out, slice, e.time, &what)?;
+                }
+                if effect == Effect::Leaves(Next::Dead) {
+                    self.names.remove(&u64::from(e.g));
+                }
+            }
+            _ => {}
         }
-        if e.p >= 0 && e.g != 0 && !e.kind.leaves {
+        if e.p >= 0 && e.g != 0 && effect.leaves().is_none() {
             self.running.entry(m).or_insert(Slice {
                 g: u64::from(e.g),
                 since: e.time,
@@ -92,12 +95,10 @@ impl Render for Chrome {
         if e.flow == 0 {
             return Ok(());
         }
-        let ph = if is(e, &PREEMPT) {
-            r#""ph":"s""#
-        } else if is(e, &GO_PREEMPT) {
-            r#""ph":"f","bp":"e""#
-        } else {
-            r#""ph":"t","bp":"e""#
+        let ph = match effect {
+            Effect::Asks => r#""ph":"s""#,
+            Effect::Obeys => r#""ph":"f","bp":"e""#,
+            _ => r#""ph":"t","bp":"e""#,
         };
         self.row(
             out,
@@ -108,7 +109,7 @@ impl Render for Chrome {
         )
     }
 
-    fn end(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+    fn end(&mut self, run: &Header, out: &mut dyn Write) -> io::Result<()> {
         for slice in std::mem::take(&mut self.running).into_values() {
             self.slice(out, slice, self.end, "still running")?;
         }
@@ -120,13 +121,12 @@ impl Render for Chrome {
             run.begins
                 .iter()
                 .chain(&run.ends)
-                .map(|cut| cut.1)
+                .map(|cut| cut.missing)
                 .sum::<u64>(),
         )?;
         for (key, cut) in [("beginsAt", &run.begins), ("endsAt", &run.ends)] {
-            if let Some((at, _)) = cut {
-                // Where there is more of the run than of the trace, in milliseconds.
-                write!(out, ",\"{key}\":\"{at}\"")?;
+            if let Some(cut) = cut {
+                write!(out, ",\"{key}\":\"{}\"", cut.at)?;
             }
         }
         writeln!(out, "}}}}")
@@ -145,9 +145,10 @@ impl Chrome {
 
     /// A goroutine can lose its P without coming off its M. That shows when a thread takes the
     /// P, when it goes on elsewhere, or when the M goes on with another P.
-    fn p_moves(&mut self, out: &mut dyn Write, m: usize, e: &Event) -> io::Result<()> {
-        let starts = is(e, &PROC_START);
-        let p = if starts { e.p } else { e.args[0] as i32 };
+    fn p_moves(&mut self, out: &mut dyn Write, m: usize, e: &Record) -> io::Result<()> {
+        let starts = e.kind.effect == Effect::StartsP;
+        let named = e.named('p').map_or(-1, |p| p as i32);
+        let p = if starts { e.p } else { named };
         let lost: Vec<usize> = self
             .running
             .iter()

@@ -1,8 +1,11 @@
 //! A trace, read from its text form: its events, and what each P ran. The text form itself
 //! is explained in *Before you begin*; what must hold in every trace is in `invariants.rs`
-//! and `bounds.rs`.
+//! and `bounds.rs`, and who runs after each event is in `world.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use crate::kinds::{Effect, Kind, Kinds, Next};
+use crate::portable::Portable;
+use crate::world::{Step, World};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 /// One line of a trace.
@@ -24,13 +27,41 @@ pub struct Event {
     pub flow: Option<u32>,
     /// The line as it stands in the text.
     pub line: String,
+    /// Its kind, if the reader was given one with this name.
+    pub kind: Option<&'static Kind>,
 }
 
 impl Event {
+    /// What it does. An event of no known kind does nothing.
+    pub fn effect(&self) -> Effect {
+        self.kind.map_or(Effect::Nothing, |kind| kind.effect)
+    }
+
     /// The goroutine that the event is about: `GoStart g2`, or the 3 of `Preempt p0/g3`.
     pub fn target(&self) -> Option<u32> {
-        let word = self.args.first()?;
-        id(word.rsplit('/').next()?, 'g')
+        self.named('g')
+    }
+
+    /// The P that the event names first: `ProcSteal p0 m0`, or the 0 of `Preempt p0/g3`.
+    pub fn named_p(&self) -> Option<u32> {
+        self.named('p')
+    }
+
+    /// The number that the event names behind this letter, at the place that its form says.
+    fn named(&self, letter: char) -> Option<u32> {
+        let form = self.kind.map_or("p{n}/g{n} m{n}", |kind| kind.form);
+        let mut words = form.split_whitespace().zip(&self.args);
+        words.find_map(|(form, arg)| {
+            let mut parts = form.split('/').zip(arg.split('/'));
+            parts.find_map(|(form, part)| {
+                (form.strip_prefix(letter)? == "{n}").then(|| id(part, letter))?
+            })
+        })
+    }
+
+    /// Whom the event is about: the goroutine that it names, or the one in whose row it is.
+    pub fn subject(&self) -> Option<u32> {
+        self.target().or(self.g)
     }
 
     /// Whether it is a `name` about goroutine `g`.
@@ -40,10 +71,21 @@ impl Event {
 
     /// Whether the goroutine that ran comes off its processor here.
     pub fn ends_slice(&self) -> bool {
-        matches!(
-            self.name.as_str(),
-            "GoEnd" | "GoSched" | "GoPreempt" | "GoBlock"
-        ) || (self.name == "GoSysExit" && !self.args.is_empty())
+        self.effect().leaves().is_some()
+    }
+
+    /// The event as the world sees it.
+    pub fn step(&self) -> Step {
+        Step {
+            at: self.us,
+            m: self.m,
+            p: self.p,
+            g: self.g,
+            effect: self.effect(),
+            named_g: self.target(),
+            named_p: self.named_p(),
+            named_m: self.named('m'),
+        }
     }
 
     /// The event without its time.
@@ -66,12 +108,31 @@ impl Event {
 /// A trace, read from its text form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
+    /// The kinds that its reader knows.
+    pub(crate) kinds: Kinds,
     /// The lines in front of the events, with their `#`.
     pub head: Vec<String>,
     /// The events, in the order of the text.
     pub events: Vec<Event>,
+    /// Of each event: the number of its line in the text, from 0.
+    pub numbers: Vec<usize>,
     /// The lines behind them, with their `#`.
     pub totals: Vec<String>,
+}
+
+/// A trace that happens again: see [`Trace::replay`].
+pub struct Replay<'a> {
+    events: std::slice::Iter<'a, Event>,
+    world: World,
+}
+
+impl<'a> Replay<'a> {
+    /// The next event, and the world after it.
+    pub fn forward(&mut self) -> Option<(&'a Event, &World)> {
+        let event = self.events.next()?;
+        self.world.step(&event.step());
+        Some((event, &self.world))
+    }
 }
 
 /// An invariant that a trace breaks.
@@ -90,22 +151,43 @@ impl fmt::Display for Broken {
 }
 
 impl Trace {
-    /// Reads the text form. Lines that are neither events nor comments are passed over: a
-    /// trace that was cut off in the middle of a line can still be read.
-    pub fn parse(text: &str) -> Trace {
-        let mut trace = Trace::default();
-        for line in text.lines() {
+    /// Reads the text form. `kinds` are those of the stage that ran ([`Stage::kinds`] there).
+    /// Lines that are neither events nor comments are passed over: a trace that was cut off in
+    /// the middle of a line can still be read.
+    ///
+    /// [`Stage::kinds`]: crate::Kinds
+    pub fn parse(text: &str, kinds: Kinds) -> Trace {
+        let mut trace = Trace {
+            kinds,
+            ..Trace::default()
+        };
+        for (number, line) in text.lines().enumerate() {
             if line.starts_with('#') {
                 if trace.events.is_empty() {
                     trace.head.push(line.to_owned());
                 } else {
                     trace.totals.push(line.to_owned());
                 }
-            } else if let Some(event) = event(line) {
+            } else if let Some(event) = event(line, kinds) {
                 trace.events.push(event);
+                trace.numbers.push(number);
             }
         }
         trace
+    }
+
+    /// The events and the world after each of them, one after the other.
+    pub fn replay(&self) -> Replay<'_> {
+        Replay {
+            events: self.events.iter(),
+            world: World::new(),
+        }
+    }
+
+    /// The stage that ran, by its head.
+    pub fn stage(&self) -> Option<&str> {
+        let words = self.head.first()?.strip_prefix("# safepoint trace ")?;
+        words.split_whitespace().nth(1)
     }
 
     /// The value of `key=value` in the first line, for example of `procs`.
@@ -121,12 +203,27 @@ impl Trace {
         self.header("portable") == Some("yes")
     }
 
+    /// Why it is not the same everywhere, by its head or its last lines. Of a free run: `None`.
+    pub fn why_not_portable(&self) -> Option<Portable> {
+        let mut lines = self.head.iter().take(1).chain(&self.totals);
+        lines.find_map(|line| Portable::read(line))
+    }
+
     /// The numbers of the events with this name.
+    ///
+    /// # Panics
+    /// If there is no event of this name: neither among the reader's kinds nor in the trace.
+    #[track_caller]
     pub fn find<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.refuse_unknown(name);
         (0..self.events.len()).filter(move |&i| self.events[i].name == name)
     }
 
-    /// How many events have this name. A misspelled name counts 0: it is not checked here.
+    /// How many events have this name.
+    ///
+    /// # Panics
+    /// As [`find`](Trace::find).
+    #[track_caller]
     pub fn count(&self, name: &str) -> usize {
         self.find(name).count()
     }
@@ -140,7 +237,7 @@ impl Trace {
     pub fn goroutine(&self, name: &str) -> Option<u32> {
         self.events
             .iter()
-            .find(|e| e.name == "GoCreate" && e.args.get(1).is_some_and(|n| n == name))
+            .find(|e| e.effect() == Effect::Makes && e.args.get(1).is_some_and(|n| n == name))
             .and_then(Event::target)
     }
 
@@ -159,32 +256,28 @@ impl Trace {
     /// ended.
     pub fn strip(&self) -> String {
         let mut rows: BTreeMap<u32, String> = BTreeMap::new();
-        // On each M: who runs, and on which P.
-        let mut running: HashMap<u32, (u32, u32)> = HashMap::new();
+        let mut world = World::new();
         for e in &self.events {
-            if let (Some(p), true) = (e.p, e.name == "ProcStart") {
+            if let (Effect::StartsP, Some(p)) = (e.effect(), e.p) {
                 rows.entry(p).or_default();
             }
-            match (e.name.as_str(), e.target(), e.p) {
-                ("GoStart", Some(g), Some(p)) => {
-                    running.insert(e.m, (g, p));
-                }
-                _ if e.ends_slice() => {
-                    if let Some((g, p)) = running.remove(&e.m) {
-                        let mark = match e.name.as_str() {
-                            "GoEnd" => '.',
-                            "GoSched" => '~',
-                            "GoPreempt" => '!',
-                            _ => '-',
-                        };
-                        let _ = write!(rows.entry(p).or_default(), " g{g}{mark}");
-                    }
-                }
-                _ => {}
+            if let (true, Some(run)) = (e.ends_slice(), world.on_m(e.m))
+                && let Some(p) = run.p
+            {
+                let mark = match e.effect() {
+                    Effect::Leaves(Next::Dead) => '.',
+                    Effect::Leaves(Next::Runnable) => '~',
+                    Effect::Obeys => '!',
+                    _ => '-',
+                };
+                let _ = write!(rows.entry(p).or_default(), " g{}{mark}", run.g);
             }
+            world.step(&e.step());
         }
-        for (g, p) in running.into_values() {
-            let _ = write!(rows.entry(p).or_default(), " g{g}>");
+        for (_, run) in world.running() {
+            if let Some(p) = run.p {
+                let _ = write!(rows.entry(p).or_default(), " g{}>", run.g);
+            }
         }
         let mut out = String::from(
             "# .  has finished   ~  let others run   !  was asked and yielded   -  waits   >  still runs\n",
@@ -196,7 +289,7 @@ impl Trace {
     }
 }
 
-fn event(line: &str) -> Option<Event> {
+fn event(line: &str, kinds: Kinds) -> Option<Event> {
     let mut words = line.split_whitespace();
     let ms: f64 = words.next()?.parse().ok()?;
     if !(ms.is_finite() && (0.0..1e9).contains(&ms)) {
@@ -214,6 +307,7 @@ fn event(line: &str) -> Option<Event> {
     if flow.is_some() {
         args.pop();
     }
+    let kind = kind_of(&name, &args, kinds);
     Some(Event {
         us: (ms * 1000.0).round() as u64,
         m,
@@ -223,7 +317,21 @@ fn event(line: &str) -> Option<Event> {
         args,
         flow,
         line: line.to_owned(),
+        kind,
     })
+}
+
+/// The kind of an event: several can have one name, and then the words decide. A line by hand
+/// may leave words out.
+fn kind_of(name: &str, args: &[String], kinds: Kinds) -> Option<&'static Kind> {
+    let named = || kinds.iter().copied().flatten().filter(|k| k.name == name);
+    let words = |kind: &Kind| kind.form.split_whitespace();
+    let fits = |kind: &&&Kind| {
+        let mut pairs = words(kind).zip(args);
+        words(kind).count() == args.len()
+            && pairs.all(|(word, arg)| word.contains('{') || word == arg)
+    };
+    named().find(fits).or_else(|| named().next()).copied()
 }
 
 /// `--` is none; anything that is neither that nor a number makes the line no event.
@@ -236,6 +344,6 @@ fn column(word: &str, letter: char) -> Option<Option<u32>> {
 }
 
 /// The number in a word such as `p3`.
-pub(crate) fn id(word: &str, letter: char) -> Option<u32> {
+fn id(word: &str, letter: char) -> Option<u32> {
     word.strip_prefix(letter)?.parse().ok()
 }

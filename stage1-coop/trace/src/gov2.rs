@@ -7,21 +7,17 @@
 //! turn is counted: its first start is number 1, its waking number 2. Go's reader replays
 //! all this as a state machine and refuses what cannot have happened.
 //!
-//! Each kind of event says by a function what it is in this form ([`Kind::go`]); a later
-//! stage's kinds bring theirs. What Go has no event for is a line in the log of the goroutine
-//! that ran. All about a request to preempt, from whichever thread, stands in the log of the
-//! goroutine that was asked, under the key `preempt`.
-//!
-//! [`Kind::go`]: super::Kind::go
+//! What an event is in this form follows from what it does ([`Effect`]). What does nothing that
+//! Go has an event for is a line in the log of the goroutine that ran. All about a request to
+//! preempt, from whichever thread, stands in the log of the goroutine that was asked, under the
+//! key `preempt`.
 
-use super::Event;
-use super::text::arguments;
-use super::writer::{Render, Run};
+use crate::forms::{Cut, Header, Writer};
+use crate::kinds::{Effect, Next};
+use crate::record::{Arguments, Record};
+use crate::world::{State, Step, World};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
-
-/// Writes what stands for an event.
-pub type InGo = fn(&mut Gov2, &Event);
 
 const HEADER: &[u8; 16] = b"go 1.22 trace\0\0\0";
 /// A batch must not have more bytes, and no event has so many that it could not stay below.
@@ -39,21 +35,41 @@ const STRINGS: u8 = 4;
 const STRING: u8 = 5;
 const FREQUENCY: u8 = 8;
 const PROCS_CHANGE: u8 = 9;
-/// Of the M: it takes a P. Its arguments: the P, and the next number of that P.
-pub const PROC_START: u8 = 10;
+const PROC_START: u8 = 10;
+const PROC_STOP: u8 = 11;
+const PROC_STEAL: u8 = 12;
 const PROC_STATUS: u8 = 13;
+const GO_CREATE: u8 = 14;
 const GO_START: u8 = 16;
+const GO_DESTROY: u8 = 17;
+const GO_STOP: u8 = 19;
+const GO_BLOCK: u8 = 20;
 const GO_UNBLOCK: u8 = 21;
+const GO_SYSCALL_BEGIN: u8 = 22;
+const GO_SYSCALL_END: u8 = 23;
+const GO_SYSCALL_END_BLOCKED: u8 = 24;
 const USER_LOG: u8 = 44;
+
+/// A call of an M: its P, and the P's number at that moment. As long as nothing happens to the
+/// P, it is the same call. Number 0 is none.
+type InCall = [u64; 2];
+const NO_CALL: InCall = [0, 0];
+
+/// Why a goroutine comes off by itself, in Go's words, where Go has some for the event.
+const STOPS: &[(&str, &str)] = &[("GoSched", "runtime.Gosched")];
 
 /// A trace that is being written in Go's form.
 #[derive(Default)]
-pub struct Gov2 {
+pub(crate) struct Gov2 {
     /// The finished batches that have not been passed on.
     out: Vec<u8>,
     /// The file has begun.
     begun: bool,
     ms: Vec<Track>,
+    /// Before the event that is being written.
+    world: World,
+    /// Reasons to wait that Go's tracer calls otherwise than its dumps do.
+    reasons: &'static [(&'static str, &'static str)],
     /// The last number of each P, and what is known of each goroutine.
     ps: HashMap<u64, u64>,
     gs: HashMap<u64, Goroutine>,
@@ -72,15 +88,13 @@ pub struct Gov2 {
 
 /// An M's open batch, and what must be known of the M.
 #[derive(Default)]
-pub struct Track {
+struct Track {
     data: Vec<u8>,
     /// When the batch's first event happened, and its last.
     begin: u64,
     last: u64,
-    /// The goroutine that runs here, with a P: its log can be written to.
-    pub runs: Option<u64>,
-    /// Words of a later stage.
-    pub ext: [u64; 2],
+    /// The call that it is in.
+    call: InCall,
 }
 
 #[derive(Default)]
@@ -95,32 +109,31 @@ struct Goroutine {
     log: Vec<String>,
 }
 
-impl Render for Gov2 {
-    fn head(&mut self, run: &Run, out: &mut dyn Write) -> io::Result<()> {
+impl Writer for Gov2 {
+    fn head(&mut self, run: &Header, out: &mut dyn Write) -> io::Result<()> {
         self.procs = run.procs as u64;
-        self.cut = run.ends.as_ref().map(|(at, _)| {
+        self.reasons = run.reasons_traced;
+        self.cut = run.ends.as_ref().map(|Cut { at, .. }| {
             format!("this trace ends at {at} ms, and the run does not: a thread had no room for more events")
         });
         // One tick is a nanosecond. There is no time 0 in Go's form.
         self.batch(NO_M, 1, &[&[FREQUENCY], &*varint(1_000_000_000)].concat());
         for p in 0..self.procs {
             self.time = 1;
-            self.event(PROC_STATUS, &[p, IDLE]);
+            self.add(PROC_STATUS, &[p, IDLE]);
         }
         self.pass_on(out)
     }
 
-    fn event(&mut self, m: usize, e: &Event, out: &mut dyn Write) -> io::Result<()> {
+    fn event(&mut self, m: usize, e: &Record, out: &mut dyn Write) -> io::Result<()> {
         (self.time, self.m) = (e.time + 1, m);
         self.preempt(e);
-        (e.kind.go)(self, e);
-        if e.kind.leaves {
-            self.track().runs = None;
-        }
+        self.in_go(e);
+        self.world.step(&Step::of(m, e));
         self.pass_on(out)
     }
 
-    fn end(&mut self, _: &Run, out: &mut dyn Write) -> io::Result<()> {
+    fn end(&mut self, _: &Header, out: &mut dyn Write) -> io::Result<()> {
         self.finish();
         self.pass_on(out)
     }
@@ -128,11 +141,11 @@ impl Render for Gov2 {
 
 impl Gov2 {
     /// Adds an event to the M that the trace has come to.
-    pub fn event(&mut self, kind: u8, args: &[u64]) {
-        self.event_on(self.m, kind, args);
+    fn add(&mut self, kind: u8, args: &[u64]) {
+        self.add_on(self.m, kind, args);
     }
 
-    fn event_on(&mut self, m: usize, kind: u8, args: &[u64]) {
+    fn add_on(&mut self, m: usize, kind: u8, args: &[u64]) {
         if self.track_of(m).data.len() > BATCH {
             self.flush(m);
         }
@@ -149,13 +162,7 @@ impl Gov2 {
         }
     }
 
-    /// The number of the M that the trace has come to.
-    pub fn m(&self) -> usize {
-        self.m
-    }
-
-    /// What is known of that M.
-    pub fn track(&mut self) -> &mut Track {
+    fn track(&mut self) -> &mut Track {
         self.track_of(self.m)
     }
 
@@ -166,18 +173,13 @@ impl Gov2 {
         &mut self.ms[m]
     }
 
-    /// The first M of which `f` holds.
-    pub fn find(&self, f: impl Fn(&Track) -> bool) -> Option<usize> {
-        self.ms.iter().position(f)
-    }
-
     /// The last number of the P.
-    pub fn p_seq(&mut self, p: u64) -> u64 {
+    fn p_seq(&mut self, p: u64) -> u64 {
         *self.ps.entry(p).or_default()
     }
 
     /// The next number of the P.
-    pub fn next_p_seq(&mut self, p: u64) -> u64 {
+    fn next_p_seq(&mut self, p: u64) -> u64 {
         let seq = self.ps.entry(p).or_default();
         *seq += 1;
         *seq
@@ -190,12 +192,12 @@ impl Gov2 {
     }
 
     /// The stack of the goroutine: one frame, which is called as it is.
-    pub fn stack(&mut self, g: u64) -> u64 {
+    fn stack(&mut self, g: u64) -> u64 {
         self.gs.entry(g).or_default().name
     }
 
     /// The number of this text.
-    pub fn text(&mut self, text: &str) -> u64 {
+    fn text(&mut self, text: &str) -> u64 {
         let mut end = text.len().min(TEXT);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -204,18 +206,145 @@ impl Gov2 {
         *self.texts.entry(text[..end].to_owned()).or_insert(next)
     }
 
+    /// The M on which the goroutine runs, with a P: its log can be written to.
+    fn runs_on(&self, g: u64) -> Option<usize> {
+        match self.world.state(g as u32) {
+            Some(State::Running(m)) => Some(m as usize),
+            _ => None,
+        }
+    }
+
+    /// What stands for the event.
+    fn in_go(&mut self, e: &Record) {
+        let named = |letter| e.named(letter).map_or(0, u64::from);
+        let g = u64::from(e.g);
+        match e.kind.effect {
+            Effect::StartsP => {
+                let p = named('p');
+                let seq = self.next_p_seq(p);
+                self.add(PROC_START, &[p, seq]);
+            }
+            Effect::StopsP => self.add(PROC_STOP, &[]),
+            Effect::StealsP => self.taken(e, named('p')),
+            Effect::Makes => {
+                let name = self.text(e.text().unwrap_or_default());
+                self.made(named('g'), name);
+                let maker = self.stack(g);
+                self.add(GO_CREATE, &[named('g'), name, maker]);
+            }
+            Effect::Starts | Effect::StartsNext => self.start(named('g')),
+            Effect::Wakes => self.wake(named('g')),
+            Effect::Leaves(Next::Dead) => {
+                self.add(GO_DESTROY, &[]);
+                self.gs.remove(&g);
+            }
+            Effect::Leaves(Next::Runnable) => {
+                let name = e.kind.name;
+                let known = STOPS.iter().find(|(kind, _)| *kind == name);
+                self.stops(g, known.map_or(name, |&(_, why)| why));
+            }
+            Effect::Obeys => self.stops(g, "preempted"),
+            Effect::Leaves(Next::Waiting) => {
+                let why = self.reason(e.text().unwrap_or_default());
+                let args = [self.text(why), self.stack(g)];
+                self.gs.entry(g).or_default().asleep += 1;
+                self.add(GO_BLOCK, &args);
+            }
+            Effect::EntersCall
+            | Effect::CallBlocks
+            | Effect::LeavesCall
+            | Effect::LeavesCallWithoutP => self.in_a_call(e, g),
+            Effect::Nothing | Effect::Works | Effect::Asks | Effect::Refuses => self.in_log(e),
+        }
+    }
+
+    /// What Go has no event for is a line in the log; what is about a request is there already.
+    fn in_log(&mut self, e: &Record) {
+        let here = self.world.on_m(self.m as u32).map(|run| u64::from(run.g));
+        if let Some(g) = here.filter(|&g| e.flow == 0 && self.runs_on(g) == Some(self.m)) {
+            self.log(self.m, g, e.kind.name, &Arguments(e).to_string());
+        }
+    }
+
+    fn stops(&mut self, g: u64, why: &str) {
+        let args = [self.text(why), self.stack(g)];
+        self.add(GO_STOP, &args);
+    }
+
+    /// Goroutine `g` goes into a call, or comes back from it.
+    fn in_a_call(&mut self, e: &Record, g: u64) {
+        match e.kind.effect {
+            Effect::EntersCall => {
+                let p = e.p as u64;
+                let args = [self.next_p_seq(p), self.stack(g)];
+                self.add(GO_SYSCALL_BEGIN, &args);
+                self.track().call = [p, args[0]];
+            }
+            // The M stops its P by itself, which is an event of its own.
+            Effect::CallBlocks => self.track().call = NO_CALL,
+            Effect::LeavesCall => {
+                let p = e.p as u64;
+                let same = [p, self.p_seq(p)];
+                if std::mem::replace(&mut self.track().call, NO_CALL) == same {
+                    self.add(GO_SYSCALL_END, &[]);
+                } else {
+                    self.add(GO_SYSCALL_END_BLOCKED, &[]);
+                    self.start(g);
+                }
+            }
+            _ => {
+                let [p, seq] = std::mem::replace(&mut self.track().call, NO_CALL);
+                if seq != 0 && self.p_seq(p) == seq {
+                    // At the end of a run nobody took it, and the M must not. In Go's form it
+                    // has to be gone, so the M takes it from itself.
+                    self.steal(p, self.m);
+                }
+                self.add(GO_SYSCALL_END_BLOCKED, &[]);
+            }
+        }
+    }
+
+    /// The P is taken out of a call.
+    fn taken(&mut self, e: &Record, p: u64) {
+        let call = [p, self.p_seq(p)];
+        let Some(from) = self.ms.iter().position(|m| m.call == call) else {
+            // Left by its M at the end of a run, as above.
+            return;
+        };
+        self.steal(p, from);
+        if e.p as u64 == p {
+            let seq = self.next_p_seq(p);
+            self.add(PROC_START, &[p, seq]);
+        }
+    }
+
+    fn steal(&mut self, p: u64, from: usize) {
+        let seq = self.next_p_seq(p);
+        self.add(PROC_STEAL, &[p, seq, from as u64]);
+    }
+
+    /// Go's tracer calls some reasons to wait by another name than its dumps do.
+    fn reason<'a>(&self, dump: &'a str) -> &'a str {
+        match self.reasons.iter().find(|(name, _)| *name == dump) {
+            Some((_, traced)) => traced,
+            None if dump.starts_with("sync.") => "sync",
+            // A channel that is no channel, a select of nothing.
+            None if dump.ends_with(')') => "forever",
+            None => dump,
+        }
+    }
+
     /// The goroutine runs on the M from now on.
-    pub fn start(&mut self, g: u64) {
+    fn start(&mut self, g: u64) {
         if self.gs.entry(g).or_default().asleep > 0 {
             // It was about to sleep, and found at the last moment that it need not.
             self.wake(g);
         }
         let seq = self.next_g_seq(g);
-        self.event(GO_START, &[g, seq]);
-        self.track().runs = Some(g);
+        self.add(GO_START, &[g, seq]);
         if self.procs > 0 {
             let (procs, stack) = (std::mem::take(&mut self.procs), self.stack(g));
-            self.event(PROCS_CHANGE, &[procs, stack]);
+            self.add(PROCS_CHANGE, &[procs, stack]);
         }
         if let Some(line) = self.cut.take() {
             self.log(self.m, g, "trace", &line);
@@ -226,47 +355,37 @@ impl Gov2 {
     }
 
     /// The goroutine is made, and this is its name.
-    pub(super) fn made(&mut self, g: u64, name: u64) {
+    fn made(&mut self, g: u64, name: u64) {
         self.gs.entry(g).or_default().name = name;
         self.names.insert(name);
     }
 
-    /// The goroutine has ended.
-    pub(super) fn ended(&mut self, g: u64) {
-        self.gs.remove(&g);
-    }
-
-    /// The goroutine goes to sleep.
-    pub(super) fn sleeps(&mut self, g: u64) {
-        self.gs.entry(g).or_default().asleep += 1;
-    }
-
     /// The goroutine is woken.
-    pub(super) fn wake(&mut self, g: u64) {
+    fn wake(&mut self, g: u64) {
         self.gs.entry(g).or_default().asleep -= 1;
         let seq = self.next_g_seq(g);
-        self.event(GO_UNBLOCK, &[g, seq, 0]);
+        self.add(GO_UNBLOCK, &[g, seq, 0]);
     }
 
     fn log(&mut self, m: usize, g: u64, key: &str, line: &str) {
         let (key, line, stack) = (self.text(key), self.text(line), self.stack(g));
-        self.event_on(m, USER_LOG, &[0, key, line, stack]);
+        self.add_on(m, USER_LOG, &[0, key, line, stack]);
     }
 
     /// If the event is about a request, the goroutine that was asked logs it, at once or
     /// when it runs again.
-    fn preempt(&mut self, e: &Event) {
+    fn preempt(&mut self, e: &Record) {
         if e.flow == 0 {
             return;
         }
-        if std::ptr::eq(e.kind, &super::kinds::PREEMPT) {
-            self.asked.insert(e.flow, e.args[1]);
+        if let (Effect::Asks, Some(g)) = (e.kind.effect, e.named('g')) {
+            self.asked.insert(e.flow, u64::from(g));
         }
         let Some(&g) = self.asked.get(&e.flow) else {
             return;
         };
-        let line = format!("#{} {} {}", e.flow, e.kind.name, arguments(e));
-        match self.find(|track| track.runs == Some(g)) {
+        let line = format!("#{} {} {}", e.flow, e.kind.name, Arguments(e));
+        match self.runs_on(g) {
             Some(m) => self.log(m, g, "preempt", line.trim_end()),
             None => self.gs.entry(g).or_default().log.push(line),
         }
@@ -332,14 +451,6 @@ impl Gov2 {
             data.extend(entry);
         }
         self.batch(NO_M, 1, &data);
-    }
-}
-
-/// What a kind is for which Go has no event: a line in the log.
-pub fn log(w: &mut Gov2, e: &Event) {
-    // What is about a request is there already.
-    if let Some(g) = w.track().runs.filter(|_| e.flow == 0) {
-        w.log(w.m, g, e.kind.name, &arguments(e));
     }
 }
 

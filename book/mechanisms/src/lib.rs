@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 /// Where the data is, from the workspace's root.
-pub const FILE: &str = "mechanisms/mechanisms.toml";
+pub const FILE: &str = "book/mechanisms/mechanisms.toml";
 
 /// One of Go's mechanisms.
 #[derive(Debug, Deserialize)]

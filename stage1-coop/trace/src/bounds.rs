@@ -2,7 +2,9 @@
 //! exact, once there is a sysmon. It is about the rules of the scheduler, so it holds for
 //! programs that run with them as they are, and not for those that replace a row.
 
-use crate::trace::{Broken, Event, Trace, id};
+use crate::kinds::{Effect, Next};
+use crate::trace::{Broken, Trace};
+use crate::world::{Step, World};
 use std::collections::{BTreeMap, HashMap};
 
 /// Microseconds after which sysmon has acted on a slice or a call. It looks at least every
@@ -42,13 +44,15 @@ impl Trace {
             procs: procs.unwrap_or(1),
             ..Waits::default()
         };
-        for (i, e) in self.events.iter().enumerate() {
-            if e.name == "GoEnd" && e.g == Some(1) {
+        for (i, event) in self.events.iter().enumerate() {
+            let e = event.step();
+            waits.world.step(&e);
+            if waits.world.over() {
                 // Main has returned: nobody is waited for.
                 break;
             }
-            let late = waits.late(e.us);
-            late.or_else(|| waits.step(e))
+            let late = waits.late(e.at);
+            late.or_else(|| waits.step(&e))
                 .map_or(Ok(()), |what| Err(Broken { event: i, what }))?;
         }
         Ok(())
@@ -58,8 +62,8 @@ impl Trace {
 #[derive(Default)]
 struct Waits {
     procs: u32,
-    /// The M of each P that has one, also in a call.
-    holder: BTreeMap<u32, u32>,
+    /// After the event.
+    world: World,
     /// When sysmon could begin to count, for each P whose goroutine runs: at a fresh slice,
     /// at the return from a call, at the last request.
     slices: BTreeMap<u32, u64>,
@@ -103,58 +107,47 @@ impl Waits {
         Some(format!("g{g} can run and a P is idle, and nobody is woken"))
     }
 
-    fn step(&mut self, e: &Event) -> Option<String> {
-        let named = e.args.first().and_then(|word| id(word, 'p'));
-        match (e.name.as_str(), named.or(e.p)) {
-            ("ProcStart", Some(p)) => {
-                self.holder.insert(p, e.m);
-            }
-            ("ProcStop", Some(p)) => self.gone(p),
-            ("ProcSteal", Some(p)) => {
-                self.gone(p);
-                if e.p == Some(p) {
-                    self.holder.insert(p, e.m);
-                }
-            }
-            ("GoSysCall", Some(p)) => {
+    fn step(&mut self, e: &Step) -> Option<String> {
+        match (e.effect, e.named_p.or(e.p)) {
+            (Effect::StopsP | Effect::StealsP, Some(p)) => self.gone(p),
+            (Effect::EntersCall, Some(p)) => {
                 self.slices.remove(&p);
-                self.calls.insert(p, e.us);
+                self.calls.insert(p, e.at);
             }
-            ("GoSysExit", Some(p)) => {
+            (Effect::LeavesCall, Some(p)) => {
                 self.calls.remove(&p);
-                self.slices.insert(p, e.us);
+                self.slices.insert(p, e.at);
             }
-            ("Preempt", _) => {
-                let p = e.args[0].split('/').next().and_then(|word| id(word, 'p'))?;
-                self.slices.entry(p).and_modify(|since| *since = e.us);
+            (Effect::Asks, Some(p)) => {
+                self.slices.entry(p).and_modify(|since| *since = e.at);
             }
-            ("GoStart", Some(p)) => {
-                self.waiting.remove(&e.target()?);
-                if e.args.len() == 1 {
-                    self.slices.insert(p, e.us);
-                    if let Some(what) = self.turn(p) {
-                        return Some(what);
-                    }
+            (Effect::Starts, Some(p)) => {
+                self.waiting.remove(&e.named_g?);
+                self.slices.insert(p, e.at);
+                if let Some(what) = self.turn(p) {
+                    return Some(what);
                 }
             }
+            (Effect::StartsNext, Some(_)) => {
+                self.waiting.remove(&e.named_g?);
+            }
             _ => {}
         }
-        match e.name.as_str() {
-            "GoCreate" | "GoUnblock" => self.can_run(e.target()?, e.us, true),
-            "GoSched" | "GoPreempt" => self.can_run(e.g?, e.us, false),
-            "GoSysExit" if e.ends_slice() => self.can_run(e.g?, e.us, true),
+        match e.effect {
+            Effect::Makes | Effect::Wakes => self.can_run(e.named_g?, e.at, true),
+            Effect::Leaves(Next::Runnable) | Effect::Obeys => self.can_run(e.g?, e.at, false),
+            Effect::LeavesCallWithoutP => self.can_run(e.g?, e.at, true),
             _ => {}
         }
-        if self.holder.len() as u32 >= self.procs {
+        if self.world.held() as u32 >= self.procs {
             self.idle = None;
         } else {
-            self.idle.get_or_insert(e.us);
+            self.idle.get_or_insert(e.at);
         }
         None
     }
 
     fn gone(&mut self, p: u32) {
-        self.holder.remove(&p);
         self.slices.remove(&p);
         self.calls.remove(&p);
     }
@@ -186,10 +179,10 @@ impl Waits {
         let epochs = 4 + (self.peak + 1).ilog2();
         for (g, w) in &mut self.waiting {
             *w.turns.entry(p).or_default() += 1;
-            let holder = &self.holder;
+            let world = &self.world;
             let enough = |p| {
                 let had = w.turns.get(&p).copied().unwrap_or(0);
-                had >= turns || !holder.contains_key(&p)
+                had >= turns || world.holder(p).is_none()
             };
             if (0..self.procs).all(enough) {
                 w.turns.clear();
