@@ -48,7 +48,6 @@
 //! `a_burst_of_n_goroutines_reaches_n_ps`,
 //! `at_most_half_of_the_busy_ps_have_somebody_who_looks_for_work`.
 
-use crate::throw::throw;
 use crate::word::{AtomicU32, fence};
 use std::sync::atomic::Ordering::*;
 
@@ -103,9 +102,8 @@ impl Searchers {
     /// One searcher less: it has found work, or there is no P for it.
     #[inline]
     pub fn leave(&self) {
-        if self.0.fetch_sub(1, SeqCst) == 0 {
-            throw("negative nmspinning");
-        }
+        let before = self.0.fetch_sub(1, SeqCst);
+        assert!(before != 0, "negative nmspinning");
     }
 
     // ANCHOR: last_look

@@ -17,7 +17,6 @@
 #![cfg(loom)]
 
 // What the files of the runtime import, of loom's kind.
-mod throw;
 mod word;
 extern crate self as stage1_coop;
 /// `stage1_coop::rt::gmp` as stage 2's files expect it.
