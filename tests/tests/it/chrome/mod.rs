@@ -264,24 +264,13 @@ fn yields(n: &str, form: &str, dir: &Path, switches: &[(&str, &str)]) -> (PathBu
         command.env_remove(switch);
     }
     command.args(["yields", n]).env("SAFEPOINT_TRACE", &file);
-    #[expect(
-        clippy::zombie_processes,
-        reason = "wait4 waits for it, and brings its usage"
-    )]
-    let child = command
-        .envs(switches.iter().copied())
-        .spawn()
-        .expect("a child");
-    let mut status = 0;
-    // SAFETY: zeros are a usage; the kernel fills it and the status in. The child is ours, and
-    // nobody else waits for it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::wait4(child.id() as i32, &mut status, 0, &mut usage);
-        usage
-    };
-    assert_eq!(status, 0, "yields {n}, {form}");
-    (file, usage.ru_maxrss)
+    let out = command.envs(switches.iter().copied()).output();
+    let out = out.expect("a child");
+    assert!(out.status.success(), "yields {n}, {form}");
+    // Its own word: what wait4 says of a child begins with the memory of its parent.
+    let words = String::from_utf8_lossy(&out.stdout);
+    let peak = words.lines().last().and_then(|line| line.parse().ok());
+    (file, peak.expect("a number of KiB"))
 }
 
 /// More events than an M has room for: what is there is the whole truth up to a moment, and

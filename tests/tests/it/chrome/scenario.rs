@@ -26,7 +26,8 @@ fn names(_: &[String]) {
     });
 }
 
-/// `yields N`: two goroutines yield N times each. Says how long a yield took, in nanoseconds.
+/// `yields N`: two goroutines yield N times each. Says how long a yield took, in nanoseconds, and
+/// how much memory the program had at most, in KiB, its trace included.
 fn yields(words: &[String]) {
     let n = number(words, 0);
     start(on(1), move || {
@@ -43,6 +44,9 @@ fn yields(words: &[String]) {
         done.wait();
         println!("{}", begin.elapsed().as_nanos() as u64 / (2 * n));
     });
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    println!("{}", peak.expect("a peak").trim().trim_end_matches(" kB"));
 }
 
 /// `pairs N`: two pairs, each with a ball of its own that goes N times to and fro.
