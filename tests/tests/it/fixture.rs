@@ -4,7 +4,7 @@
 
 use stage1_coop::{Runtime, Stage, ThirdParty, gofunc, prologue, rt};
 use std::sync::atomic::{AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 use tests::{LIMIT, within};
 
@@ -153,19 +153,38 @@ pub fn number(text: &str, name: &str) -> usize {
         .unwrap_or_else(|| panic!("{name:?} is missing in {text:?}"))
 }
 
-/// Calls `f` while `hook` is the process's panic hook: one test at a time, and afterwards the
-/// one that was there is back.
+/// Calls `f` while `hook` stands in for the process's panic hook: one test at a time.
+///
+/// The hook itself is put in place once and stays. To take one off and put it back would lose
+/// those that the runtime or the kit has put in front meanwhile, in another test's thread.
 pub fn with_panic_hook<R>(
     hook: impl Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync + 'static,
     f: impl FnOnce() -> R,
 ) -> R {
+    type Hook = dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync;
     static ONE: Mutex<()> = Mutex::new(());
+    static STANDS_IN: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
+    static ONCE: Once = Once::new();
+    fn stands_in() -> MutexGuard<'static, Option<Arc<Hook>>> {
+        STANDS_IN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The runtime puts its own in front once, in the first run.
     stage1::on(1, || ());
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(hook));
-    let result = f();
-    std::panic::set_hook(before);
-    result
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // Not held meanwhile: it may panic.
+            let hook = stands_in().clone();
+            match hook {
+                Some(hook) => hook(info),
+                None => before(info),
+            }
+        }));
+    });
+    *stands_in() = Some(Arc::new(hook));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    *stands_in() = None;
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
