@@ -90,7 +90,7 @@ pub const STAGE: Stage = Stage {
     preempt_m: |_| {},
     releasem_slow: stack::preempt::releasem_slow,
     schedule_slow: sched::schedule::schedule_slow,
-    castatus_contended: gmp::status::castatus_contended,
+    casgstatus_contended: gmp::status::casgstatus_contended,
     runqputslow: queues::global::runqputslow,
     runqgrab: queues::steal::runqgrab,
     stealwork: queues::steal::stealwork,

@@ -111,7 +111,7 @@ stage_table! {
     /// Called by `schedule` when `sched.attention` is not 0. Here: the run may be over.
     schedule_slow "schedule": fn(&'static M) -> Slow;
     /// Called by `casgstatus` when the state is not the expected one. Here: it aborts.
-    castatus_contended "casgstatus": fn(&'static G, u32, u32);
+    casgstatus_contended "casgstatus": fn(&'static G, u32, u32);
     /// Called when a P's ring is full, with half of it and the new goroutine, oldest first.
     runqputslow "runqputslow": fn(&'static P, &[&'static G]);
     /// Called by a thief for each victim: moves half of its ring to the thief's; returns

@@ -11,7 +11,7 @@
 //! Tests: `sysmon::deadlock::whoever_is_the_last_one_finds_that_nobody_is_left`,
 //! `sysmon::deadlock::nobody_is_declared_dead_too_early`; loom: `checkdead.rs`.
 
-use crate::table::words::OVER;
+use crate::table::words::ATTENTION_OVER;
 use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::gmp::{
     GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN, GSYSCALL, GWAITING, M, SCHED, readgstatus,
@@ -37,7 +37,7 @@ pub(crate) fn incidlelocked(n: i32) {
 /// Ends the process if no M can ever do anything again. Takes `sched.lock`.
 pub fn checkdead() {
     let sched = SCHED.lock();
-    if SCHED.attention.has(OVER) || dying() {
+    if SCHED.attention.has(ATTENTION_OVER) || dying() {
         // The run ends already, one way or the other.
         return;
     }

@@ -43,7 +43,7 @@ pub mod timers {
 
 /// Goroutines that wait for a file descriptor.
 pub mod netpoll {
-    pub use crate::asleep::eventfd::{net_poll_break, wake_net_poller};
+    pub use crate::asleep::eventfd::{netpoll_break, wake_net_poller};
     pub use crate::netpoll::deadline::Mode;
     pub use crate::netpoll::epoll::poll_break;
     pub use crate::netpoll::last_m::before_stopm;

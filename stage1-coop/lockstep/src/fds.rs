@@ -128,12 +128,12 @@ fn ask(now: u64, ms: i32) -> bool {
         }
     }
     for a in waiters().filter(|a| a.wanted.load(Relaxed) == 0) {
-        ready(a, now);
+        descriptor_came(a, now);
     }
     true
 }
 
-fn ready(a: &Actor, now: u64) {
+fn descriptor_came(a: &Actor, now: u64) {
     a.fd.store(-1, Relaxed);
     WAITING.fetch_sub(1, Relaxed);
     baton::make_ready(a, baton::later(now, WAKE_NS));

@@ -43,7 +43,7 @@
 //!
 //! Of two Ms that find one goroutine, because it was put into two queues, exactly one makes
 //! the exchange of step 4. The other finds a state that it did not expect, and what happens
-//! then is the row `castatus_contended`.
+//! then is the row `casgstatus_contended`.
 //!
 //! [`GSCAN`] is a bit on top of a state and a lock inside the word: while it is set, every
 //! exchange from the plain state fails, so the goroutine stays where it is. [`legal_hold`]

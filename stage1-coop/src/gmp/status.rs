@@ -28,14 +28,14 @@ pub fn readgstatus(gp: &G) -> u32 {
 #[inline]
 pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
     while !gp.atomicstatus.try_change::<OLD, NEW>() {
-        (stage().castatus_contended)(gp, OLD, NEW);
+        (stage().casgstatus_contended)(gp, OLD, NEW);
     }
 }
 // ANCHOR_END: casgstatus
 
-/// The row `castatus_contended` of this stage: only the owner changes the state, so this is
+/// The row `casgstatus_contended` of this stage: only the owner changes the state, so this is
 /// a bug of the runtime.
-pub fn castatus_contended(gp: &'static G, old: u32, new: u32) {
+pub fn casgstatus_contended(gp: &'static G, old: u32, new: u32) {
     let is = readgstatus(gp);
     throw_args(format_args!(
         "casgstatus: goroutine {} is {} ({is:#x}), expected {} to become {}",

@@ -25,7 +25,7 @@ pub(crate) fn make() -> i32 {
 
 /// Wakes the M that sleeps in the poller; if none does, the next one will not sleep. Go's
 /// `netpollBreak`.
-pub fn net_poll_break() {
+pub fn netpoll_break() {
     let eventfd = EVENTFD.load(Acquire);
     if eventfd == -1 || BROKEN.swap(true, AcqRel) {
         return;
@@ -42,7 +42,7 @@ pub fn net_poll_break() {
 /// `wakeNetPoller`.
 pub fn wake_net_poller(when: u64) {
     if SLEEPER.oversleeps(when) {
-        net_poll_break();
+        netpoll_break();
     }
 }
 

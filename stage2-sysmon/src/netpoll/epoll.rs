@@ -65,7 +65,7 @@ pub(crate) fn run() -> u32 {
 /// again; the M that sleeps in the poller is.
 pub fn poll_break() {
     RUN.fetch_add(1, SeqCst);
-    eventfd::net_poll_break();
+    eventfd::netpoll_break();
 }
 
 /// Puts a descriptor on the kernel's list, or, if it stands there, makes the kernel tell again

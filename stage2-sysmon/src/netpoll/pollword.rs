@@ -134,11 +134,11 @@ impl<T> PollWord<T> {
     // ANCHOR: unblock
     /// Something has come (`ready`), or the goroutine must stop waiting. Returns the goroutine
     /// that sleeps, if one does: only the caller wakes it. Go's `netpollunblock`.
-    pub fn unblock(&self, ready: bool) -> Option<&'static T> {
-        let new = if ready { READY } else { NIL };
+    pub fn unblock(&self, io: bool) -> Option<&'static T> {
+        let new = if io { READY } else { NIL };
         let mut old = self.0.load(Relaxed);
         loop {
-            if old == READY || (old == NIL && !ready) {
+            if old == READY || (old == NIL && !io) {
                 return None;
             }
             match self.0.compare_exchange(old, new, AcqRel, Relaxed) {

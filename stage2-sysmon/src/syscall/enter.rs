@@ -20,7 +20,7 @@ use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
 use crate::table::rows::{Side, rows};
-use crate::table::words::{OVER, m_syscalltick, set_oldp, syscalltick};
+use crate::table::words::{ATTENTION_OVER, m_syscalltick, set_oldp, syscalltick};
 
 use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, SCHED, casgstatus};
@@ -155,5 +155,5 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
 /// The row `syscall_slow` of this stage: a bit of `sched.attention` is set. When the run is over,
 /// no goroutine takes a P by itself: it goes to the scheduler, which stops it.
 pub fn syscall_slow(side: Side, _pp: Option<&'static P>) -> bool {
-    side == Side::Enter || !SCHED.attention.has(OVER)
+    side == Side::Enter || !SCHED.attention.has(ATTENTION_OVER)
 }

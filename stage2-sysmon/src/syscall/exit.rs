@@ -11,7 +11,7 @@ use crate::asleep::deep_sleep::wake_sysmon;
 use crate::syscall::callp::CallStatus;
 use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
 use crate::table::rows::{Side, rows};
-use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick};
+use crate::table::words::{ATTENTION_OVER, m_syscalltick, oldp, set_oldp, syscalltick};
 use stage1_coop::prologue;
 use stage1_coop::rt::arch::{getg, getm, mcall};
 use stage1_coop::rt::gmp::{G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, SCHED, casgstatus};
@@ -179,7 +179,7 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     }
     let idle = {
         let mut sched = SCHED.lock();
-        if SCHED.attention.has(OVER) {
+        if SCHED.attention.has(ATTENTION_OVER) {
             // No M runs it any more.
             return None;
         }

@@ -10,7 +10,9 @@ use crate::syscall::callg::HeldStatus;
 use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
 use crate::table::events::{GO_SYS_CALL, event, proc_steal};
-use crate::table::words::{OVER, m_syscalltick, oldp, set_oldp, syscalltick, wired};
+use crate::table::words::{
+    ATTENTION_OVER, in_wired_call, m_syscalltick, oldp, set_oldp, syscalltick,
+};
 use stage1_coop::rt::arch::{getg, getm, on_goroutine};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSCAN, GSYSCALL, M, P, SCHED, casgstatus, readgstatus};
 use stage1_coop::rt::last_words::throw;
@@ -56,7 +58,7 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
     no_checks(gp, pc, sp, bp);
     m_syscalltick(mp).set(syscalltick(pp).get());
     set_oldp(mp, Some(pp));
-    wired(mp).set(1);
+    in_wired_call(mp).set(1);
     event(&GO_SYS_CALL);
     // Not ours while a thief may take it.
     mp.p.set(None);
@@ -74,7 +76,7 @@ pub fn exitsyscall_wired() {
     let (gp, mp) = (getg(), getm());
     gp.atomicstatus
         .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
-    wired(mp).set(0);
+    in_wired_call(mp).set(0);
     // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
     // may stay: outside a call its tick is never the P's.
     let pp = match oldp(mp) {
@@ -84,13 +86,13 @@ pub fn exitsyscall_wired() {
     mp.p.set(Some(pp));
     syscalltick(pp).bump();
     the_call_is_over(gp);
-    if SCHED.attention.has(OVER) {
+    if SCHED.attention.has(ATTENTION_OVER) {
         stage1_coop::gosched();
     }
 }
 // ANCHOR_END: exitsyscall_wired
 
-/// The row `castatus_contended` of this stage: for a few instructions a thief looks at the
+/// The row `casgstatus_contended` of this stage: for a few instructions a thief looks at the
 /// goroutine, or takes its P. Anything else is a bug.
 #[cold]
 pub fn wait_for_the_bit(gp: &'static G, old: u32, new: u32) {
@@ -98,7 +100,7 @@ pub fn wait_for_the_bit(gp: &'static G, old: u32, new: u32) {
         return osyield();
     }
     if readgstatus(gp) & !GSCAN != old {
-        (stage1_coop::STAGE.castatus_contended)(gp, old, new);
+        (stage1_coop::STAGE.casgstatus_contended)(gp, old, new);
     }
 }
 
@@ -111,7 +113,7 @@ fn without_p(gp: &'static G, mp: &'static M) {
     // SAFETY: gp is the caller, still without a P and without checks.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
     let old = oldp(mp);
-    if !SCHED.attention.has(OVER) {
+    if !SCHED.attention.has(ATTENTION_OVER) {
         if let Some(pp) = old
             && take_out(pp)
         {
@@ -140,7 +142,7 @@ pub(crate) fn in_call(pp: &'static P) -> bool {
         return false;
     };
     let gp = mp.curg.load(Acquire);
-    gp.is_some_and(|gp| readgstatus(gp) == GSYSCALL) && wired(mp).get() != 0
+    gp.is_some_and(|gp| readgstatus(gp) == GSYSCALL) && in_wired_call(mp).get() != 0
 }
 
 // ANCHOR: take_out
@@ -161,7 +163,7 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     // The goroutine stands still. But is it still on that M, and the P with it? And is it
     // not on its way out of a call of the older form, with a P that it has just got? All may
     // have changed before it was held; now nothing does.
-    let ours = mp.curg.is(gp) && pp.m.is(mp) && wired(mp).get() != 0;
+    let ours = mp.curg.is(gp) && pp.m.is(mp) && in_wired_call(mp).get() != 0;
     if ours {
         pp.m.set(None);
         pp.status.release();

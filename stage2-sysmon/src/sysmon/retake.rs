@@ -72,7 +72,7 @@ pub fn retake(now: u64) -> u32 {
         let seen = sysmontick(pp);
         let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
-        let wired = status == PRUNNING && wired::in_call(pp);
+        let keeps_p = status == PRUNNING && wired::in_call(pp);
         let mut slice_is_over = false;
         if status == PRUNNING || status == PSYSCALL {
             let tick = pp.schedtick.load(Relaxed) as usize;
@@ -86,13 +86,13 @@ pub fn retake(now: u64) -> u32 {
                 slice_is_over = true;
             }
         }
-        if status == PSYSCALL || wired {
+        if status == PSYSCALL || keeps_p {
             let tick = syscalltick(pp).get();
             if !slice_is_over && seen.syscalltick.get() != tick {
                 // Another call than last time. Give it a whole round.
                 seen.syscalltick.set(tick);
                 seen.syscallwhen.store(now, Relaxed);
-            } else if (rows().retake_syscall)(pp, now) && take(pp, wired) {
+            } else if (rows().retake_syscall)(pp, now) && take(pp, keeps_p) {
                 taken += 1;
             }
         }
@@ -115,12 +115,12 @@ pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
 /// Takes `pp` out of its system call, if it is still there, and hands it off.
 ///
 /// This is the thief's side of the protocols in `syscall/callp.rs` and `syscall/callg.rs`.
-fn take(pp: &'static P, wired: bool) -> bool {
+fn take(pp: &'static P, keeps_p: bool) -> bool {
     // `checkdead` does not count sysmon among the Ms. If it takes the only P, and at this moment
     // the goroutine comes back and queues, its M sees all Ms asleep, and that would look like
     // the end. So count one sleeping M less while the P is on its way.
     incidlelocked(-1);
-    let won = if wired {
+    let won = if keeps_p {
         wired::take_out(pp)
     } else {
         pp.status.take_from_call()

@@ -8,7 +8,7 @@
 //! Tests: `sysmon::schedtrace_prints_go_s_line_again_and_again`.
 
 use crate::asleep::deep_sleep::ATTENTION_SYSMON;
-use crate::table::words::{OVER, syscalltick};
+use crate::table::words::{ATTENTION_OVER, syscalltick};
 use crate::timers::timers_of;
 use stage1_coop::rt::gmp::{SCHED, SchedInner, allp, gomaxprocs, living, readgstatus};
 use stage1_coop::rt::last_words::dying_on;
@@ -53,7 +53,7 @@ impl Printed {
     pub(crate) fn if_due(&mut self, now: u64) {
         let every = u64::try_from(SCHEDTRACE.value.load(Relaxed)).unwrap_or(0);
         let every = every.saturating_mul(1_000_000);
-        if every == 0 || SCHED.attention.has(OVER) {
+        if every == 0 || SCHED.attention.has(ATTENTION_OVER) {
             return;
         }
         let first = *self.first.get_or_insert(now);

@@ -26,7 +26,7 @@ const M_SYSCALLTICK: usize = 1;
 const M_WIRED: usize = 2;
 
 /// The bits of `sched.attention` that mean that the run ends or the process dies.
-pub(crate) const OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
+pub(crate) const ATTENTION_OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
 
 /// A word of every P that leads to a box of its own. Boxes are never freed, as Ps are not.
 pub(crate) struct EachP<T: 'static> {
@@ -100,6 +100,6 @@ pub fn m_syscalltick(mp: &M) -> &Word {
 /// Whether the M is in a system call of the newer form, in which it keeps its P. *owner*,
 /// its own thread; a thief reads it while the goroutine's state has the bit `GSCAN`.
 #[inline]
-pub(crate) fn wired(mp: &M) -> &Word {
+pub(crate) fn in_wired_call(mp: &M) -> &Word {
     &mp.ext[M_WIRED]
 }

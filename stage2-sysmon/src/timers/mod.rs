@@ -18,7 +18,7 @@ pub(crate) mod heap;
 pub(crate) mod sleep;
 pub(crate) mod tick;
 
-use crate::asleep::eventfd::{net_poll_break, wake_net_poller};
+use crate::asleep::eventfd::{netpoll_break, wake_net_poller};
 use crate::asleep::sleeper::SLEEPER;
 use crate::table::words::{EachP, P_TIMERS};
 use crate::timers::heap::{Heap, Placed};
@@ -185,7 +185,7 @@ pub(crate) fn announce(when: u64) {
 /// looks for itself.
 pub(crate) fn one_reason_less() {
     if SLEEPER.sleeps_for_timers_at_most() && time_sleep_until() == NEVER {
-        net_poll_break();
+        netpoll_break();
     }
 }
 
@@ -225,9 +225,9 @@ pub fn checktimers(pp: &'static P) -> bool {
     if first > now {
         return false;
     }
-    let mut ready = 0;
-    while run_due(pp, now, &mut ready) {}
-    if ready > 0 {
+    let mut woken = 0;
+    while run_due(pp, now, &mut woken) {}
+    if woken > 0 {
         wake_for_the_rest();
     }
     true
@@ -240,7 +240,7 @@ const BATCH: usize = 32;
 /// Runs timers that are due, up to a batch; returns whether there may be more, and counts the
 /// goroutines that it makes ready. What timers are for is done without the lock. Go's
 /// `runtimer`.
-fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
+fn run_due(pp: &'static P, now: u64, woken: &mut usize) -> bool {
     let mut due: [Option<(u64, Fire)>; BATCH] = [const { None }; BATCH];
     let n = with(pp, |heap| {
         let mut n = 0;
@@ -255,8 +255,8 @@ fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
     for (when, fire) in due.into_iter().map_while(|timer| timer) {
         match fire {
             Fire::Ready(gp) => {
-                make_ready(gp, *ready == 0);
-                *ready += 1;
+                wake_sleeper(gp, *woken == 0);
+                *woken += 1;
             }
             Fire::Alarm(alarm, seq) => alarm.fire(seq, now),
             Fire::Shared(alarm, seq) => alarm.fire(seq, when, now),
@@ -268,7 +268,7 @@ fn run_due(pp: &'static P, now: u64, ready: &mut usize) -> bool {
 /// Puts a goroutine whose time has come into the caller's queue. The first of a look goes
 /// before all others, as in Go, where each one does, so that the last comes first. Here those
 /// that are due at the same look run in the order of their times.
-fn make_ready(gp: &'static G, first: bool) {
+fn wake_sleeper(gp: &'static G, first: bool) {
     let Some(own) = getm().p.get() else {
         throw("checkTimers: no p");
     };
