@@ -1,7 +1,7 @@
 //! The exercises of the book, and the runner.
 //!
 //! The learner takes one piece out of the scheduler, writes it, and sees the trace come
-//! right. An exercise is a folder `stageN/NAME`, and nothing else names it but its page:
+//! right. An exercise is a folder `stageN/NAME`, and nothing else names it but its page and the printed tables:
 //!
 //! * `exercise.toml`: the texts, and where the piece belongs;
 //! * `judge.rs`: scenarios, and a judge that looks at what a run showed;

@@ -2,7 +2,7 @@
 //! a random start, in steps that have no divisor in common with `count`. Mirrors
 //! `randomOrder` of `proc.go`.
 //!
-//! Tests: `rows.rs`.
+//! Tests: `stealing::a_random_order_visits_everybody_exactly_once`.
 
 /// All Ps in an order that looks random and visits each exactly once: from a random start
 /// in steps that have no divisor in common with their number.

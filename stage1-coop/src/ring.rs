@@ -13,6 +13,8 @@
 //! * Slots are atomics, so a copy that loses the race is a stale value and not undefined
 //!   behavior.
 //! * `runnext` moves by swap and compare-and-swap from either side.
+//!
+//! Model: `tests/loom/src/ring.rs` runs this file. Tests: `queues`, `stealing`.
 
 use crate::word::{AtomicU32, Link};
 use std::sync::atomic::Ordering::*;

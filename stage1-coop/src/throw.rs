@@ -6,7 +6,7 @@
 //! be printed after the message, and who writes the trace, is handed in when the first run
 //! begins ([`LastWords`]).
 //!
-//! Tests: `last_words.rs`.
+//! Tests: `last_words::throws`.
 
 use crate::arch::{locks, locks_inc};
 use crate::os;

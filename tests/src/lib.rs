@@ -309,7 +309,7 @@ pub fn scenario_of(exe: &str, words: &[&str], env: &[(&str, &str)]) -> Ended {
     ended
 }
 
-/// Runs a scenario of `tests/it/*/scenario.rs` as a child process: `scenario!(env, words...)`.
+/// Runs a scenario of `tests/tests/it/*/scenario.rs` as a child process: `scenario!(env, words...)`.
 #[macro_export]
 macro_rules! scenario {
     ($env:expr, $($word:expr),+) => {

@@ -10,7 +10,7 @@
 //!
 //! It may stop a thread; it never chooses a goroutine. What it hides (true parallelism,
 //! caches, races) is the price. Go's playground has a smaller cousin: `faketime`. The
-//! chapter *Before you begin* tells what lockstep is.
+//! chapter is *What lockstep is, and what it hides*.
 //!
 //! The pieces: [`baton`](self) is which thread runs, `trap` the clock inside [`spin`], `fds`
 //! which wait for a file descriptor, and `watchdog` notices a compiled loop that never

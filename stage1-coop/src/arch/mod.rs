@@ -1,5 +1,5 @@
-//! All that knows the processor: where `g` lives, the check, the switch, and `morestack`.
-//! Another architecture is one more folder with the same names.
+//! What knows the processor: where `g` lives, the switch, the words of a thread, and walking a
+//! stack. The check and `morestack` know it too; they are in `stack/`.
 
 mod counters;
 pub(crate) mod gotext;

@@ -45,7 +45,7 @@ struct Walk {
 
 /// One frame. Anything but 0 ends the walk.
 extern "C" fn each(frame: *mut c_void, walk: *mut c_void) -> i32 {
-    // SAFETY: the unwinder hands on what `walk_with` gave it, and a frame of its own.
+    // SAFETY: the unwinder hands on what the call of `_Unwind_Backtrace` below gave it, and a frame of its own.
     let (walk, pc, sp) = unsafe {
         (
             &mut *walk.cast::<Walk>(),

@@ -1,7 +1,7 @@
 //! A goroutine: a stack, and the place where it stopped. Mirrors `g` of `runtime2.go`; the
 //! chapters *Two stacks and a switch* and *Many G on one M*.
 //!
-//! Tests: `rows.rs`, `check.rs`.
+//! Tests: `states`, `check`.
 
 use crate::gmp::gstatus::GStatus;
 use crate::gmp::m::M;
@@ -71,7 +71,7 @@ record! {
         /// For later stages.
         pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
     }
-    /// A G without a stack, in state [`GIDLE`].
+    /// A G without a stack, in state `GIDLE`.
     pub fn new();
 }
 

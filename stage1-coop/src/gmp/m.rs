@@ -1,7 +1,7 @@
 //! A machine: a thread of the operating system, and what it holds. Mirrors `m` of
 //! `runtime2.go`; the chapter *P, queues, stealing*.
 //!
-//! Tests: `rows.rs`, `wired.rs`.
+//! Tests: `threads`, `wired`.
 
 use crate::arch::Tls;
 use crate::gmp::g::{EXT_WORDS, G};

@@ -1,7 +1,7 @@
 //! A processor: the right to run goroutines, and a queue of them. Mirrors `p` of
 //! `runtime2.go`; the chapter *P, queues, stealing*.
 //!
-//! Tests: `rows.rs`.
+//! Tests: `states`, `waking`.
 
 use crate::gmp::attention::Attention;
 use crate::gmp::g::{EXT_WORDS, G};

@@ -1,7 +1,7 @@
 //! What all Ms share: `sched` with its lock, the list of Ms, and the Ps of the run. Mirrors
 //! `schedt`, `allm` and `allp` of `runtime2.go`.
 //!
-//! Tests: `rows.rs`, `handoff.rs`.
+//! Tests: `waking`, `handoff`.
 
 use crate::gmp::attention::Attention;
 use crate::gmp::g::G;

@@ -2,7 +2,7 @@
 //! world frozen as far as it can be. Mirrors `panic.go` (`preprintpanics`, `fatalpanic`) and
 //! `freezetheworld` of `proc.go`; the end itself is in `throw.rs`.
 //!
-//! Tests: `last_words.rs`.
+//! Tests: `last_words::panics`.
 
 use crate::arch::{getg, on_goroutine, systemstack};
 use crate::gmp::{ATTENTION_FREEZE, G, M, SCHED};

@@ -1,6 +1,6 @@
 //! The environment variables that the runtime reads: one list for the code that takes them out
 //! of a child's environment, and for the table in README. `config.rs` reads them.
-//! Tests: `switches.rs`.
+//! Tests: `switches`.
 
 /// An environment variable.
 #[derive(Clone, Copy, Debug)]

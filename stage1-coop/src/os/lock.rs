@@ -2,7 +2,7 @@
 //! instructions of the scheduler; an M that waits for it keeps its thread. Mirrors
 //! `lock_futex.go`.
 //!
-//! Tests: `rows.rs`.
+//! Tests: `preemption::a_request_that_was_refused_under_a_lock_is_up_again_after_it`.
 
 use super::futex::{futex_wait, futex_wake};
 use crate::arch::{locks_dec, locks_inc};

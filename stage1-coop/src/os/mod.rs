@@ -1,7 +1,7 @@
 //! All that touches time, threads and memory, in two forms: free-running on the machine's
-//! clock, or in lockstep on the laboratory's. The scheduler calls these names and does not
-//! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter *Before you
-//! begin* says what lockstep is.
+//! clock, or in lockstep on a virtual one. The scheduler calls these names and does not
+//! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter
+//! *What lockstep is, and what it hides* says more.
 
 mod futex;
 pub mod last_resort;

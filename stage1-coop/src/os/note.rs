@@ -1,7 +1,7 @@
 //! A one-time event: one thread sleeps, another wakes it, and then the note must be cleared
 //! before it is used again. Mirrors the notes of `lock_futex.go`.
 //!
-//! Tests: `rows.rs`.
+//! Tests: `waking::sleeping_threads_are_used_again`.
 
 use super::futex::{futex_wait, futex_wake};
 use super::monotonic;

@@ -1,7 +1,7 @@
 //! Dead Gs, kept for the next `go`: some with each P, the rest for all. Mirrors `gfget`, `gfput`
 //! and `gfpurge` of `proc.go`; the chapter is *Many G on one M*.
 //!
-//! Tests: `rows.rs`.
+//! Tests: `ends::a_hundred_thousand_short_goroutines_leave_nothing_behind`.
 
 use crate::arch::prefetch_g;
 use crate::gmp::{G, P};

@@ -1,7 +1,7 @@
 //! The end of a goroutine: it returns, or unwinds by [`goexit`]. Mirrors `Goexit`, `goexit1` and
 //! `goexit0` of `proc.go`; the chapter is *Many G on one M*.
 //!
-//! Tests: `rows.rs`, `last_words.rs`.
+//! Tests: `ends`, `last_words::goexit`.
 
 use crate::arch::{getg, getm, on_goroutine};
 use crate::gmp::status::casgstatus;

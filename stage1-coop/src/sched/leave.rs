@@ -1,7 +1,7 @@
 //! The end of a run: `main` returns, the M that ran it tells all others to leave, and waits for
 //! them, but not for ever.
 //!
-//! Tests: `rows.rs`, `last_words.rs`.
+//! Tests: `last_words::runs`, `diagnostics`.
 
 use crate::arch::{getm, mcall};
 use crate::gmp::status::readgstatus;

@@ -1,7 +1,7 @@
 //! The guard check: what stands in front of every function of a goroutine. Mirrors what Go's
 //! compiler (`cmd/internal/obj/x86`) emits; the chapter is *The check and the flag*.
 //!
-//! Tests: `check.rs`, `check_shape.rs`.
+//! Tests: `check`, `check_shape`.
 
 use crate::gmp::G;
 use std::mem::offset_of;

@@ -1,7 +1,7 @@
 //! A lock that parks the goroutine and not the thread: [`Mutex`]. Mirrors `sync.Mutex`; the
 //! chapter is *Blocking, and the one unsafe word*.
 //!
-//! Tests: `chan.rs`.
+//! Tests: `sync`.
 
 use crate::prologue;
 use crate::sched::park::ready;

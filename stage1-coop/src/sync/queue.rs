@@ -6,7 +6,7 @@
 //! *after* the goroutine counts as waiting. Otherwise the waker could come in between and
 //! find nothing to wake, or a goroutine that does not sleep yet.
 //!
-//! Tests: `chan.rs`.
+//! Tests: `sync`.
 
 use crate::arch::{getg, on_goroutine};
 use crate::gmp::G;

@@ -1,7 +1,7 @@
 //! Waiting for a number of goroutines: [`WaitGroup`]. Mirrors `sync.WaitGroup`; the chapter is
 //! *Blocking, and the one unsafe word*.
 //!
-//! Tests: `chan.rs`.
+//! Tests: `sync`.
 
 use crate::prologue;
 use crate::sync::queue::{WaitQueue, need_goroutine, wake_all};

@@ -5,7 +5,7 @@
 //! `safepoint-trace`. Here is what records: each M writes events into its own buffer, one writer
 //! and no lock; a thread of the trace's own reads them, when the run is over or while it goes
 //! on. Off, an event is one predictable branch. Mirrors `trace.go`; the text form is explained in
-//! *Before you begin*.
+//! *How to read a trace*.
 
 mod bell;
 mod buffer;

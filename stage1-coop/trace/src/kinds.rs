@@ -5,7 +5,7 @@
 //!
 //! Here are the kinds of stage 1; each later stage declares its own with [`kinds!`](crate::kinds)
 //! and registers them in its table. The legend in the book is made of them. Tests:
-//! `tests/later.rs`.
+//! `stage1-coop/trace/tests/later.rs`.
 
 use Effect::{
     Asks, Leaves, Makes, Nothing, Obeys, Refuses, Starts, StartsNext, StartsP, StopsP, Wakes, Works,

@@ -1,5 +1,5 @@
 //! A trace, read from its text form: its events, and what each P ran. The text form itself
-//! is explained in *Before you begin*; what must hold in every trace is in `invariants.rs`
+//! is explained in *How to read a trace*; what must hold in every trace is in `invariants.rs`
 //! and `bounds.rs`, and who runs after each event is in `world.rs`.
 
 use crate::kinds::{Effect, Kind, Kinds, Next};

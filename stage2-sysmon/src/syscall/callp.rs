@@ -1,5 +1,6 @@
 //! What a system call does with `p.status`: the older form, Go 1.15's. The word itself is
-//! stage 1's (`pstatus.rs`); `enter.rs`, `exit.rs` and `sysmon/retake.rs` are its users.
+//! stage 1's (`pstatus.rs`); `enter.rs`, `exit.rs` and `sysmon/retake.rs` are its users. The
+//! newer form (`wired.rs`) takes a P by stage 1's `release` instead, under the goroutine's bit.
 //!
 //! # The race for `p.status`
 //!
@@ -41,7 +42,7 @@
 //!   the same thread afterwards; it needs no ordering.
 //!
 //! Model: `tests/loom/src/syscall.rs` runs this file, and shows what the release is for. Tests
-//! of `retake`, `exitsyscall` and `handoffp`: `handoff.rs`, for one
+//! of `retake`, `exitsyscall` and `handoffp`: `handoff`, for one
 //! `every_call_gets_a_whole_round`.
 
 use stage1_coop::rt::gmp::{PIDLE, PRUNNING, PSYSCALL, PStatus};

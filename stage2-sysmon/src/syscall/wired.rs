@@ -4,7 +4,7 @@
 //!
 //! The protocol between the M in the call and a thief is told in `callg.rs`.
 //!
-//! Tests: `wired.rs`.
+//! Tests: `wired`.
 
 use crate::syscall::callg::HeldStatus;
 use crate::syscall::enter::{here, no_checks};
