@@ -130,7 +130,7 @@ impl<'a> Bench<'a> {
         Ok(match built {
             // A learner knows the file by the name that is nearest.
             Built::Refused(said) => Built::Refused(
-                said.replace(&format!("{}/work/", self.dir.display()), "work/")
+                said.replace(&format!("{}/", self.dir.join("work").display()), "work/")
                     .replace(
                         &format!("{}/", work.display()),
                         &format!("{}/", self.places.shown(work)),
