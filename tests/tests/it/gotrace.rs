@@ -145,9 +145,10 @@ fn logs(trace: &Trace, i: usize) -> bool {
 }
 
 /// Requests of a free run that came in the same microsecond as the goroutine's last event, or
-/// were written down on the other side of it: nobody can say from our text who was first. And
-/// the last one, if main has ended: sysmon goes on while the trace is written, and the mapping
-/// still takes what the trace leaves out.
+/// were written down on the other side of it: our text does not say which was first. And those
+/// after main's end, or the last few if the program was ended by `exit`, whose moment is no event:
+/// sysmon goes on while the trace is written, and the mapping still takes what the trace leaves
+/// out.
 fn unsure(trace: &Trace) -> usize {
     let near = |&i: &usize| {
         let (g, us) = (trace.events[i].target(), trace.events[i].us);
@@ -161,13 +162,13 @@ fn unsure(trace: &Trace) -> usize {
         let last = trace.events.iter().rposition(of_g);
         last.is_some_and(|last| (last > i) != (trace.events[last].us > us))
     };
-    let last = trace.find("Preempt").last();
-    let late = |&i: &usize| {
-        last == Some(i)
-            && trace
-                .find("GoEnd")
-                .any(|end| end < i && trace.events[end].g == Some(1))
-    };
+    let main_s_end = trace
+        .find("GoEnd")
+        .find(|&end| trace.events[end].g == Some(1));
+    // sysmon asks every 10 ms, and a busy machine may take several times as long for the writing.
+    const AT_THE_END: usize = 5;
+    let last = trace.events.len().saturating_sub(AT_THE_END);
+    let late = |&i: &usize| i >= main_s_end.unwrap_or(last);
     trace
         .find("Preempt")
         .filter(|i| near(i) || crossed(i) || late(i))
