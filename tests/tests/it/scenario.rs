@@ -80,6 +80,7 @@ fn main() {
         std::process::exit(64);
     };
     no_core_dumps();
+    signals_of_a_terminal();
     // A hung scenario shows where its goroutines are before the test kills it. The thread
     // has all that it needs before the scenario changes anything.
     let (ready, is_ready) = std::sync::mpsc::channel();
@@ -100,6 +101,14 @@ fn no_core_dumps() {
     };
     // SAFETY: the structure is ours.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+}
+
+/// A shell starts its background jobs with these two ignored, and a run keeps what it finds.
+fn signals_of_a_terminal() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: no handler is installed, and no other thread runs yet.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// Runs `main` on `procs` Ps, or as many as the environment says.
