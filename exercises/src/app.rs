@@ -168,7 +168,7 @@ impl App {
             self.introduce(exercise, &file, fresh)?;
         }
         let outcome = self.examine(exercise, &file)?;
-        // Not earlier: somebody may watch in another terminal.
+        // Not earlier: another terminal may be watching.
         let mut progress = self.progress()?;
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let starter = self.places.given(exercise, "starter");

@@ -7,7 +7,7 @@
 //! for the next ones: no part of the runtime raises the flag, and a loop that calls nothing
 //! never looks.
 //!
-//! The shape of the crate, in the order in which the book tells it:
+//! The shape of the crate, each room below those that use it:
 //!
 //! | idea | room | Go |
 //! |---|---|---|
@@ -90,7 +90,7 @@ pub const STAGE: Stage = Stage {
     preempt_m: |_| {},
     releasem_slow: stack::preempt::releasem_slow,
     schedule_slow: sched::schedule::schedule_slow,
-    casgstatus_contended: gmp::status::casgstatus_contended,
+    casgstatus_contended: gmp::casgstatus::casgstatus_contended,
     runqputslow: queues::global::runqputslow,
     runqgrab: queues::steal::runqgrab,
     stealwork: queues::steal::stealwork,

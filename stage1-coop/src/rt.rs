@@ -23,7 +23,7 @@ pub mod arch {
 
 /// G, M, P and what they share, with the states of a G and a P.
 pub mod gmp {
-    pub use crate::gmp::status::{casgstatus, casgstatus_contended, readgstatus};
+    pub use crate::gmp::casgstatus::{casgstatus, casgstatus_contended, readgstatus};
     pub use crate::gmp::{
         ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS,
         Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING,

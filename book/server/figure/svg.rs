@@ -125,7 +125,7 @@ impl Picture<'_> {
         self.left_out(self.timeline.lanes.len(), "lanes");
     }
 
-    /// Slices that nobody could see become one gray slice. In a lane that is crowded all
+    /// Slices too small to be seen become one gray slice. In a lane that is crowded all
     /// the same, what counts as thin grows until `MOST_SLICES` are left.
     fn coalesce(&self, spans: &[Span]) -> Vec<Slice> {
         let mut thin = if self.dense { 1.5 } else { 0.0 };

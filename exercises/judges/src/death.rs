@@ -34,7 +34,7 @@ const DEATHS: &[Death] = deaths! {
         "Either a loop has no way out, or it waits for something that never comes; the last event shows how far it got.";
     "deadlock" if |run| run.is_deadlock() =>
         "Every thread sleeps, and nothing is left that could wake one.",
-        "A goroutine waits for somebody who will never come, or can run and stands in no queue.";
+        "A goroutine waits for a wake-up that never comes, or is runnable and in no queue.";
     "overflow" if |run| run.err.contains("fatal error: stack overflow") =>
         "A goroutine's stack is full: 216 KiB were not enough.",
         "A function calls itself without an end, or the stack was never allowed to grow.";
@@ -58,7 +58,7 @@ const DEATHS: &[Death] = deaths! {
         "The run is over where its trace ends; look at the last event.";
     "left" if |run| run.code == Some(0) =>
         "It ended before its scenario was over.",
-        "Somebody called exit, or main returned while a goroutine ran that cannot be stopped.";
+        "The attempt called exit, or main returned while a goroutine ran that cannot be stopped.";
     "panic" if |run| run.last_words().is_some() && run.err.contains("panic: ") =>
         format!("It panicked: {}.", run.last_words().unwrap_or("")),
         "Rust noticed the mistake before it could do harm: an index, an unwrap or a sum that does not hold.";

@@ -1,7 +1,7 @@
 //! The exercises of stage 2 (what sysmon does, what a system call costs, and which threads are
 //! left), and what their judges share. Each has a folder in `stage2/`.
 //!
-//! As in stage 1 behavior decides: who ran when, and for how long somebody had to wait. The
+//! As in stage 1 behavior decides: which goroutine ran when, and how long others had to wait. The
 //! pieces are rows of the stage's own table, which travels in [`Stage::more`], or of stage
 //! 1's. What a row leans on beside its idea (sysmon's bit, the end of a run) stays with the
 //! helpers of its exercise.
@@ -52,7 +52,7 @@ pub(crate) fn busy_until(f: impl Fn() -> bool) {
     }
 }
 
-/// Goroutines that somebody waits for.
+/// Goroutines that are waited for.
 #[derive(Clone)]
 pub(crate) struct Crew(WaitGroup);
 
@@ -121,7 +121,7 @@ impl Bed {
     }
 }
 
-/// Whether so many Ps are idle, and nobody looks for work.
+/// Whether so many Ps are idle, and no M looks for work.
 pub(crate) fn calm(idle: u32) -> bool {
     SCHED.npidle.load(Relaxed) == idle && SCHED.searchers.count() == 0
 }

@@ -15,6 +15,7 @@
 //! * *any*: every thread, with the ordering that the field's comment names.
 
 mod attention;
+pub(crate) mod casgstatus;
 mod g;
 mod gstatus;
 mod m;
@@ -22,7 +23,6 @@ mod p;
 mod pstatus;
 mod sched;
 mod searchers;
-pub(crate) mod status;
 
 pub use attention::{ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention};
 pub use g::{ENTRY_WORDS, EXT_WORDS, Entry, G, Gobuf, STACK_FORK, STACK_PREEMPT, Stack};

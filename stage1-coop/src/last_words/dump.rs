@@ -5,7 +5,7 @@
 //! prints.
 
 use crate::arch::{callers, entry, switched_out};
-use crate::gmp::status::readgstatus;
+use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GDEAD, GIDLE, GRUNNING, GSCAN, GWAITING, SCHED, gstatus_name};
 use crate::stack::guards;
 use crate::stack::slots::{SLACK, STACK_MAX};

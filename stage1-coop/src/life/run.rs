@@ -9,7 +9,7 @@
 use crate::arch;
 use crate::arch::gotext;
 use crate::arch::{getg, getm_opt};
-use crate::gmp::status::{casgstatus, readgstatus};
+use crate::gmp::casgstatus::{casgstatus, readgstatus};
 use crate::gmp::{GDEAD, GRUNNABLE, M, MAX_THREADS, SCHED, allp, make_allp};
 use crate::last_words::{self, deadly, panics};
 use crate::life::config::{self, Config};

@@ -4,7 +4,7 @@
 //! Tests: `ends`, `last_words::goexit`.
 
 use crate::arch::{getg, getm, on_goroutine};
-use crate::gmp::status::casgstatus;
+use crate::gmp::casgstatus::casgstatus;
 use crate::gmp::{G, GDEAD, GRUNNING};
 use crate::last_words::dump;
 use crate::queues::free::gfput;

@@ -4,7 +4,7 @@
 //! Tests: `last_words::runs`, `diagnostics`.
 
 use crate::arch::{getm, mcall};
-use crate::gmp::status::readgstatus;
+use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{ATTENTION_STOP, G, GSCAN, GSYSCALL, M, SCHED, living};
 use crate::os::Note;
 use crate::sched::goexit::goexit0;

@@ -5,7 +5,7 @@
 //! first runs, so a thousand that run one after the other share one.
 
 use crate::arch::{getg, getm, mcall, on_goroutine};
-use crate::gmp::status::{casgstatus, readgstatus};
+use crate::gmp::casgstatus::{casgstatus, readgstatus};
 use crate::gmp::{ENTRY_WORDS, G, GDEAD, GIDLE, GRUNNABLE, SCHED, allp};
 use crate::last_words::panics::preprintpanics;
 use crate::prologue;

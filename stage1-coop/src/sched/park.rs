@@ -29,7 +29,7 @@
 //! `a_goroutine_s_state_says_where_it_is`, and every test of a channel.
 
 use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
-use crate::gmp::status::casgstatus;
+use crate::gmp::casgstatus::casgstatus;
 use crate::gmp::{ATTENTION_STOP, G, GRUNNABLE, GRUNNING, GWAITING, SCHED, UnlockFn};
 use crate::os;
 use crate::queues::global::{globrunqput, runqput};

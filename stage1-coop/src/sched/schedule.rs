@@ -6,7 +6,7 @@
 //! choose a goroutine, go to it, and when it comes back do what it asked for.
 
 use crate::arch::{gogo, locks};
-use crate::gmp::status::casgstatus;
+use crate::gmp::casgstatus::casgstatus;
 use crate::gmp::{
     ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, G, GRUNNABLE, GRUNNING, M, P, SCHED,
     gomaxprocs,

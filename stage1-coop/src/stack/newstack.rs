@@ -5,7 +5,7 @@
 //! of `stack.go`; the chapter *The check and the flag* follows it line by line.
 
 use crate::arch::{getg, getm, mcall, on_goroutine};
-use crate::gmp::status::casgstatus;
+use crate::gmp::casgstatus::casgstatus;
 use crate::gmp::{G, GCOPYSTACK, GRUNNING, STACK_FORK, STACK_PREEMPT};
 use crate::os;
 use crate::stack::preempt::{UNWINDING, why_not_preempt_m};

@@ -7,7 +7,7 @@
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
 
 use crate::arch::{getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, on_goroutine};
-use crate::gmp::status::readgstatus;
+use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GSCAN, GSYSCALL, M, P, PRUNNING, STACK_PREEMPT, allp};
 use crate::os::Lock;
 use crate::stage::stage;

@@ -1,4 +1,4 @@
-//! How long anybody may have to wait: what must hold besides in lockstep, where time is
+//! How long a goroutine or a P may have to wait: what must hold besides in lockstep, where time is
 //! exact, once there is a sysmon. It is about the rules of the scheduler, so it holds for
 //! programs that run with them as they are, and not for those that replace a row.
 
@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 /// two looks together come within 20 ms; what it does itself takes less than one more.
 const LOOKS_US: u64 = 21_000;
 
-/// Microseconds after which an idle P has found work that was made while it was idle. Whoever
-/// makes some wakes an M (5 us), which visits all queues in four passes (a few us each); or
+/// Microseconds after which an idle P has found work that was made while it was idle. What
+/// makes it wakes an M (5 us), which visits all queues in four passes (a few us each); or
 /// there is an M that looks already, and it wakes the next when it finds something. A
 /// millisecond is more than all of that takes on 8 Ps.
 const WAKING_US: u64 = 1_000;
@@ -27,10 +27,10 @@ const GLOBAL_EVERY: u32 = 61;
 const RING: usize = 256;
 
 impl Trace {
-    /// In the lockstep trace of a program with sysmon: nobody keeps a P for longer than two
+    /// In the lockstep trace of a program with sysmon: no goroutine keeps a P for longer than two
     /// looks of sysmon without being asked to yield, or keeps one in a system call for
     /// longer than that; no P stays idle while a goroutine that was made or woken waits; and
-    /// nobody who can run is passed over for ever. Of other traces this says nothing.
+    /// no runnable goroutine is passed over for ever. Of other traces this says nothing.
     ///
     /// # Errors
     /// The first that does not hold.
@@ -48,7 +48,7 @@ impl Trace {
             let e = event.step();
             waits.world.step(&e);
             if waits.world.over() {
-                // Main has returned: nobody is waited for.
+                // Main has returned: nothing is waited for.
                 break;
             }
             let late = waits.late(e.at);
