@@ -12,7 +12,7 @@
 //! # Protocol
 //!
 //! Participants: the M that *owns* the P, and with it the queue's tail, the caches and the
-//! ticks; the M that owns it next; sysmon, thieves and a dump, which only read.
+//! ticks; the M that owns it next; thieves and a dump, which only read.
 //!
 //! 1. The owner finishes what it does with the P, empties `m.p` and `p.m`, and stores the new
 //!    state: a plain store, because a word with an owner has one writer. A release.
