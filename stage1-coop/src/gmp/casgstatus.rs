@@ -27,7 +27,8 @@ pub fn readgstatus(gp: &G) -> u32 {
 // ANCHOR: casgstatus
 #[inline]
 pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
-    while !gp.atomicstatus.try_change::<OLD, NEW>() {
+    // SAFETY: the caller's promise.
+    while !unsafe { gp.atomicstatus.try_change::<OLD, NEW>() } {
         (stage().casgstatus_contended)(gp, OLD, NEW);
     }
 }

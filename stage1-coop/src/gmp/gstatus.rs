@@ -96,7 +96,8 @@ pub fn gstatus_name(status: u32) -> &'static str {
     }
 }
 
-/// Go's legal changes from one plain state to another, of all stages.
+/// Go's legal changes from one plain state to another, as far as the stages need them. A stage
+/// with more of them adds them here, with Go's function.
 pub const fn legal(old: u32, new: u32) -> bool {
     matches!(
         (old, new),
@@ -152,9 +153,14 @@ impl GStatus {
     /// not hold, does not build.
     ///
     /// AcqRel: steps 2 and 4 of the protocol at once.
+    ///
+    /// # Safety
+    /// The goroutine is what `NEW` says, or the caller makes it so before any thread acts on
+    /// the state: see `casgstatus`, through which all but a stage's own edges go. A running
+    /// goroutine that is called runnable is run by two Ms on one stack.
     #[inline]
     #[must_use = "the state may have been another"]
-    pub fn try_change<const OLD: u32, const NEW: u32>(&self) -> bool {
+    pub unsafe fn try_change<const OLD: u32, const NEW: u32>(&self) -> bool {
         const {
             assert!(
                 legal(OLD, NEW) || legal_hold(OLD, NEW),
@@ -165,18 +171,23 @@ impl GStatus {
     }
     // ANCHOR_END: try_change
 
-    /// Changes the state from `HELD` to `NEW`, which is the same without the bit. Only the
-    /// thread that has set the bit may; no other can change the word meanwhile, so this is a
-    /// store. Release: the next exchange sees what was done under the bit.
+    /// Changes the state from `HELD` to `NEW`, which is the same without the bit. No other
+    /// thread can change the word meanwhile, so this is a store. Release: the next exchange
+    /// sees what was done under the bit.
+    ///
+    /// # Safety
+    /// The caller has set the bit, and it is still set.
     #[inline]
-    pub fn settle<const HELD: u32, const NEW: u32>(&self) {
+    pub unsafe fn settle<const HELD: u32, const NEW: u32>(&self) {
         const { assert!(legal_hold(NEW, HELD), "Go does not hold that state") };
         self.0.store(NEW, Release);
     }
 
-    /// The state of a `g0`, which counts as running for ever. Its own thread, before any other
-    /// looks.
-    pub fn set_g0(&self) {
+    /// The state of a `g0`, which counts as running for ever.
+    ///
+    /// # Safety
+    /// On the thread whose `g0` it is, before any other looks.
+    pub(crate) unsafe fn set_g0(&self) {
         self.0.store(GRUNNING, Relaxed);
     }
 }

@@ -83,22 +83,34 @@ impl PStatus {
         self.0.load(Relaxed)
     }
 
-    /// The P has an owner from now on: the caller, which got it alone. Step 3.
+    /// The P has an owner from now on. Step 3.
+    ///
+    /// # Safety
+    /// It is the caller, which got the P alone.
     #[inline]
-    pub fn wire(&self) {
-        self.set::<PIDLE, PRUNNING>();
+    pub unsafe fn wire(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.set::<PIDLE, PRUNNING>() };
     }
 
     /// The owner gives the P up. Step 1.
+    ///
+    /// # Safety
+    /// The caller owns the P, and uses nothing of it afterwards.
     #[inline]
-    pub fn release(&self) {
-        self.set::<PRUNNING, PIDLE>();
+    pub unsafe fn release(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.set::<PRUNNING, PIDLE>() };
     }
 
     /// The owner changes the state, which is `OLD`. Release: whichever thread acquires `NEW`
     /// sees all that the owner did before.
+    ///
+    /// # Safety
+    /// The caller owns the P, whose state is `OLD`. A P with two owners gives one stack out
+    /// twice.
     #[inline]
-    pub fn set<const OLD: u32, const NEW: u32>(&self) {
+    pub unsafe fn set<const OLD: u32, const NEW: u32>(&self) {
         const { assert!(legal_p(OLD, NEW), "Go has no such change of state") };
         self.0.store(NEW, Release);
     }
@@ -106,9 +118,13 @@ impl PStatus {
     /// Any thread changes the state from `OLD` to `NEW`, if it is `OLD`: of several that try,
     /// exactly one gets true, and owns the P. AcqRel: it sees what the last owner did. When it
     /// fails nothing may be concluded, so that is relaxed.
+    ///
+    /// # Safety
+    /// `OLD` is a state in which the P may be taken from its owner, who finds out by an
+    /// exchange of its own.
     #[inline]
     #[must_use = "another thread may have been first"]
-    pub fn try_change<const OLD: u32, const NEW: u32>(&self) -> bool {
+    pub unsafe fn try_change<const OLD: u32, const NEW: u32>(&self) -> bool {
         const { assert!(legal_p(OLD, NEW), "Go has no such change of state") };
         self.0.compare_exchange(OLD, NEW, AcqRel, Relaxed).is_ok()
     }

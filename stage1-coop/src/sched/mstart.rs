@@ -23,7 +23,8 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     words.mallocing.store(0, Relaxed);
     mp.procid.store(os::this_thread_id(), Release);
     mp.g0.m.set(Some(mp));
-    mp.g0.atomicstatus.set_g0();
+    // SAFETY: this is the thread of mp, which begins.
+    unsafe { mp.g0.atomicstatus.set_g0() };
     mp.g0.name.set("g0");
     setm(Some(mp));
     setg(&mp.g0);

@@ -41,7 +41,8 @@ pub unsafe fn wirep(mp: &'static M, pp: &'static P) {
     }
     mp.p.set(Some(pp));
     pp.m.store(Some(mp), Release);
-    pp.status.wire();
+    // SAFETY: the caller got the P alone.
+    unsafe { pp.status.wire() };
 }
 
 /// `mp` gives its P up, which it returns. Go's `releasep`.
@@ -58,7 +59,8 @@ pub unsafe fn releasep(mp: &'static M) -> &'static P {
     trace::proc_stop(pp);
     mp.p.set(None);
     pp.m.store(None, Relaxed);
-    pp.status.release();
+    // SAFETY: mp held it, and lets it go.
+    unsafe { pp.status.release() };
     pp
 }
 

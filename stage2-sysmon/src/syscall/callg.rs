@@ -58,19 +58,24 @@ pub trait HeldStatus {
     /// Go's `castogscanstatus`.
     fn hold_in_call(&self) -> Option<Held<'_>>;
     /// The goroutine leaves its call. While a thief holds it, calls `wait`, again and again.
-    fn leave_call(&self, wait: impl FnMut());
+    ///
+    /// # Safety
+    /// On that goroutine, which is in its call and runs on with a P.
+    unsafe fn leave_call(&self, wait: impl FnMut());
 }
 
 // ANCHOR: held_status
 impl HeldStatus for GStatus {
     #[inline]
     fn hold_in_call(&self) -> Option<Held<'_>> {
-        self.try_change::<GSYSCALL, HELD>().then(|| Held(self))
+        // SAFETY: the bit changes nothing about the goroutine, and goes when `Held` is dropped.
+        unsafe { self.try_change::<GSYSCALL, HELD>() }.then(|| Held(self))
     }
 
     #[inline]
-    fn leave_call(&self, mut wait: impl FnMut()) {
-        while !self.try_change::<GSYSCALL, GRUNNING>() {
+    unsafe fn leave_call(&self, mut wait: impl FnMut()) {
+        // SAFETY: the caller's promise.
+        while !unsafe { self.try_change::<GSYSCALL, GRUNNING>() } {
             wait();
         }
     }
@@ -84,7 +89,8 @@ impl Drop for Held<'_> {
     /// Go's `casfrom_Gscanstatus`.
     #[inline]
     fn drop(&mut self) {
-        self.0.settle::<HELD, GSYSCALL>();
+        // SAFETY: a `Held` is only made by the thread that has set the bit.
+        unsafe { self.0.settle::<HELD, GSYSCALL>() };
     }
 }
 // ANCHOR_END: held_status

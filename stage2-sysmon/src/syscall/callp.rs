@@ -50,7 +50,10 @@ use stage1_coop::rt::gmp::{PIDLE, PRUNNING, PSYSCALL, PStatus};
 /// The transitions that this stage adds to a P's state.
 pub trait CallStatus {
     /// The owner lets go: its M is in a system call from now on.
-    fn enter_call(&self);
+    ///
+    /// # Safety
+    /// The caller owns the P, and uses nothing of it before it has it back.
+    unsafe fn enter_call(&self);
     /// Whether the P is in a call: a glance.
     #[must_use]
     fn in_call(&self) -> bool;
@@ -63,8 +66,9 @@ pub trait CallStatus {
 impl CallStatus for PStatus {
     /// A store and no exchange: the owner is the only writer. Release.
     #[inline]
-    fn enter_call(&self) {
-        self.set::<PRUNNING, PSYSCALL>();
+    unsafe fn enter_call(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.set::<PRUNNING, PSYSCALL>() };
     }
 
     #[inline]
@@ -77,7 +81,8 @@ impl CallStatus for PStatus {
     /// and have come back into a call, and then another M was its last owner.
     #[inline]
     fn take_from_call(&self) -> bool {
-        self.in_call() && self.try_change::<PSYSCALL, PIDLE>()
+        // SAFETY: a P in a call may be taken; its M finds out by this same exchange.
+        self.in_call() && unsafe { self.try_change::<PSYSCALL, PIDLE>() }
     }
 }
 // ANCHOR_END: call_status

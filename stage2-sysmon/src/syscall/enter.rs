@@ -122,7 +122,8 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     mp.p.set(None);
     pp.m.set(None);
     // From here on the P belongs to the first that takes it.
-    pp.status.enter_call();
+    // SAFETY: this M owned it until now, and asks for it again on its way out.
+    unsafe { pp.status.enter_call() };
     if SCHED.attention.any() {
         (rows().syscall_slow)(Side::Enter, Some(pp));
     }

@@ -74,8 +74,12 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
 #[inline(never)]
 pub fn exitsyscall_wired() {
     let (gp, mp) = (getg(), getm());
-    gp.atomicstatus
-        .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
+    // SAFETY: this is gp, in its call. If its P is gone, it waits for another below, and comes to
+    // no check before.
+    unsafe {
+        gp.atomicstatus
+            .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
+    }
     in_wired_call(mp).set(0);
     // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
     // may stay: outside a call its tick is never the P's.
@@ -166,7 +170,9 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     let ours = mp.curg.is(gp) && pp.m.is(mp) && in_wired_call(mp).get() != 0;
     if ours {
         pp.m.set(None);
-        pp.status.release();
+        // SAFETY: its M is in a wired call, and cannot leave it while its goroutine is held: the
+        // P is this thread's.
+        unsafe { pp.status.release() };
     }
     drop(held);
     ours

@@ -40,12 +40,19 @@ impl P {
     /// A P that the caller owns.
     fn new() -> Arc<P> {
         let status = PStatus::new();
-        status.wire();
+        // SAFETY: it is new.
+        unsafe { status.wire() };
         Arc::new(P {
             status,
             syscalltick: AtomicU32::new(0),
             owned: Owned::new(),
         })
+    }
+
+    /// It is the caller's from now on.
+    fn wire(&self) {
+        // SAFETY: as in `enter`: the models call it when they got the P.
+        unsafe { self.status.wire() };
     }
 
     fn work(&self) -> u32 {
@@ -60,7 +67,8 @@ impl P {
     /// `reentersyscall`: returns `m.syscalltick`.
     fn enter(&self) -> u32 {
         let tick = self.syscalltick.load(Relaxed);
-        self.status.enter_call();
+        // SAFETY: the models enter with a P that they own; the cell in it notices if not.
+        unsafe { self.status.enter_call() };
         tick
     }
 
@@ -68,7 +76,7 @@ impl P {
     fn exit(&self) -> bool {
         let taken = self.status.take_from_call();
         if taken {
-            self.status.wire();
+            self.wire();
         }
         taken
     }
@@ -117,7 +125,7 @@ fn a_p_that_comes_back_into_a_call_is_known_by_its_tick() {
                 if pp.retake() {
                     pp.bump();
                     // The P is handed on here: a note, which orders it. The other M works.
-                    pp.status.wire();
+                    pp.wire();
                     assert_eq!(pp.work(), 1);
                     pp.enter();
                     if pp.exit() {

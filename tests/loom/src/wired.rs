@@ -62,7 +62,8 @@ impl World {
 
     /// `casgstatus`, whose row waits for the bit.
     fn cas<const OLD: u32, const NEW: u32>(&self) {
-        while !self.atomicstatus.try_change::<OLD, NEW>() {
+        // SAFETY: there is no stack behind a model's state; its cells notice a second user.
+        while !unsafe { self.atomicstatus.try_change::<OLD, NEW>() } {
             let is = self.atomicstatus.get();
             assert_eq!(is & !GSCAN, OLD, "another state");
             thread::yield_now();
@@ -83,7 +84,8 @@ impl World {
 
     /// `exitsyscall_wired`: whether the P is still there.
     fn exit(&self) -> bool {
-        self.atomicstatus.leave_call(thread::yield_now);
+        // SAFETY: as in `cas`.
+        unsafe { self.atomicstatus.leave_call(thread::yield_now) };
         self.mark.store(0, Relaxed);
         let kept = self.p_m.load(Relaxed);
         self.m_p.store(kept, Relaxed);

@@ -37,18 +37,18 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
             || rt::stack::set_preemptoff("a test"),
             || rt::stack::set_preemptoff(""),
         ),
-        // Nobody hears of the end of this one: the request after it is heeded.
+        // Nothing reports the end of this one: the request after it is heeded.
         (
             "p-not-running",
             || {
-                my_p()
-                    .status
-                    .set::<{ rt::gmp::PRUNNING }, { rt::gmp::PGCSTOP }>()
+                let status = &my_p().status;
+                // SAFETY: this goroutine's M owns the P, and nothing takes a stopped one from it.
+                unsafe { status.set::<{ rt::gmp::PRUNNING }, { rt::gmp::PGCSTOP }>() };
             },
             || {
-                my_p()
-                    .status
-                    .set::<{ rt::gmp::PGCSTOP }, { rt::gmp::PRUNNING }>();
+                let status = &my_p().status;
+                // SAFETY: it still does: what was asked meanwhile was refused.
+                unsafe { status.set::<{ rt::gmp::PGCSTOP }, { rt::gmp::PRUNNING }>() };
                 ask_myself();
             },
         ),
