@@ -74,8 +74,8 @@ pub mod sched {
     };
     pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
-        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
-        wake_for_queued_work, wakep, wirep,
+        acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
+        wakep, wirep,
     };
     pub use crate::stage::{Next, Slow};
 }
