@@ -77,7 +77,7 @@ pub mod sched {
         acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
         wakep, wirep,
     };
-    pub use crate::stage::{Next, Slow};
+    pub use crate::stage::{Next, Slow, Wake};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.

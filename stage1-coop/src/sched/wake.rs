@@ -9,7 +9,7 @@ use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, Sched
 use crate::os;
 use crate::queues::global::work_is_queued;
 use crate::sched::template;
-use crate::stage::stage;
+use crate::stage::{Wake, stage};
 use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
 use std::sync::atomic::Ordering::*;
@@ -227,13 +227,12 @@ fn mcommoninit(mp: &'static M) {
     SCHED.allm.store(Some(mp), Release);
 }
 
-/// Puts the M to sleep until it is given a P. Returns false when it was woken because
-/// the run is over. Go's `stopm`.
-pub fn stopm(mp: &'static M) -> bool {
+/// Puts the M to sleep until it is given a P, or the run is over. Go's `stopm`.
+pub fn stopm(mp: &'static M) -> Wake {
     {
         let mut sched = SCHED.lock();
         if SCHED.attention.has(ATTENTION_STOP) {
-            return false;
+            return Wake::Over;
         }
         mp.schedlink.set(sched.midle);
         sched.midle = Some(mp);
@@ -244,18 +243,18 @@ pub fn stopm(mp: &'static M) -> bool {
 }
 
 /// Sleeps on `m.park` and takes the P that came with the waking. Go's `mPark`.
-pub(crate) fn mpark(mp: &'static M) -> bool {
+pub(crate) fn mpark(mp: &'static M) -> Wake {
     mp.park.sleep();
     mp.park.clear();
     if SCHED.attention.has(ATTENTION_STOP) {
-        return false;
+        return Wake::Over;
     }
     let Some(pp) = mp.nextp.swap(None, Relaxed) else {
         throw("mpark: woken without a p");
     };
     // SAFETY: this thread is mp; the waker gave the P to it alone.
     unsafe { acquirep(mp, pp) };
-    true
+    Wake::Up
 }
 
 /// The row `handoffp` of this stage: another M should run `pp`, whose M cannot.

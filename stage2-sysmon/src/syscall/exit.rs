@@ -19,7 +19,7 @@ use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::queues::globrunqput;
 use stage1_coop::rt::sched::{
-    Next, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
+    Next, Wake, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
 };
 use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
 use stage1_coop::rt::trace::{on, slice_begins};
@@ -203,11 +203,14 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     // be locked there.
     if mp.lockedg.get().is_some() {
         // It can run here only: wait until another M hands us a P for it.
-        // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
-        return stoplockedm(mp).then(|| unsafe { execute(mp, gp, false) });
+        return match stoplockedm(mp) {
+            // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
+            Wake::Up => Some(unsafe { execute(mp, gp, false) }),
+            Wake::Over => None,
+        };
     }
-    // Woken with a P, or because the run is over; `schedule` sees which.
-    stopm(mp);
+    // `schedule` looks at `attention` in either case.
+    let (Wake::Up | Wake::Over) = stopm(mp);
     None
 }
 // ANCHOR_END: exitsyscall0
