@@ -10,7 +10,7 @@ use stage1_coop::rt::arch::getm;
 use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, gomaxprocs};
 use stage1_coop::rt::queues::{globrunqput, runqput};
 use stage1_coop::rt::sched::{handoffp_unless, startm};
-use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: handoffp
@@ -44,7 +44,7 @@ pub fn handoffp(pp: &'static P) {
 /// The caller is, for each of them, the one waker that `gopark` speaks of.
 pub unsafe fn injectglist(list: &[&'static G]) {
     for gp in list {
-        go_unblock(gp);
+        trace::go_unblock(gp);
         // SAFETY: the caller's promise.
         unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     }
