@@ -101,8 +101,9 @@ pub mod stage {
 
 /// What channels and `select` stand on.
 pub mod sync {
+    pub use crate::sync::cases::{RecvCase, SendCase};
     pub use crate::sync::receiver::{End, Receive, Source};
-    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+    pub use crate::sync::select::{Case, MAX_CASES, selectgo};
 }
 
 /// The event log.
