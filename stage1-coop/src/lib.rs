@@ -11,7 +11,7 @@
 //!
 //! | idea | room | Go |
 //! |---|---|---|
-//! | words, a ring, an order: what knows no G | `word.rs`, `ring.rs`, `order.rs` | `proc.go` |
+//! | words, a ring, an order: what knows no G | `word.rs`, `link.rs`, `ring.rs`, `order.rs` | `proc.go` |
 //! | G, M, P, and the words with a protocol | `gmp/` | `runtime2.go`, `proc.go` |
 //! | two stacks and a switch | `arch/` | `asm_amd64.s` |
 //! | two worlds of time: threads, locks, memory, signals | `os/`, the crate `safepoint-lockstep` | `os_linux.go`, `lock_futex.go`, `signal_unix.go` |
@@ -44,6 +44,7 @@ mod arch;
 mod gmp;
 mod last_words;
 mod life;
+mod link;
 mod order;
 mod os;
 mod queues;
