@@ -74,10 +74,10 @@ pub mod sched {
     };
     pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
-        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
-        wake_for_queued_work, wakep, wirep,
+        acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
+        wakep, wirep,
     };
-    pub use crate::stage::{Next, Slow};
+    pub use crate::stage::{Next, Slow, Wake};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.

@@ -40,6 +40,8 @@ record! {
         pub locked_ext: AtomicU32 = AtomicU32::new(0),
         /// See `locked_ext`.
         pub locked_int: AtomicU32 = AtomicU32::new(0),
+        /// Sections of `acquirem` that its goroutine is in; they count in `m.locks`, too. *owner*
+        pub sections: AtomicU32 = AtomicU32::new(0),
         /// Its goroutine ended while locked to it: the thread ends too. *owner*
         pub leaving: AtomicBool = AtomicBool::new(false),
         /// Next idle M, next M without a thread, or next M that the template thread is to start.
@@ -95,6 +97,7 @@ impl M {
         self.lockedg.set(None);
         self.locked_ext.store(0, Relaxed);
         self.locked_int.store(0, Relaxed);
+        self.sections.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
         self.waitunlockf.set(0);
         self.blocked.store(false, Relaxed);
