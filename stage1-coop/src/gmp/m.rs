@@ -4,7 +4,7 @@
 //! Tests: `threads`, `wired`.
 
 use crate::arch::Tls;
-use crate::gmp::g::{EXT_WORDS, G};
+use crate::gmp::g::{EXT_WORDS, G, Stack};
 use crate::gmp::p::P;
 use crate::gmp::record;
 use crate::os::Note;
@@ -65,6 +65,9 @@ record! {
         /// The thread's own words, null while there is no thread. *owner*, which takes it away
         /// under `sched.lock`: a thread that holds that may look.
         pub tls: AtomicPtr<Tls> = AtomicPtr::new(std::ptr::null_mut()),
+        /// The stack of its signal handlers; 0 while there is no thread. *owner*, set before the
+        /// row `minit` and cleared after the row `unminit`.
+        pub signal_stack: Stack = Stack { lo: Word::new(0), hi: Word::new(0) },
         /// Its events.
         pub trace: Buffer = Buffer::new(),
         /// What it does instead of scheduling, taken by the thread when it starts.

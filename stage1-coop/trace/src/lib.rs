@@ -10,7 +10,7 @@
 //! |---|---|
 //! | kinds, and what they do | `kinds.rs` |
 //! | an event as the runtime keeps it, and as a line | `record.rs`, `escape.rs` |
-//! | an event as a reader has it; a whole trace | `trace.rs`, `names.rs`, `portable.rs` |
+//! | an event as a reader has it; a whole trace | `parse.rs`, `trace.rs`, `names.rs`, `portable.rs` |
 //! | who runs, who waits | `world.rs` |
 //! | slices, calls, totals | `slices.rs`, `totals.rs` |
 //! | what must hold | `invariants.rs`, `bounds.rs` |
@@ -28,6 +28,7 @@ mod gov2;
 mod invariants;
 mod kinds;
 mod names;
+mod parse;
 mod portable;
 mod record;
 mod slices;
