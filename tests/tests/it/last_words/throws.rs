@@ -16,7 +16,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
     in_order(
         &ended.stderr,
         &[
-            "last_words/scenario.rs:",
+            "last_words/scenario/throws.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
             "created by main in goroutine 1 as waiter\n",
         ],
