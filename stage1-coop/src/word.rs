@@ -5,6 +5,8 @@
 //! holds, relaxed loads and stores are enough for a field with one owner; if it does not,
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
+//!
+//! Tests: below.
 
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::*};
 // What files that also run under a model checker take from here: there they are its own.

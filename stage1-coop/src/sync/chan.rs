@@ -9,6 +9,8 @@
 //!
 //! What depends on the type of the value is two lines of moving bytes; everything else is
 //! [`Hchan`], which knows sizes only and is compiled once, outside of goroutines' own code.
+//!
+//! Tests: `chan`.
 
 use crate::arch::getg;
 use crate::gmp::{ENTRY_WORDS, G};

@@ -16,6 +16,7 @@ mod diagnostics;
 mod ends;
 mod gotrace;
 mod handoff;
+mod heads;
 mod heard;
 mod invariants;
 mod last_words;
