@@ -3,7 +3,7 @@
 //! that are written where the thing is defined.
 //!
 //! A function whose misuse breaks memory at once is `unsafe`: those that say what a
-//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), which M holds a P (`wirep`,
+//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`, `setg`), which M holds a P (`wirep`,
 //! `acquirep`, `releasep`), or that a lock is free (`Lock::unlock`). The queues are not: a
 //! goroutine that stands in two of them is found out by the exchange of its state, and ends
 //! the process with a `throw`.
@@ -18,7 +18,7 @@
 pub mod arch {
     pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
     pub use crate::arch::{
-        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine,
+        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine, setg,
         systemstack,
     };
 }
@@ -76,24 +76,29 @@ pub mod sched {
     };
     pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
-        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
-        wake_for_queued_work, wakep, wirep,
+        acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
+        wakep, wirep,
     };
-    pub use crate::stage::{Next, Slow};
+    pub use crate::stage::{Next, Slow, Wake};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
 pub mod stack {
     pub use crate::gmp::{STACK_FORK, STACK_PREEMPT};
     pub use crate::stack::guards::{split_for_first, unguarded_stacks};
-    pub use crate::stack::morestack::{SaveForm, morestack, save_at_most};
+    pub use crate::stack::morestack::morestack;
     pub use crate::stack::newstack::newstack;
     pub use crate::stack::preempt::{
         can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
         why_not_preempt_m,
     };
+    pub use crate::stack::save_area::{
+        SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveForm, SaveWord, save_at_most,
+    };
     pub use crate::stack::scavenge::give_back_after;
-    pub use crate::stack::slots::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
+    pub use crate::stack::slots::{
+        SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, lowest, ordinary_guard,
+    };
 }
 
 /// The table of the run, and its printed form.
@@ -110,7 +115,8 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, legend, on, slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_preempt, go_unblock, legend, on,
+        slice_begins,
     };
 }
 

@@ -30,7 +30,17 @@ pub enum Slow {
     /// Run this goroutine.
     Run(&'static G),
     /// The run is over: this M leaves.
-    Stop,
+    Over,
+}
+
+/// How the sleep of a thread of the runtime's ended.
+#[must_use = "a thread leaves when the run is over"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// It was woken for what it does; an M has a P.
+    Up,
+    /// The run is over: this thread leaves.
+    Over,
 }
 
 /// A key of `GODEBUG`. Each stage registers the ones that it reads.

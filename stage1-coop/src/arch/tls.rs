@@ -127,7 +127,14 @@ pub fn on_goroutine() -> bool {
     getm_opt().is_some_and(|m| !std::ptr::eq(getg(), &m.g0))
 }
 
-pub(crate) fn setg(g: &'static G) {
+/// From here on the calling thread is `g`'s: every guard check compares with its stack. Go's
+/// `setg`.
+///
+/// # Safety
+/// The stack pointer is on the stack of `g`, or comes there before the next guard check and
+/// before anything asks for the current goroutine; until the old one is set again, nothing
+/// switches stacks in its name.
+pub unsafe fn setg(g: &'static G) {
     // SAFETY: writes this thread's word with the address of a G.
     unsafe {
         asm!("mov fs:[go_tls_g@tpoff], {}", in(reg) g, options(nostack, preserves_flags));
@@ -142,7 +149,8 @@ pub(crate) fn setm(m: Option<&'static M>) {
         asm!("mov fs:[go_tls_m@tpoff], {}", in(reg) p, options(nostack, preserves_flags));
     }
     if m.is_none() {
-        setg(&NOBODY);
+        // SAFETY: the stand-in has no stack: the guard that a check finds in it is 0.
+        unsafe { setg(&NOBODY) };
     }
 }
 

@@ -93,7 +93,7 @@ impl Default for G {
     }
 }
 
-/// The usable part of a goroutine's stack, in addresses: `lo` grows downwards.
+/// A stack, in addresses. Of a goroutine's it is the usable part: `lo` grows downwards.
 #[repr(C)]
 pub struct Stack {
     /// Lowest usable address. *owner*

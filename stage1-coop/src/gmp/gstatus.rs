@@ -95,8 +95,14 @@ pub fn gstatus_name(status: u32) -> &'static str {
     }
 }
 
-/// Go's legal changes from one plain state to another, as far as the stages need them. A stage
-/// with more of them adds them here, with Go's function.
+/// Go's legal changes from one plain state to another, as far as the stages need them. This one
+/// makes those of the picture above. The others, by Go's functions:
+///
+/// * running to syscall: `entersyscall`; back to running: `exitsyscall`, and to runnable, if
+///   there is no P: `exitsyscall0`;
+/// * running to preempted: `preemptPark`; preempted to waiting: `suspendG`.
+///
+/// A stage with more of them adds them here, with Go's function.
 pub const fn legal(old: u32, new: u32) -> bool {
     matches!(
         (old, new),

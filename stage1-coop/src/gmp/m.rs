@@ -4,7 +4,7 @@
 //! Tests: `threads`, `wired`.
 
 use crate::arch::Tls;
-use crate::gmp::g::{EXT_WORDS, G};
+use crate::gmp::g::{EXT_WORDS, G, Stack};
 use crate::gmp::p::P;
 use crate::gmp::record;
 use crate::os::Note;
@@ -40,6 +40,8 @@ record! {
         pub locked_ext: AtomicU32 = AtomicU32::new(0),
         /// See `locked_ext`.
         pub locked_int: AtomicU32 = AtomicU32::new(0),
+        /// Sections of `acquirem` that its goroutine is in; they count in `m.locks`, too. *owner*
+        pub sections: AtomicU32 = AtomicU32::new(0),
         /// Its goroutine ended while locked to it: the thread ends too. *owner*
         pub leaving: AtomicBool = AtomicBool::new(false),
         /// Next idle M, next M without a thread, or next M that the template thread is to start.
@@ -63,6 +65,9 @@ record! {
         /// The thread's own words, null while there is no thread. *owner*, which takes it away
         /// under `sched.lock`: a thread that holds that may look.
         pub tls: AtomicPtr<Tls> = AtomicPtr::new(std::ptr::null_mut()),
+        /// The stack of its signal handlers; 0 while there is no thread. *owner*, set before the
+        /// row `minit` and cleared after the row `unminit`.
+        pub signal_stack: Stack = Stack { lo: Word::new(0), hi: Word::new(0) },
         /// Its events.
         pub trace: Buffer = Buffer::new(),
         /// What it does instead of scheduling, taken by the thread when it starts.
@@ -92,6 +97,7 @@ impl M {
         self.lockedg.set(None);
         self.locked_ext.store(0, Relaxed);
         self.locked_int.store(0, Relaxed);
+        self.sections.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
         self.waitunlockf.set(0);
         self.blocked.store(false, Relaxed);

@@ -42,19 +42,48 @@ pub(crate) use sched::{make_allp, steal_order};
 pub use searchers::Searchers;
 
 /// A structure whose fields are declared together with what they hold at first, and the
-/// function that makes one.
+/// function that makes one. Of a structure that outlives a run, `=> each_run` marks the fields
+/// that hold the same again when the next one begins: a method of the field's type, to which
+/// `reset` hands what it holds.
 macro_rules! record {
     (
         $(#[$attr:meta])*
         pub struct $name:ident {
-            $( $(#[$doc:meta])* pub $field:ident: $type:ty = $first:expr, )+
+            $( $(#[$doc:meta])* $field_vis:vis $field:ident: $type:ty = $first:expr
+                $(=> $each_run:ident)?, )+
+        }
+        $(#[$new_doc:meta])*
+        $vis:vis fn new();
+        $(#[$reset_doc:meta])*
+        $reset_vis:vis fn reset();
+    ) => {
+        $crate::gmp::record! {
+            $(#[$attr])*
+            pub struct $name {
+                $( $(#[$doc])* $field_vis $field: $type = $first, )+
+            }
+            $(#[$new_doc])*
+            $vis fn new();
+        }
+
+        impl $name {
+            $(#[$reset_doc])*
+            $reset_vis fn reset(&self) {
+                $( $( self.$field.$each_run($first); )? )+
+            }
+        }
+    };
+    (
+        $(#[$attr:meta])*
+        pub struct $name:ident {
+            $( $(#[$doc:meta])* $field_vis:vis $field:ident: $type:ty = $first:expr, )+
         }
         $(#[$new_doc:meta])*
         $vis:vis fn new($($arg:ident: $arg_type:ty)?);
     ) => {
         $(#[$attr])*
         pub struct $name {
-            $( $(#[$doc])* pub $field: $type, )+
+            $( $(#[$doc])* $field_vis $field: $type, )+
         }
 
         impl $name {

@@ -99,6 +99,9 @@ impl Searchers {
     }
 
     /// One searcher less: it has found work, or there is no P for it.
+    ///
+    /// # Panics
+    /// If there is none, which ends the process: it is called on `g0`, or under `sched.lock`.
     #[inline]
     pub fn leave(&self) {
         let before = self.0.fetch_sub(1, SeqCst);

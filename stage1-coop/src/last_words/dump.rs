@@ -10,7 +10,7 @@ use crate::arch::{callers, entry, switched_out};
 use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GDEAD, GIDLE, GRUNNING, GSCAN, GWAITING, SCHED, gstatus_name};
 use crate::stack::guards;
-use crate::stack::slots::{SLACK, STACK_MAX};
+use crate::stack::slots::lowest;
 use crate::throw::{Traceback, traceback};
 use crate::trace::{self, WaitReason};
 use safepoint_lockstep::say;
@@ -123,10 +123,9 @@ pub(crate) fn others(me: &G) {
 /// The return addresses of a goroutine that does not run: from where it was left.
 fn standing(gp: &G) -> Vec<usize> {
     // Unchecked code uses the slack below `lo`, so its whole slot counts.
-    let lo = gp.stack.hi.get().saturating_sub(STACK_MAX + SLACK);
     // SAFETY: it has a stack and does not run. (If it is set going this very moment: the world
     // is frozen, as far as it could be, and the process ends.)
-    unsafe { switched_out(gp, lo) }
+    unsafe { switched_out(gp, lowest(gp)) }
 }
 
 /// Prints a goroutine whose check brought us to `g0`.

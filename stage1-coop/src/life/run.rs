@@ -26,8 +26,8 @@ use crate::sched::newproc::{newproc1, store_entry};
 use crate::sched::schedule::scheduler;
 use crate::sched::template;
 use crate::sched::wake::{acquirep, allocm, m_reserve_id, newm, pidleput};
-use crate::stack::morestack::morestackinit;
 use crate::stack::preempt;
+use crate::stack::save_area::morestackinit;
 use crate::stack::scavenge;
 use crate::stack::slots;
 use crate::stage::{Stage, set_stage, stage};
@@ -260,33 +260,14 @@ impl Runtime {
         template::reset();
         os::note_timer_slack();
         leave::reset();
-        SCHED.npidle.store(0, SeqCst);
-        SCHED.searchers.reset();
-        SCHED.runqsize.store(0, SeqCst);
-        SCHED.goidgen.store(0, SeqCst);
-        SCHED.live.store(0, SeqCst);
-        SCHED.left.clear();
-        SCHED.all_left.clear();
-        SCHED.allm.set(None);
+        SCHED.reset();
+        SCHED.lock().reset(self.max_threads);
         let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
         trace::start(trace, header).unwrap_or_else(|line| usage(&line));
         morestackinit();
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)
         });
-        let mut sched = SCHED.lock();
-        sched.midle = None;
-        sched.nmidle = 0;
-        sched.nmidlelocked = 0;
-        sched.nmsys = 0;
-        sched.nmfreed = 0;
-        sched.freem = None;
-        sched.pidle = None;
-        sched.runqhead = None;
-        sched.runqtail = None;
-        sched.maxmcount = self.max_threads;
-        sched.mnext = 0;
-        drop(sched);
         let Some(reserved) = m_reserve_id(&mut SCHED.lock()) else {
             unreachable!("max_threads is at least 1");
         };

@@ -323,6 +323,14 @@ pub(crate) struct SignalStack {
     base: NonNull<u8>,
 }
 
+impl SignalStack {
+    /// Its lowest address and the one after its highest.
+    pub(crate) fn bounds(&self) -> (usize, usize) {
+        let lo = self.base.as_ptr() as usize + mem::PAGE;
+        (lo, lo + SIGNAL_STACK)
+    }
+}
+
 /// Puts the old signal stack back.
 pub(crate) fn unminit_signals(stack: SignalStack) {
     // SAFETY: `old` came from the kernel; after the call nothing runs on our mapping.

@@ -30,12 +30,16 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     unsafe { mp.g0.atomicstatus.set_g0() };
     mp.g0.name.set("g0");
     setm(Some(mp));
-    setg(&mp.g0);
+    // SAFETY: the thread's own stack is `g0`'s.
+    unsafe { setg(&mp.g0) };
     mp.tls.store(std::ptr::from_ref(words).cast_mut(), Release);
     let signal_stack = os::minit_signals().unwrap_or_else(|error| match error {
         NoSignalStack::Memory(what, error) => out_of_memory(what, error),
         NoSignalStack::Refused(error) => refused(format_args!("a signal stack"), &error),
     });
+    let (lo, hi) = signal_stack.bounds();
+    mp.signal_stack.lo.set(lo);
+    mp.signal_stack.hi.set(hi);
     (stage().minit)(mp);
     Before { signal_stack }
 }
@@ -43,6 +47,8 @@ pub(crate) fn minit(mp: &'static M) -> Before {
 /// The calling thread is no M any more. Go's `unminit`.
 pub(crate) fn unminit(mp: &'static M, before: Before) {
     (stage().unminit)(mp);
+    mp.signal_stack.lo.set(0);
+    mp.signal_stack.hi.set(0);
     os::unminit_signals(before.signal_stack);
     {
         // A reader holds this lock, and afterwards the thread may end.

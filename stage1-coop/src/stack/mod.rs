@@ -9,5 +9,6 @@ pub(crate) mod newstack;
 pub(crate) mod preempt;
 pub(crate) mod prologue;
 pub(crate) mod ruler;
+pub(crate) mod save_area;
 pub(crate) mod scavenge;
 pub(crate) mod slots;

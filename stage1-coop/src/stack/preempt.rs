@@ -109,8 +109,15 @@ pub struct Acquired {
 
 /// Enters a section without preemption. Go's `acquirem`, and as there without a check: two
 /// sections may follow each other with nothing in between.
+///
+/// A panic leaves the section as it leaves a block. (One under a lock of the runtime ends the
+/// process; Go makes no difference, since only its runtime can call `acquirem`.)
 pub fn acquirem() -> Acquired {
     locks_inc();
+    // From here on the thread stays the same.
+    if let Some(mp) = getm_opt() {
+        mp.sections.store(mp.sections.load(Relaxed) + 1, Relaxed);
+    }
     Acquired {
         _not_send: std::marker::PhantomData,
     }
@@ -118,6 +125,9 @@ pub fn acquirem() -> Acquired {
 
 impl Drop for Acquired {
     fn drop(&mut self) {
+        if let Some(mp) = getm_opt() {
+            mp.sections.store(mp.sections.load(Relaxed) - 1, Relaxed);
+        }
         locks_dec();
         asked_meanwhile();
     }

@@ -124,6 +124,14 @@ pub fn ordinary_guard(gp: &G) -> usize {
     guard_word(gp.stack.lo.get() + STACK_GUARD)
 }
 
+/// The lowest address of `gp`'s stack that code may use at all: past the usable part and the
+/// slack, above the guard page. Slots are not aligned to their size, and `lo` only says where
+/// the check fails. 0 while no stack is bound. Async-signal-safe.
+#[inline]
+pub fn lowest(gp: &G) -> usize {
+    gp.stack.hi.get().saturating_sub(STACK_MAX + SLACK)
+}
+
 /// Binds a stack to a goroutine that is about to run for the first time.
 pub(crate) fn bind(pp: &'static P, gp: &'static G) {
     let n = pp.stackcache_n.get();

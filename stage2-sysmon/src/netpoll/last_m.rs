@@ -46,7 +46,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
 
     let sched = SCHED.lock();
     if SCHED.attention.has(ATTENTION_STOP) {
-        return Slow::Stop;
+        return Slow::Over;
     }
     go_on(mp, sched, &found)
 }

@@ -13,7 +13,7 @@
 use crate::checkdead::incidlelocked;
 use crate::syscall::callp::CallStatus;
 use crate::syscall::wired;
-use crate::table::events::proc_steal;
+use crate::table::events;
 use crate::table::rows::rows;
 use crate::table::words::{EachP, P_SYSMONTICK, syscalltick};
 use stage1_coop::rt::gmp::{P, PRUNNING, PSYSCALL, SCHED, allp};
@@ -70,6 +70,10 @@ pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
         let seen = sysmontick(pp);
+        // A glance (relaxed) suffices: nothing here relies on what the owner wrote before it.
+        // When the state is another one by now, `preemptone` asks in vain, and `take` fails in
+        // its exchange, which is what acquires the P. A tick that is read late gives a call one
+        // round more or less.
         let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
         let keeps_p = status == PRUNNING && wired::in_call(pp);
@@ -129,7 +133,7 @@ fn take(pp: &'static P, keeps_p: bool) -> bool {
         // No other thread can reach the P: it is in no list. The event first, the counter
         // afterwards: the M that comes back from the call waits for the counter, so its events
         // come after ours.
-        proc_steal(pp);
+        events::proc_steal(pp);
         syscalltick(pp).bump();
         (stage().handoffp)(pp);
     }

@@ -13,6 +13,7 @@ mod check_shape;
 mod chrome;
 mod determinism;
 mod diagnostics;
+mod doors;
 mod ends;
 mod gotrace;
 mod handoff;

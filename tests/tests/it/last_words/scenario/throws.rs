@@ -4,6 +4,7 @@ use super::{DEEP, ask_myself, culprit, dive, step};
 use crate::{forever, run, start};
 use stage1_coop::*;
 use std::hint::black_box;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ crate::scenarios!(
     throw_from_a_foreign_thread,
     illegal_state,
     holding_locks,
+    panic_under_the_lock,
+    panic_in_a_section,
     stack_growth_after_fork,
     split_at_bad_time,
     morestack_on_g0,
@@ -110,6 +113,41 @@ fn holding_locks(_: &[String]) {
     run(1, || {
         let _section = acquirem();
         gosched();
+    });
+}
+
+/// An invariant breaks under `sched.lock`, on a goroutine's stack; the user's hook would wait
+/// for that lock.
+fn panic_under_the_lock(words: &[String]) {
+    let asserts = words.first().is_some_and(|w| w == "asserts");
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        drop(rt::gmp::SCHED.lock());
+        previous(info);
+    }));
+    run(1, move || {
+        let _ = catch_unwind(|| {
+            if asserts {
+                // No M searches, and no P is idle for this one, which claims that it is counted.
+                rt::sched::startm(None, true);
+            }
+            let sched = rt::gmp::SCHED.lock();
+            black_box(&sched.allgs[usize::MAX]);
+        });
+        println!("it was caught");
+    });
+}
+
+/// A panic in a section of `acquirem` unwinds as any other, and ends the section.
+fn panic_in_a_section(_: &[String]) {
+    run(1, || {
+        let caught = catch_unwind(|| {
+            let _section = acquirem();
+            panic!("boom");
+        });
+        assert!(caught.is_err());
+        gosched();
+        println!("it goes on");
     });
 }
 
