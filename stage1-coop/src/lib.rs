@@ -30,6 +30,8 @@
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.
+//!
+//! Tests: `printed`, `wings::stage_1_stands_on_its_ground_floor`, `heard`.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 // Each file says what it takes, and from which room.

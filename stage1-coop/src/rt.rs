@@ -11,6 +11,8 @@
 //! **The module as a whole still stands outside Rust's promise that safe code cannot break
 //! memory.** The fields of a G, M or P can be stored to from anywhere: their comments say what may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
+//!
+//! Tests: `preemption`, `stealing`, `states`, which call what is here by its name.
 
 /// The words of a thread, and the switch between stacks.
 pub mod arch {

@@ -5,6 +5,8 @@
 //! holds, relaxed loads and stores are enough for a field with one owner; if it does not,
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
+//!
+//! Tests: below.
 
 pub use crate::link::Link;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};

@@ -1,6 +1,8 @@
 //! `m.locks`: how many locks of the runtime the calling thread holds. A word of the thread, so
 //! that counting is one instruction, and no goroutine can change threads in the middle of it.
 //! The word itself is declared in `tls.rs`.
+//!
+//! Tests: `preemption`.
 
 use std::arch::asm;
 

@@ -1,5 +1,7 @@
 //! What knows the processor: where `g` lives, the switch, the words of a thread, and walking a
 //! stack. The check and `morestack` know it too; they are in `stack/`.
+//!
+//! Tests: `check`, `threads`.
 
 mod counters;
 pub(crate) mod gotext;

@@ -13,6 +13,8 @@
 //!   holds it; for an M its own thread.
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *any*: every thread, with the ordering that the field's comment names.
+//!
+//! Tests: `states`, `waking::there_are_exactly_gomaxprocs_ps`.
 
 mod attention;
 pub(crate) mod casgstatus;

@@ -1,6 +1,8 @@
 //! Reads the switches: Go's environment variables by Go's names, and some of ours, which
 //! `switches.rs` lists. A value that cannot be understood gets one line and status 2, never
 //! silence. Mirrors `runtime1.go` (`parsedebugvars`).
+//!
+//! Tests: `bad_input`, `switches`.
 
 use crate::life::shellword::{ShellWord, one_line};
 use crate::stage::GodebugKey;

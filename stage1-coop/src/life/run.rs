@@ -5,6 +5,8 @@
 //! on: every M leaves at its next look at the scheduler, what was changed is put back, and
 //! `run` can be called again. The frames of goroutines that never finished are leaked: they
 //! are never unwound, and their stacks never used again.
+//!
+//! Tests: `last_words::runs`.
 
 use crate::arch;
 use crate::arch::gotext;

@@ -2,6 +2,8 @@
 //! clock, or in lockstep on a virtual one. The scheduler calls these names and does not
 //! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter
 //! *What lockstep is, and what it hides* says more.
+//!
+//! Tests: below; `determinism`.
 
 mod futex;
 pub mod last_resort;

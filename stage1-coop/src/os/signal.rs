@@ -4,6 +4,10 @@
 //!
 //! Everything is put back as it was when the run ends. Mirrors parts of `signal_unix.go`
 //! and `os_linux.go` (`minit`, `unminit`).
+//!
+//! Tests: below; `last_words::faults`,
+//! `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`,
+//! `waking::ctrl_c_raises_the_flag_until_the_run_is_over`.
 
 use super::{Note, last_resort, mem};
 use crate::arch::on_goroutine;

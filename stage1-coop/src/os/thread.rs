@@ -1,6 +1,8 @@
 //! New threads, and what becomes of those that end. Mirrors `newosproc`: the thread is created
 //! with all signals blocked, so that none can arrive before it has a signal stack and knows
 //! its M.
+//!
+//! Tests: `threads`, `bad_input::system::without_threads_the_program_ends_with_go_s_words`.
 
 use super::{block_all_signals, mem, restore_mask};
 use crate::arch::getm_opt;

@@ -1,5 +1,8 @@
 //! The first and the last thing a thread does as an M. Mirrors `mstart`, `minit` and `mexit`
 //! of `proc.go` and `os_linux.go`.
+//!
+//! Tests: `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`,
+//! `threads::a_thread_that_has_ended_leaves_nothing_behind`.
 
 use crate::arch::{default_fp_controls, setg, setm, tls};
 use crate::gmp::{M, SCHED};

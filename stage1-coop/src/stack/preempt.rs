@@ -5,6 +5,8 @@
 //! M holds a lock, or is inside the allocator, the answer is no, and the request is kept.
 //! Mirrors `preemptone`, `preemptall`, `canPreemptM` of `proc.go` and `preempt.go`, and
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
+//!
+//! Tests: `preemption`.
 
 use crate::arch::{getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, on_goroutine};
 use crate::gmp::casgstatus::readgstatus;

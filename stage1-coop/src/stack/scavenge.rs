@@ -7,6 +7,9 @@
 //! It is no M: nothing waits for it, no limit counts it, and if it cannot be made, the memory
 //! stays. Mirrors `bgscavenge` of `mgcscavenge.go`, for stacks. Not in lockstep, where no
 //! time passes that the system would know of.
+//!
+//! Tests: below; `ends::the_memory_of_a_burst_goes_back_to_the_system`. Model:
+//! `tests/loom/src/scavenge.rs`.
 
 use crate::os;
 use crate::stack::burst::Call;

@@ -16,6 +16,8 @@
 //!                    │   slack, 32 KiB: for code without checks (std, libc)
 //!   slot             ─┴─ guard page: touching it is the end (see `stack/guards.rs`)
 //! ```
+//!
+//! Tests: below; `check::growth`, `ends::a_hundred_thousand_short_goroutines_leave_nothing_behind`.
 
 use crate::arch::prefetch_below;
 use crate::gmp::{G, P, STACK_CACHE};

@@ -1,5 +1,7 @@
 //! Where goroutines wait for each other: channels, `select`, locks, conditions, and goroutines
 //! that borrow. The chapter is *Blocking, and the one unsafe word*.
+//!
+//! Tests: `chan`, `sync`.
 
 pub(crate) mod cases;
 pub(crate) mod chan;

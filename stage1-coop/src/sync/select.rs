@@ -5,6 +5,8 @@
 //! wait for each other. If a case can go it goes; which one is tried first is random, so
 //! that none starves. Otherwise the goroutine is in all queues at once, and the partner that
 //! comes first fires one case: a flag that can be taken once decides.
+//!
+//! Tests: `chan::select`.
 
 use crate::arch::{getg, getm};
 use crate::gmp::G;

@@ -6,6 +6,9 @@
 //! whether it is complete, and in which round.
 //!
 //! What happens when the array is full depends on what was asked for ([`Keep`]).
+//!
+//! Tests: below; `chrome::long::the_last_events_are_kept`,
+//! `chrome::long::a_trace_that_ran_full_says_so`.
 
 use super::bell;
 use crate::os::mem;

@@ -6,6 +6,8 @@
 //! and no lock; a thread of the trace's own reads them, when the run is over or while it goes
 //! on. Off, an event is one predictable branch. Mirrors `trace.go`; the text form is explained in
 //! *How to read a trace*.
+//!
+//! Tests: `traces`, `chrome`, `gotrace`.
 
 mod bell;
 mod buffer;

@@ -2,6 +2,8 @@
 //! goroutines that ran there, a lane per M with its own events, and arrows from a request
 //! to preempt to the yield that it caused. Rows are written as they are known; no reader
 //! minds their order.
+//!
+//! Tests: `chrome`, `stage1-coop/trace/tests/later.rs`.
 
 use crate::forms::{Header, Writer};
 use crate::kinds::{Effect, Next};

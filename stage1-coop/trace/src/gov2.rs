@@ -11,6 +11,8 @@
 //! Go has an event for is a line in the log of the goroutine that ran. All about a request to
 //! preempt, from whichever thread, stands in the log of the goroutine that was asked, under the
 //! key `preempt`.
+//!
+//! Tests: `gotrace`, `stage1-coop/trace/tests/later.rs`.
 
 use crate::forms::{Cut, Header, Writer};
 use crate::kinds::{Effect, Next};

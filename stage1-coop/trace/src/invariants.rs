@@ -3,6 +3,8 @@
 //!
 //! The [`World`] says what was before each event; here is asked whether the event may happen
 //! then.
+//!
+//! Tests: `invariants`, `states::the_judge_of_traces_finds_impossible_ones`.
 
 use crate::kinds::{Effect, Next};
 use crate::trace::{Broken, Event, Trace};

@@ -1,6 +1,8 @@
 //! What a text trace says at its end: what became of the requests to yield, and which time
 //! slice was the longest. It is counted while the events go by, so that a trace of any
 //! length has its totals.
+//!
+//! Tests: below; `stage1-coop/trace/tests/later.rs`.
 
 use crate::kinds::Effect;
 use crate::record::{Millis, Record};

@@ -6,6 +6,8 @@
 //! before it. Readers that draw, count or judge look at the world after each event
 //! ([`Trace::replay`]).
 //!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `invariants`.
+//!
 //! [`Trace::replay`]: crate::Trace::replay
 
 use crate::kinds::{Effect, Next};

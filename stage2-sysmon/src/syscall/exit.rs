@@ -4,8 +4,8 @@
 //! tells which other threads may want the same P.
 //!
 //! Tests: `sysmon::calls::a_call_that_nobody_takes_the_p_of_changes_nothing`,
-//! `sysmon::calls::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
-//! `handoff::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
+//! `sysmon::unwinding::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
+//! `handoff::retake::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `tests/loom/src/syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::syscall::callp::CallStatus;

@@ -7,8 +7,8 @@
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 //!
 //! Tests: `handoff`, those about slices and calls;
-//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
-//! `wired.rs`, `checkdead.rs`.
+//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom:
+//! `tests/loom/src/syscall.rs`, `tests/loom/src/wired.rs`, `tests/loom/src/checkdead.rs`.
 
 use crate::checkdead::incidlelocked;
 use crate::syscall::callp::CallStatus;

@@ -5,7 +5,7 @@
 //! read and written around every call. What only sysmon and the timers need is apart, a box for
 //! each P behind one word ([`EachP`]).
 //!
-//! Tests: every test of this stage.
+//! Tests: `sysmon`, `timers`, `netpoll`.
 
 use stage1_coop::rt::gmp::{ATTENTION_FREEZE, ATTENTION_STOP, M, P, allp};
 use stage1_coop::rt::last_words::throw;

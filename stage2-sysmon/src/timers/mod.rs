@@ -11,7 +11,7 @@
 //! sleeps for all timers; the protocol between that sleeper and an earlier timer is told in
 //! `asleep/sleeper.rs`.
 //!
-//! Tests: `timers`; loom: `poller.rs`.
+//! Tests: `timers`; loom: `tests/loom/src/poller.rs`.
 
 pub(crate) mod context;
 pub(crate) mod heap;

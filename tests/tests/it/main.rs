@@ -17,6 +17,7 @@ mod doors;
 mod ends;
 mod gotrace;
 mod handoff;
+mod heads;
 mod heard;
 mod invariants;
 mod last_words;

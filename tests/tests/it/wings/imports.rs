@@ -1,25 +1,17 @@
-//! The shape of each stage: its files stand in rooms, and what a file names lies below it.
-//!
-//! The sources are read as text, without comments, strings and tests. A file depends on the
-//! file that *defines* what it names: in a `use`, or in a path in the middle of a line. A
-//! `pub use` is a signpost and not a dependency, and `mod` says only where a file is.
+//! Which file of a crate takes what from which: its `use` lines and its paths, as Rust resolves
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What may stand in one circle: files that name each other, directly or by way of others.
-const CIRCLE: usize = 5;
-/// The same in stage 2, where no file names one that names it.
-const STAGE_2: usize = 1;
-
 /// One file.
 #[derive(Default)]
-struct Module {
+pub struct Module {
     /// Its path in the crate: `stack::slots`; empty for `lib.rs`.
-    path: Vec<String>,
+    pub path: Vec<String>,
     /// Its code, and nothing else.
-    code: String,
+    pub code: String,
     /// Names that a `use` binds, to the path that they stand for.
     bound: BTreeMap<String, Vec<String>>,
     /// Those of them that others see.
@@ -27,15 +19,15 @@ struct Module {
 }
 
 /// All files of a crate.
-struct Crate {
-    modules: Vec<Module>,
+pub struct Crate {
+    pub modules: Vec<Module>,
     by_path: BTreeMap<Vec<String>, usize>,
     /// Macros of the crate's root, by the file that defines them.
     macros: BTreeMap<String, usize>,
 }
 
 /// `text` without comments, and with empty strings. Lifetimes stay, characters go.
-fn bare(text: &str) -> String {
+pub fn bare(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let mut i = 0;
@@ -68,7 +60,7 @@ fn bare(text: &str) -> String {
 }
 
 /// `code` without its modules of tests.
-fn without_tests(code: &str) -> String {
+pub fn without_tests(code: &str) -> String {
     let mut out = String::new();
     let mut rest = code;
     while let Some(at) = rest.find("#[cfg(test)]") {
@@ -80,7 +72,7 @@ fn without_tests(code: &str) -> String {
 }
 
 /// Where the first block in braces ends.
-fn block_end(code: &str) -> Option<usize> {
+pub fn block_end(code: &str) -> Option<usize> {
     let mut depth = 0;
     for (i, c) in code.char_indices() {
         match c {
@@ -94,7 +86,7 @@ fn block_end(code: &str) -> Option<usize> {
 }
 
 /// The tokens of a path or a `use`: names, and every other sign by itself.
-fn tokens(code: &str) -> Vec<&str> {
+pub fn tokens(code: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut start = None;
     for (i, c) in code.char_indices() {
@@ -117,7 +109,7 @@ fn tokens(code: &str) -> Vec<&str> {
 
 impl Module {
     /// A path as it stands in this file, from the crate's root; `None` if it leads elsewhere.
-    fn absolute(&self, path: &[String], of: &Crate) -> Option<Vec<String>> {
+    pub fn absolute(&self, path: &[String], of: &Crate) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let mut from = match first.as_str() {
             "crate" | "$crate" => Vec::new(),
@@ -154,7 +146,12 @@ impl Module {
 }
 
 /// The paths of a `use` tree, each with the name that it binds.
-fn tree(tokens: &[&str], at: &mut usize, prefix: &[String], out: &mut Vec<(String, Vec<String>)>) {
+pub fn tree(
+    tokens: &[&str],
+    at: &mut usize,
+    prefix: &[String],
+    out: &mut Vec<(String, Vec<String>)>,
+) {
     let mut path = prefix.to_vec();
     while let Some(&token) = tokens.get(*at) {
         match token {
@@ -191,7 +188,7 @@ fn tree(tokens: &[&str], at: &mut usize, prefix: &[String], out: &mut Vec<(Strin
 }
 
 impl Crate {
-    fn read(src: &Path) -> Crate {
+    pub fn read(src: &Path) -> Crate {
         let mut files = Vec::new();
         find(src, &mut files);
         files.sort();
@@ -233,7 +230,7 @@ impl Crate {
     }
 
     /// Takes the `use`s out of a file's code.
-    fn read_uses(&mut self, i: usize) {
+    pub fn read_uses(&mut self, i: usize) {
         let rest = std::mem::take(&mut self.modules[i].code);
         let mut uses = Vec::new();
         let mut kept = String::new();
@@ -283,7 +280,7 @@ impl Crate {
     }
 
     /// The file that defines what `path` names; `None` for a file itself.
-    fn definer(&self, path: &[String]) -> Option<usize> {
+    pub fn definer(&self, path: &[String]) -> Option<usize> {
         let mut at = Vec::new();
         for (i, name) in path.iter().enumerate() {
             let mut child = at.clone();
@@ -309,7 +306,7 @@ impl Crate {
     }
 
     /// What each file depends on.
-    fn graph(&self) -> Vec<BTreeSet<usize>> {
+    pub fn graph(&self) -> Vec<BTreeSet<usize>> {
         let mut graph = Vec::new();
         for (i, module) in self.modules.iter().enumerate() {
             let mut names: Vec<Vec<String>> = module.bound.values().cloned().collect();
@@ -324,7 +321,7 @@ impl Crate {
         graph
     }
 
-    fn name(&self, i: usize) -> String {
+    pub fn name(&self, i: usize) -> String {
         match &self.modules[i].path[..] {
             [] => "lib".to_owned(),
             path => path.join("::"),
@@ -333,7 +330,7 @@ impl Crate {
 }
 
 /// The modules with a body, in this file, that enclose the end of `code`.
-fn room_of(code: &str) -> Vec<String> {
+pub fn room_of(code: &str) -> Vec<String> {
     let tokens = tokens(code);
     let mut open: Vec<Option<String>> = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
@@ -347,7 +344,7 @@ fn room_of(code: &str) -> Vec<String> {
 }
 
 /// The paths with more than one name in `code`.
-fn inline_paths(code: &str) -> Vec<Vec<String>> {
+pub fn inline_paths(code: &str) -> Vec<Vec<String>> {
     let tokens = tokens(code);
     let mut out = Vec::new();
     let mut path: Vec<String> = Vec::new();
@@ -374,14 +371,14 @@ fn inline_paths(code: &str) -> Vec<Vec<String>> {
 }
 
 /// Where `word` stands by itself.
-fn find_word(code: &str, word: &str) -> Option<usize> {
+pub fn find_word(code: &str, word: &str) -> Option<usize> {
     let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     code.match_indices(word)
         .map(|(i, _)| i)
         .find(|&i| !code[..i].ends_with(part) && !code[i + word.len()..].starts_with(part))
 }
 
-fn find(dir: &Path, out: &mut Vec<PathBuf>) {
+pub fn find(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -390,148 +387,4 @@ fn find(dir: &Path, out: &mut Vec<PathBuf>) {
             out.push(path);
         }
     }
-}
-
-/// The circles of a graph: for each node the number of its circle, lower ones first.
-fn circles(graph: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
-    let reach: Vec<BTreeSet<usize>> = (0..graph.len())
-        .map(|from| {
-            let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
-            while let Some(at) = todo.pop() {
-                todo.extend(graph[at].iter().filter(|&&to| seen.insert(to)));
-            }
-            seen
-        })
-        .collect();
-    let mut out: Vec<Vec<usize>> = Vec::new();
-    for i in 0..graph.len() {
-        let mine = out
-            .iter_mut()
-            .find(|c| reach[c[0]].contains(&i) && reach[i].contains(&c[0]));
-        match mine {
-            Some(circle) => circle.push(i),
-            None => out.push(vec![i]),
-        }
-    }
-    out
-}
-
-/// How many layers a graph has when each circle counts as one.
-fn layers(graph: &[BTreeSet<usize>]) -> usize {
-    let circles = circles(graph);
-    let circle_of: BTreeMap<usize, usize> = circles
-        .iter()
-        .enumerate()
-        .flat_map(|(c, members)| members.iter().map(move |&m| (m, c)))
-        .collect();
-    fn height(c: usize, below: &[BTreeSet<usize>], known: &mut BTreeMap<usize, usize>) -> usize {
-        if let Some(&h) = known.get(&c) {
-            return h;
-        }
-        let deepest = below[c].iter().map(|&b| height(b, below, known)).max();
-        let h = deepest.unwrap_or(0) + 1;
-        known.insert(c, h);
-        h
-    }
-    let below: Vec<BTreeSet<usize>> = circles
-        .iter()
-        .enumerate()
-        .map(|(c, members)| {
-            let to = members.iter().flat_map(|&m| &graph[m]);
-            to.map(|t| circle_of[t]).filter(|&b| b != c).collect()
-        })
-        .collect();
-    let mut known = BTreeMap::new();
-    (0..circles.len())
-        .map(|c| height(c, &below, &mut known))
-        .max()
-        .unwrap_or(0)
-}
-
-/// The graph of the rooms: a folder is one, and so is a file beside `lib.rs`.
-fn rooms(of: &Crate, graph: &[BTreeSet<usize>]) -> (Vec<String>, Vec<BTreeSet<usize>>) {
-    let room = |i: usize| {
-        let path = &of.modules[i].path;
-        path.first().cloned().unwrap_or_else(|| "lib".to_owned())
-    };
-    let names: Vec<String> = (0..of.modules.len())
-        .map(room)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let number = |i: usize| names.iter().position(|n| *n == room(i)).expect("a room");
-    let mut out = vec![BTreeSet::new(); names.len()];
-    for (i, below) in graph.iter().enumerate() {
-        out[number(i)].extend(below.iter().map(|&b| number(b)).filter(|&b| b != number(i)));
-    }
-    (names, out)
-}
-
-/// How a stage stands.
-struct Shape {
-    layers: usize,
-    /// The largest circle of files.
-    circle: Vec<String>,
-}
-
-/// Reads a stage, and prints how it stands.
-fn shape(stage: &str) -> Shape {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .join(stage)
-        .join("src");
-    let of = Crate::read(&src);
-    let graph = of.graph();
-    let (names, room_graph) = rooms(&of, &graph);
-    let files = of.modules.iter().filter(|m| !m.code.is_empty()).count();
-    let imports: usize = room_graph.iter().map(BTreeSet::len).sum();
-    println!(
-        "{stage}: {files} files on {} layers, {} rooms on {} layers with {imports} imports",
-        layers(&graph),
-        names.len(),
-        layers(&room_graph)
-    );
-    let mut circles = circles(&graph);
-    circles.sort_by_key(Vec::len);
-    for circle in circles.iter().filter(|c| c.len() > 1) {
-        println!("a circle of {}:", circle.len());
-        for &i in circle {
-            let to = graph[i].iter().filter(|to| circle.contains(to));
-            let to: Vec<String> = to.map(|&to| of.name(to)).collect();
-            println!("  {} -> {}", of.name(i), to.join(", "));
-        }
-    }
-    for (name, below) in names.iter().zip(&room_graph) {
-        let below: Vec<&str> = below.iter().map(|&b| names[b].as_str()).collect();
-        println!("room {name} -> {}", below.join(", "));
-    }
-    let largest = circles.last().expect("a file");
-    Shape {
-        layers: layers(&room_graph),
-        circle: largest.iter().map(|&i| of.name(i)).collect(),
-    }
-}
-
-/// Holds a stage to its limits.
-fn hold(stage: &str, circle: usize, layers: usize) {
-    let shape = shape(stage);
-    assert!(
-        shape.circle.len() <= circle,
-        "{stage}: a circle of {}: {:?}",
-        shape.circle.len(),
-        shape.circle
-    );
-    assert!(shape.layers <= layers, "{} layers of rooms", shape.layers);
-}
-
-/// The structures name each other: a G, an M and a P, the words of an M's thread, and the note
-/// that an M sleeps on.
-#[test]
-fn stage_1_stands_on_its_ground_floor() {
-    hold("stage1-coop", CIRCLE, 8);
-}
-
-#[test]
-fn stage_2_has_no_circle() {
-    hold("stage2-sysmon", STAGE_2, 6);
 }
