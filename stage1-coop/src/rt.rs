@@ -27,12 +27,12 @@ pub mod arch {
 pub mod gmp {
     pub use crate::gmp::casgstatus::{casgstatus, casgstatus_contended, readgstatus};
     pub use crate::gmp::{
-        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS,
-        Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING,
-        GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE,
-        PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Searchers,
-        Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal, legal_hold, legal_p,
-        living,
+        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS, Each,
+        Entry, Extended, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE,
+        GRUNNING, GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP,
+        PIDLE, PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner,
+        Searchers, Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal,
+        legal_hold, legal_p, living,
     };
 }
 

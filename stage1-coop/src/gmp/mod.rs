@@ -18,6 +18,7 @@
 
 mod attention;
 pub(crate) mod casgstatus;
+mod ext;
 mod g;
 mod gstatus;
 mod m;
@@ -27,6 +28,7 @@ mod sched;
 mod searchers;
 
 pub use attention::{ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention};
+pub use ext::{Each, Extended};
 pub use g::{ENTRY_WORDS, EXT_WORDS, Entry, G, Gobuf, STACK_FORK, STACK_PREEMPT, Stack};
 pub use gstatus::{
     GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,
