@@ -1,11 +1,10 @@
-//! The exercises of stage 1, and what their judges share. Each has a folder in `stage1/`, with
-//! its scenarios and a judge that looks at what a run of one showed.
-//!
-//! Behavior decides, and the invariants of the trace; never equality with the reference
-//! trace, which is only shown beside the learner's.
+// The exercises of stage 1, and what their judges share. Each has a folder beside this file, with
+// its scenarios and a judge that looks at what a run of one showed.
+//
+// Behavior decides, and the invariants of the trace; never equality with the reference
+// trace, which is only shown beside the learner's.
 
 use crate::attempt::{Fault, Run, start};
-use crate::catalogue::Found;
 #[doc(hidden)]
 pub use stage1_coop as library;
 use stage1_coop::rt;
@@ -13,8 +12,6 @@ use stage1_coop::rt::gmp::{G, SCHED};
 use stage1_coop::rt::sched::Next;
 use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, gofunc, prologue, spin};
 use std::time::Duration;
-
-include!(concat!(env!("OUT_DIR"), "/stage1.rs"));
 
 /// A function of a goroutine: one guard check, and then as many nanoseconds of the
 /// laboratory's clock.

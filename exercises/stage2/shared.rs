@@ -1,12 +1,11 @@
-//! The exercises of stage 2 (what sysmon does, what a system call costs, and which threads are
-//! left), and what their judges share. Each has a folder in `stage2/`.
-//!
-//! As in stage 1 behavior decides: which goroutine ran when, and how long others had to wait. The
-//! pieces are rows of the stage's own table, which travels in [`Stage::more`], or of stage
-//! 1's. What a row leans on beside its idea (sysmon's bit, the end of a run) stays with the
-//! helpers of its exercise.
+// The exercises of stage 2 (what sysmon does, what a system call costs, and which threads are
+// left), and what their judges share. Each has a folder beside this file.
+//
+// As in stage 1 behavior decides: which goroutine ran when, and how long others had to wait. The
+// pieces are rows of the stage's own table, which travels in [`Stage::more`], or of stage
+// 1's. What a row leans on beside its idea (sysmon's bit, the end of a run) stays with the
+// helpers of its exercise.
 
-use crate::catalogue::Found;
 use safepoint_testkit::trace::{Slice, SysCall, Trace};
 #[doc(hidden)]
 pub use stage2_sysmon as library;
@@ -14,28 +13,17 @@ use stage2_sysmon::rt;
 use stage2_sysmon::rt::gmp::{G, SCHED};
 use stage2_sysmon::rt::table::{ROWS, Rows};
 use stage2_sysmon::{Stage, WaitGroup, go};
-use std::any::Any;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
+pub(crate) use crate::catalogue::with_rows;
 pub(crate) use crate::stage1::{millis, sound, work};
-
-include!(concat!(env!("OUT_DIR"), "/stage2.rs"));
 
 /// The rows that stage 2 declares, as `stage` fills them.
 pub(crate) fn rows_of(stage: &'static Stage) -> &'static Rows {
     static OURS: Rows = ROWS;
     let mut tables = stage.more.iter();
     tables.find_map(|t| t.downcast_ref()).unwrap_or(&OURS)
-}
-
-/// `stage` with other rows of stage 2.
-pub(crate) fn with_rows(stage: &Stage, rows: Rows) -> &'static Stage {
-    let table: &'static (dyn Any + Send + Sync) = Box::leak(Box::new(rows));
-    Box::leak(Box::new(Stage {
-        more: Box::leak(Box::new([table])),
-        ..*stage
-    }))
 }
 
 /// Computes for as many microseconds, with a guard check every 20.
