@@ -7,7 +7,7 @@
 //! Go's saves less, because Go's compiler promises that nothing lives in a register there.
 //! The chapter *The check and the flag* follows the whole way.
 //!
-//! Tests: below; `check::registers`.
+//! Tests: `check::registers`.
 
 use crate::stack::newstack::morestack_entry;
 use crate::stack::save_area::{SAVE_FORM, SAVE_MASK, SAVE_SIZE};

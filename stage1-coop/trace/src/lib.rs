@@ -17,8 +17,7 @@
 //! | the forms of a file | `forms.rs`, `text.rs`, `chrome.rs`, `gov2.rs` |
 //!
 //! No stage and no operating system is needed here. *How to read a trace* explains the text form.
-//! Tests: `stage1-coop/trace/tests/later.rs`, and in the package `tests`: `traces`, `trace_of`, `invariants`,
-//! `chrome`, `gotrace`.
+//! Tests: `stage1-coop/trace/tests/later.rs`, `traces`, `trace_of`, `invariants`, `chrome`, `gotrace`.
 
 mod bounds;
 mod chrome;

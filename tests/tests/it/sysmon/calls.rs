@@ -295,7 +295,7 @@ fn a_dump_shows_who_is_in_a_call_and_where() {
             "fatal error: look around\n",
             "\ngoroutine 2 [syscall]:\n",
             "in_the_kernel",
-            "sysmon/scenario.rs:",
+            "sysmon/scenario/calls.rs:",
             "\ncreated by main in goroutine 1 as caller\n",
         ],
     );

@@ -59,7 +59,7 @@ fn the_first_seed_that_breaks_a_rule_is_named() {
             &format!("The first is .seed({first}): "),
             "right was first",
             // The place of the assertion: the panics themselves are not printed.
-            "trace_of.rs:",
+            "trace_of/seeds.rs:",
             "The shortest trace, ",
             "# safepoint trace v1",
         ],

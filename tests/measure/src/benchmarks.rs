@@ -1,46 +1,50 @@
-//! The rows, and what each is held to.
+//! The benchmarks, and what each is held to.
 
 use std::fmt;
 
 /// A program and the number of Ps that it runs with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct Benchmark {
     /// The name of our program and of Go's.
     pub program: &'static str,
     /// The number of Ps.
     pub procs: usize,
 }
 
-const fn row(program: &'static str, procs: usize) -> Row {
-    Row { program, procs }
+const fn benchmark(program: &'static str, procs: usize) -> Benchmark {
+    Benchmark { program, procs }
 }
 
-/// Every row, in the order of the table.
-pub const ROWS: [Row; 13] = [
-    row("yield", 1),
-    row("spawn", 1),
-    row("spawn", 2),
-    row("chanping", 1),
-    row("chanping", 2),
-    row("prologue", 1),
-    row("many", 2),
-    row("steal", 1),
-    row("steal", 2),
-    row("syscall", 1),
-    row("timers", 2),
-    row("latency", 1),
-    row("echo", 2),
+/// Every benchmark, in the order of the table.
+pub const BENCHMARKS: [Benchmark; 13] = [
+    benchmark("yield", 1),
+    benchmark("spawn", 1),
+    benchmark("spawn", 2),
+    benchmark("chanping", 1),
+    benchmark("chanping", 2),
+    benchmark("prologue", 1),
+    benchmark("many", 2),
+    benchmark("steal", 1),
+    benchmark("steal", 2),
+    benchmark("syscall", 1),
+    benchmark("timers", 2),
+    benchmark("latency", 1),
+    benchmark("echo", 2),
 ];
 
 /// The program with this name.
 pub fn program(name: &str) -> Result<&'static str, String> {
-    ROWS.iter()
-        .map(|row| row.program)
+    BENCHMARKS
+        .iter()
+        .map(|benchmark| benchmark.program)
         .find(|p| *p == name)
         .ok_or_else(|| {
-            let mut names = ROWS.map(|row| row.program).to_vec();
+            let mut names = BENCHMARKS.map(|benchmark| benchmark.program).to_vec();
             names.dedup();
-            format!("there is no row {name}; there are {}", names.join(", "))
+            format!(
+                "there is no benchmark {name}; there are {}",
+                names.join(", ")
+            )
         })
 }
 
@@ -72,7 +76,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// What the ratio of the medians is held to; `None`: the row is only for looking.
+/// What the ratio of the medians is held to; `None`: the benchmark is only for looking.
 pub fn target(bench: &str, metric: &str, procs: usize) -> Option<Target> {
     Some(Target::AtMost(match (bench, metric, procs) {
         ("yield", "ns_per_gosched", _) => 0.45,
@@ -114,12 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_found_by_name() {
+    fn benchmarks_are_found_by_name() {
         assert_eq!(program("many"), Ok("many"));
         let no = program("mnay").unwrap_err();
         assert_eq!(
             no,
-            "there is no row mnay; there are yield, spawn, chanping, prologue, many, steal, \
+            "there is no benchmark mnay; there are yield, spawn, chanping, prologue, many, steal, \
              syscall, timers, latency, echo"
         );
     }

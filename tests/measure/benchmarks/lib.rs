@@ -1,4 +1,4 @@
-//! What our programs of the rows (`*/ours.rs`) share: a clock, percentiles, and one JSON line per metric,
+//! What our programs of the benchmarks (`*/ours.rs`) share: a clock, percentiles, and one JSON line per metric,
 //! in the form that the Go programs beside them print too.
 
 mod scale;
