@@ -21,6 +21,8 @@ mod last_words;
 mod netpoll;
 #[path = "queues/scenario.rs"]
 mod queues;
+#[path = "signals/scenario.rs"]
+mod signals;
 #[path = "states/scenario.rs"]
 mod states;
 #[path = "sync/scenario.rs"]
@@ -65,6 +67,7 @@ fn main() {
         last_words::ALL,
         netpoll::ALL,
         queues::ALL,
+        signals::ALL,
         states::ALL,
         sync::ALL,
         sysmon::ALL,
