@@ -52,8 +52,8 @@ pub mod life {
 /// Threads, locks, time and memory, in both worlds of time.
 pub mod os {
     pub use crate::os::{
-        Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
-        outside_world, procyield, usleep, wait_fd,
+        Chained, Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
+        never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
     pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};

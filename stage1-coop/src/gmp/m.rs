@@ -58,7 +58,9 @@ record! {
         pub waitlock: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut()),
         /// State of `fastrand`. *owner*
         pub fastrand: AtomicU64 = AtomicU64::new(1),
-        /// The kernel's number of the thread. Written by each thread that becomes this M.
+        /// The kernel's number of the thread, 0 while there is none. *owner*, which takes it
+        /// away under `sched.lock`: a thread that holds that, and reads another number, can
+        /// signal the thread.
         pub procid: AtomicI32 = AtomicI32::new(0),
         /// Sleeps on a note. *owner*; others read it for a glance.
         pub blocked: AtomicBool = AtomicBool::new(false),

@@ -22,8 +22,9 @@ static FLOW: AtomicU32 = AtomicU32::new(0);
 /// The reason of a goroutine that unwinds.
 pub(crate) const UNWINDING: &str = "unwinding";
 
-/// Why an M cannot be preempted now, or `None`. Go's `canPreemptM`, with one condition more:
-/// std counts panics per thread, so a goroutine that unwinds must stay on its own.
+/// Why the calling thread's M cannot be preempted now, or `None`. Go's `canPreemptM`, with one
+/// condition more: std counts panics per thread, so a goroutine that unwinds must stay on its
+/// own. The last one of Go's is of 1.26: a goroutine in a system call may still have its P.
 pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
     if locks() != 0 {
         Some("locks")
@@ -33,11 +34,18 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
         Some("preemptoff")
     } else if mp.p.get().is_none_or(|p| p.status.get() != PRUNNING) {
         Some("p-not-running")
+    } else if mp.curg.get().is_some_and(in_a_call) {
+        Some("status")
     } else if std::thread::panicking() {
         Some(UNWINDING)
     } else {
         None
     }
+}
+
+/// Whether the goroutine is in a system call.
+fn in_a_call(gp: &'static G) -> bool {
+    readgstatus(gp) & !GSCAN == GSYSCALL
 }
 
 /// Whether the goroutine on the calling thread's M `mp` may be taken off it. Go's
@@ -60,7 +68,7 @@ pub fn preemptone(pp: &'static P) -> bool {
         return false;
     }
     // In a system call there is no check; the way back asks by itself whether it may go on.
-    if readgstatus(gp) & !GSCAN == GSYSCALL {
+    if in_a_call(gp) {
         return false;
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;

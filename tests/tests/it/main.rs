@@ -28,6 +28,7 @@ mod pages;
 mod preemption;
 mod printed;
 mod queues;
+mod signals;
 mod soak;
 mod sources;
 mod states;

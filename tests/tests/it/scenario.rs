@@ -21,6 +21,8 @@ mod last_words;
 mod netpoll;
 #[path = "queues/scenario.rs"]
 mod queues;
+#[path = "signals/scenario.rs"]
+mod signals;
 #[path = "states/scenario.rs"]
 mod states;
 #[path = "sync/scenario.rs"]
@@ -74,6 +76,7 @@ fn main() {
         last_words::unwinding::ALL,
         netpoll::ALL,
         queues::ALL,
+        signals::ALL,
         states::ALL,
         sync::ALL,
         sysmon::calls::ALL,
