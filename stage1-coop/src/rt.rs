@@ -89,8 +89,8 @@ pub mod stack {
     pub use crate::stack::morestack::morestack;
     pub use crate::stack::newstack::newstack;
     pub use crate::stack::preempt::{
-        can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
-        why_not_preempt_m,
+        can_preempt_m, enter_malloc, leave_malloc, preemptall, preemptone, releasem_slow,
+        set_preemptoff, why_not_preempt_m,
     };
     pub use crate::stack::save_area::{
         SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveForm, SaveWord, save_at_most,

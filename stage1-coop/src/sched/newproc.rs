@@ -85,7 +85,7 @@ macro_rules! go {
 /// ```
 #[inline(never)]
 pub fn goid() -> usize {
-    if on_goroutine() { getg().goid.get() } else { 0 }
+    getg().goid.get()
 }
 
 /// How many goroutines there are, main included: those that have not ended. Go's

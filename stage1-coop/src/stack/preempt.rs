@@ -8,7 +8,10 @@
 //!
 //! Tests: `preemption`.
 
-use crate::arch::{getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::arch::{
+    getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, mallocing_dec, mallocing_inc,
+    on_goroutine,
+};
 use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GSCAN, GSYSCALL, M, P, PRUNNING, STACK_PREEMPT, allp};
 use crate::os::Lock;
@@ -181,7 +184,7 @@ impl Drop for LockGuard {
     }
 }
 
-/// A lock is given back under which a check may have refused a request.
+/// A section ends in which a check may have refused a request.
 #[inline]
 fn look_for_requests() {
     if getg().preempt.load(Relaxed) {
@@ -189,13 +192,13 @@ fn look_for_requests() {
     }
 }
 
-/// A reason to refuse has ended: if a request came meanwhile and no lock is held, the flag
-/// goes up again. Never inlined: a goroutine's own code must not look at its thread in
+/// A reason to refuse has ended: if a request came meanwhile and no other section is left, the
+/// flag goes up again. Never inlined: a goroutine's own code must not look at its thread in
 /// several steps.
 #[inline(never)]
 pub(crate) fn asked_meanwhile() {
     let gp = getg();
-    if gp.preempt.load(Relaxed) && locks() == 0 && on_goroutine() {
+    if gp.preempt.load(Relaxed) && locks() == 0 && mallocing() == 0 && on_goroutine() {
         (stage().releasem_slow)(gp);
     }
 }
@@ -215,11 +218,17 @@ pub fn set_preemptoff(reason: &'static str) {
     }
 }
 
-/// Declares the calling thread to be inside the allocator or not. Go's `m.mallocing`.
-#[inline(never)]
-pub fn set_mallocing(inside: bool) {
-    crate::arch::set_mallocing(i32::from(inside));
-    if !inside {
-        asked_meanwhile();
-    }
+/// Enters a section inside the allocator: until [`leave_malloc`] has been called as often, the
+/// goroutine is not preempted. One instruction, on any thread. Go's `m.mallocing`, which does not
+/// nest; here a `realloc` may be made of `alloc` and `dealloc`.
+#[inline(always)]
+pub fn enter_malloc() {
+    mallocing_inc();
+}
+
+/// Undoes one [`enter_malloc`].
+#[inline(always)]
+pub fn leave_malloc() {
+    mallocing_dec();
+    look_for_requests();
 }

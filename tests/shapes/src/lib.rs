@@ -5,7 +5,7 @@
 //! code. Here they are compiled as the runtime is. None can panic, so each ends where its machine
 //! code returns. Tests: `check_shape`.
 
-use stage1_coop::{gofunc, prologue};
+use stage1_coop::{gofunc, prologue, rt};
 use std::hint::black_box;
 
 /// No frame and no call.
@@ -76,4 +76,12 @@ pub fn calls_a_closure(n: u64) -> u64 {
 #[gofunc(nosplit)]
 pub fn unchecked(a: u64, b: u64) -> u64 {
     a.wrapping_mul(b)
+}
+
+/// A section in the allocator.
+#[gofunc(nosplit)]
+pub fn inside_the_allocator() {
+    rt::stack::enter_malloc();
+    black_box(());
+    rt::stack::leave_malloc();
 }

@@ -116,20 +116,29 @@ fn an_m_knows_its_signal_stack_from_the_row_minit_to_the_row_unminit() {
 
 #[test]
 fn a_thread_can_be_another_g_for_a_moment() {
+    // What a signal's handler might be.
+    static HANDLER: rt::gmp::G = rt::gmp::G::new();
     let (before, meanwhile, after) = on(1, || {
         let (gp, mp) = (rt::arch::getg(), rt::arch::getm());
-        let is_mine = || std::ptr::eq(rt::arch::getg(), gp);
-        let before = is_mine();
-        // SAFETY: `g0`'s guard is below every stack pointer, and nothing in between switches.
-        unsafe { rt::arch::setg(&mp.g0) };
-        let meanwhile = (is_mine(), rt::arch::on_goroutine(), goid());
-        // SAFETY: back on its own stack.
-        unsafe { rt::arch::setg(gp) };
-        (before, meanwhile, (is_mine(), goid()))
+        let now = || {
+            let is_mine = std::ptr::eq(rt::arch::getg(), gp);
+            (is_mine, rt::arch::on_goroutine(), goid())
+        };
+        let before = now();
+        let meanwhile = [&mp.g0, &HANDLER].map(|other| {
+            // SAFETY: the guard of both is below every stack pointer, and nothing in between
+            // switches.
+            unsafe { rt::arch::setg(other) };
+            let meanwhile = now();
+            // SAFETY: back on its own stack.
+            unsafe { rt::arch::setg(gp) };
+            meanwhile
+        });
+        (before, meanwhile, now())
     });
-    assert!(before);
-    assert_eq!(meanwhile, (false, false, 0));
-    assert_eq!(after, (true, 1));
+    assert_eq!(before, (true, true, 1));
+    assert_eq!(meanwhile, [(false, false, 0); 2]);
+    assert_eq!(after, before);
 }
 
 /// As a trampoline of a later stage does it: saves everything into its own frame, calls `f`,

@@ -134,6 +134,18 @@ fn the_walk_in_architecture_is_in_the_sources() {
     assert!(looked >= 20, "{looked} names");
 }
 
+/// The line *Contents* names every section, in order.
+#[test]
+fn the_contents_of_architecture_are_its_sections() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let (_, contents) = text.split_once("\nContents: ").expect("a list");
+    let (contents, sections) = contents.split_once("\n\n").expect("sections below it");
+    let links = contents.split("](#").skip(1);
+    let links: Vec<&str> = links.filter_map(|link| link.split(')').next()).collect();
+    let headings = sections.lines().filter(|line| line.starts_with("## "));
+    assert_eq!(links, headings.map(slug).collect::<Vec<_>>());
+}
+
 /// What stands in backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
