@@ -35,8 +35,7 @@ impl Trace {
     /// # Errors
     /// The first that does not hold.
     pub fn check_waits(&self) -> Result<(), Broken> {
-        let stage1 = |head: &String| head.contains("stage1-coop");
-        if self.header("seed").is_none() || self.head.first().is_none_or(stage1) {
+        if self.header("seed").is_none() || !self.has_sysmon() {
             return Ok(());
         }
         let procs = self.header("procs").and_then(|n| n.parse().ok());
@@ -56,6 +55,13 @@ impl Trace {
                 .map_or(Ok(()), |what| Err(Broken { event: i, what }))?;
         }
         Ok(())
+    }
+
+    /// Whether it is the trace of a stage with sysmon: it says of which one it is, and that is
+    /// not the first.
+    pub(crate) fn has_sysmon(&self) -> bool {
+        let stage1 = |head: &String| head.contains("stage1-coop");
+        self.head.first().is_some_and(|head| !stage1(head))
     }
 }
 
