@@ -9,6 +9,7 @@ use std::time::Duration;
 
 crate::scenarios!(
     hello,
+    godebug,
     traced,
     guards,
     no_handlers,
@@ -37,6 +38,23 @@ fn hello(_: &[String]) {
         }
         all.wait();
         println!("hello");
+    });
+}
+
+/// `godebug STAGE KEY VALUE...`: sets keys, and prints all that the stage has.
+fn godebug(args: &[String]) {
+    let stage = match args.first().map(String::as_str) {
+        Some("1") => &STAGE,
+        _ => &stage2_sysmon::STAGE,
+    };
+    let mut runtime = Runtime::new(stage).procs(1);
+    for pair in args[1..].chunks(2) {
+        runtime = runtime.godebug(&pair[0], &pair[1]);
+    }
+    start(runtime, || {
+        for key in (stage.godebug)() {
+            println!("{}={}", key.name, key.value.load(Relaxed));
+        }
     });
 }
 
