@@ -77,7 +77,7 @@ impl Flights {
         let (g, since) = self.refused.iter().find(late)?;
         let ms = (end - since) / 1_000;
         Some(format!(
-            "g{g} could not yield when it was asked, and for {ms} ms nobody asks again"
+            "g{g} could not yield when it was asked, and was not asked again for {ms} ms"
         ))
     }
 }

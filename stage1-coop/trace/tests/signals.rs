@@ -146,7 +146,7 @@ fn a_goroutine_that_could_not_be_stopped_is_asked_again() {
     assert_eq!(trace(&ends(refused)).check_run(), Ok(()), "it ends at once");
     says(
         &ends(&format!("{refused}{end}")),
-        "g3 could not yield when it was asked, and for 1000 ms nobody asks again",
+        "g3 could not yield when it was asked, and was not asked again for 1000 ms",
     );
     for answer in [
         "460000 m1 -- -- Preempt p1/g3 ran=400.000 #6",
