@@ -1,6 +1,8 @@
 //! What must hold of requests that a signal carries to an M: at most one signal is on its way
 //! to each, each lands unless the M ends, and a goroutine that could not be stopped is asked
 //! again.
+//!
+//! Tests: `stage1-coop/trace/tests/signals.rs`.
 
 use crate::kinds::{Count, Effect};
 use crate::world::Step;
