@@ -133,6 +133,22 @@ pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
     pass();
 }
 
+/// Records an event of a signal's handler. `of` is the goroutine whose own code was interrupted.
+/// It is `None` when the signal came anywhere else: there the goroutine may be about to leave its
+/// M, and the event that says so may be recorded already. For handlers on an M; in lockstep inside
+/// [`in_handler`](lab::in_handler). Async-signal-safe.
+pub fn emit_in_handler(of: Option<&G>, kind: &'static Kind, args: [u64; 3], flow: u32) {
+    if let Some(mp) = getm_opt() {
+        record_of(
+            mp,
+            of.map_or(0, |gp| gp.goid.get() as u32),
+            kind,
+            args,
+            flow,
+        );
+    }
+}
+
 /// In lockstep, another thread may get its turn.
 fn pass() {
     if lab::enabled() && getm_opt().is_some() {
@@ -152,6 +168,12 @@ fn subject(mp: &M, kind: &'static Kind) -> u32 {
 #[inline]
 fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
     let Some(mp) = getm_opt() else { return 0 };
+    record_of(mp, subject(mp, kind), kind, args, flow)
+}
+
+/// The same for the M `mp`, which is the calling thread's, and the goroutine with the number `g`.
+#[inline]
+fn record_of(mp: &'static M, g: u32, kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
     let flags = FLAGS.load(Relaxed);
     if flags & STACKS != 0 {
         if let Some(look) = LOOK.get() {
@@ -173,7 +195,7 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
         _ => lab::event(),
     };
     event.p = mp.p.get().map_or(-1, |p| p.id.get() as i32);
-    event.g = subject(mp, kind);
+    event.g = g;
     event.flow = flow;
     if let Some(place) = place {
         place.write(&event);

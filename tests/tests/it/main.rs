@@ -17,6 +17,7 @@ mod ends;
 mod gotrace;
 mod handoff;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;

@@ -15,6 +15,8 @@ mod diagnostics;
 mod ends;
 #[path = "heard/scenario.rs"]
 mod heard;
+#[path = "interrupted/scenario.rs"]
+mod interrupted;
 #[path = "last_words/scenario.rs"]
 mod last_words;
 #[path = "netpoll/scenario.rs"]
@@ -62,6 +64,7 @@ fn main() {
         diagnostics::ALL,
         ends::ALL,
         heard::ALL,
+        interrupted::ALL,
         last_words::ALL,
         netpoll::ALL,
         queues::ALL,
