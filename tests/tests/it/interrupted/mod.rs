@@ -1,7 +1,8 @@
 //! Goroutines that a signal stops between two instructions, as a later stage does: what lockstep
-//! makes of them.
+//! makes of them, and what a dump shows.
 
-use tests::{trace_of_program, two_at_a_time};
+use crate::fixture::number;
+use tests::{in_order, scenario, trace_of_program, two_at_a_time};
 
 /// The whole of a run in lockstep, and refused if it depends on the compiler.
 #[track_caller]
@@ -52,4 +53,41 @@ fn a_loop_that_ends_after_it_was_declared_is_told_on_whatever_thread() {
         let long = "no (a loop without a check ran long)";
         assert_eq!(why, Some(long), "{:?}", trace.head);
     }
+}
+
+/// An address that code returns to belongs to the call before it; one where it was interrupted
+/// belongs to itself. The name of the function, its line, and the walk to its callers depend on
+/// the difference.
+#[test]
+fn a_dump_shows_where_a_goroutine_was_interrupted() {
+    let ended = scenario!([], "dump_of_interrupted");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let place = |name: &str| format!("interrupted/scenario.rs:{} ", number(&ended.stdout, name));
+    let (function, line) = (place("function:"), place("line:"));
+    let stands = "yields(...)\n";
+    let made = "call_not_made(...)\n";
+    in_order(
+        &ended.stderr,
+        &[
+            "\ngoroutine 2 [runnable]:\n",
+            stands,
+            made,
+            "\nscenario::interrupted::before_it_begins(...)\n\t?:0\n",
+            "calls_it(...)\n",
+            &function,
+            "\ncreated by main in goroutine 1 as function\n",
+            "\ngoroutine 3 [runnable]:\n",
+            stands,
+            made,
+            "before_a_line(...)\n",
+            &line,
+            "\ncreated by main in goroutine 1 as line\n",
+            "\ngoroutine 4 [runnable]:\n",
+            stands,
+            made,
+            "counts(...)\n",
+            "interrupted/scenario.rs:",
+            "\ncreated by main in goroutine 1 as loop\n",
+        ],
+    );
 }

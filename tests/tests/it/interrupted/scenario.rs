@@ -5,12 +5,16 @@ use crate::start;
 use stage2_sysmon::rt;
 use stage2_sysmon::rt::gmp::{G, M};
 use stage2_sysmon::*;
-use std::arch::naked_asm;
+use std::arch::{asm, naked_asm};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::time::Duration;
 
-crate::scenarios!(interrupted_loops, interrupted_loop_that_ends,);
+crate::scenarios!(
+    interrupted_loops,
+    interrupted_loop_that_ends,
+    dump_of_interrupted,
+);
 
 /// Which signal makes no difference.
 const SIGNAL: i32 = libc::SIGUSR1;
@@ -19,6 +23,7 @@ const SIGNAL: i32 = libc::SIGUSR1;
 static INTERRUPTS: Stage = Stage {
     main_start: || {
         rt::os::handle_during_run(SIGNAL, on_signal, || ());
+        rt::os::handle_during_run(libc::SIGILL, on_ud2, || ());
         (STAGE.main_start)();
     },
     preempt_m: send,
@@ -53,6 +58,12 @@ extern "C" fn on_signal(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_v
         log(Some(gp), "it is stopped here");
         make_it_call(registers);
     });
+}
+
+/// A goroutine has come to an instruction that there is not, and stands before it.
+extern "C" fn on_ud2(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: as in `on_signal`.
+    make_it_call(unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs });
 }
 
 /// The call that the goroutine did not make.
@@ -203,5 +214,47 @@ fn interrupted_loop_that_ends(_: &[String]) {
         ended.wait();
         println!("stopped: {}", stopped > 4);
         exit(0);
+    });
+}
+
+// ---- In a dump.
+
+/// A function that stands before its first instruction. One byte before it is no function.
+#[unsafe(naked)]
+extern "C" fn before_it_begins() {
+    naked_asm!(".cfi_startproc", "ud2", ".cfi_endproc")
+}
+
+/// Its caller, with the line of the call.
+#[inline(never)]
+fn calls_it(line: &AtomicU32) {
+    line.store(line!() + 1, Relaxed);
+    before_it_begins();
+    black_box(line);
+}
+
+/// A function that stands before the first instruction of a line.
+#[inline(never)]
+fn before_a_line(line: &AtomicU32) {
+    line.store(line!() + 2, Relaxed);
+    // SAFETY: the handler does not go on here; nothing is read or written.
+    unsafe { asm!("ud2") };
+    black_box(line);
+}
+
+/// Three goroutines are stopped where no call was made, two of them at places that are known, and
+/// then all are shown. Prints the lines of these places.
+fn dump_of_interrupted(_: &[String]) {
+    static LINES: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+    start(Runtime::new(&INTERRUPTS).procs(1), || {
+        go("function", || calls_it(&LINES[0]));
+        go("line", || before_a_line(&LINES[1]));
+        go("loop", counts);
+        while STOPPED.load(Relaxed) < 3 {
+            sleep(Duration::from_millis(1));
+        }
+        let [function, line] = LINES.each_ref().map(|line| line.load(Relaxed));
+        println!("function:{function} line:{line}");
+        rt::last_words::throw("look around");
     });
 }
