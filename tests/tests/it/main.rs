@@ -19,6 +19,7 @@ mod gotrace;
 mod handoff;
 mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;
