@@ -116,8 +116,8 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt, go_unblock,
-        legend, on, slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt,
+        go_unblock, legend, on, slice_begins,
     };
 }
 
