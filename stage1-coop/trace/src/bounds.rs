@@ -61,11 +61,10 @@ impl Trace {
         Ok(())
     }
 
-    /// Whether it is the trace of a stage with sysmon: it says of which one it is, and that is
-    /// not the first.
+    /// Whether it is the trace of a stage with sysmon.
     pub(crate) fn has_sysmon(&self) -> bool {
-        let stage1 = |head: &String| head.contains("stage1-coop");
-        self.head.first().is_some_and(|head| !stage1(head))
+        let mut kinds = self.kinds.iter().copied().flatten();
+        kinds.any(|kind| kind.effect == Effect::StealsP)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What must hold of requests that a signal carries to an M: at most one signal is on its way
 //! to each, each lands unless the M ends, and a goroutine that could not be stopped is asked
 //! again.
+//!
+//! Tests: `stage1-coop/trace/tests/signals.rs`.
 
 use crate::kinds::{Count, Effect};
 use crate::world::Step;
@@ -77,7 +79,7 @@ impl Flights {
         let (g, since) = self.refused.iter().find(late)?;
         let ms = (end - since) / 1_000;
         Some(format!(
-            "g{g} could not yield when it was asked, and for {ms} ms nobody asks again"
+            "g{g} could not yield when it was asked, and was not asked again for {ms} ms"
         ))
     }
 }

@@ -6,8 +6,7 @@ pub mod system;
 use crate::{run, start};
 use stage1_coop::*;
 use std::process::Command;
-use std::sync::atomic::Ordering::*;
-
+use std::sync::atomic::Ordering::Relaxed;
 crate::scenarios!(hello, godebug, traced,);
 
 /// A small program that uses a little of everything.
