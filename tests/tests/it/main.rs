@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod asynchronous;
 mod bad_input;
 mod chan;
 mod check;

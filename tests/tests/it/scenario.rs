@@ -3,6 +3,8 @@
 //!
 //! A scenario prints what its test compares; the test says what must come out.
 
+#[path = "asynchronous/scenario.rs"]
+mod asynchronous;
 #[path = "bad_input/scenario/mod.rs"]
 mod bad_input;
 #[path = "chan/scenario.rs"]
@@ -60,6 +62,7 @@ fn main() {
         std::process::exit(64);
     };
     let tables = [
+        asynchronous::ALL,
         bad_input::ALL,
         bad_input::lockstep::ALL,
         bad_input::system::ALL,
