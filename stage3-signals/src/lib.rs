@@ -12,4 +12,7 @@
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
+pub mod rt;
+mod safepoint;
+
 pub use stage2_sysmon::*;
