@@ -11,6 +11,8 @@
 //! **The module as a whole still stands outside Rust's promise that safe code cannot break
 //! memory.** The fields of a G, M or P can be stored to from anywhere: their comments say what may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
+//!
+//! Tests: `preemption`, `stealing`, `states`, which call what is here by its name.
 
 /// The words of a thread, and the switch between stacks.
 pub mod arch {
@@ -25,12 +27,12 @@ pub mod arch {
 pub mod gmp {
     pub use crate::gmp::casgstatus::{casgstatus, casgstatus_contended, readgstatus};
     pub use crate::gmp::{
-        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS,
-        Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING,
-        GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE,
-        PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Searchers,
-        Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal, legal_hold, legal_p,
-        living,
+        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS, Each,
+        Entry, Extended, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE,
+        GRUNNING, GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP,
+        PIDLE, PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner,
+        Searchers, Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal,
+        legal_hold, legal_p, living,
     };
 }
 
@@ -50,8 +52,8 @@ pub mod life {
 /// Threads, locks, time and memory, in both worlds of time.
 pub mod os {
     pub use crate::os::{
-        Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
-        outside_world, procyield, usleep, wait_fd,
+        Chained, Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
+        never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
     pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
@@ -87,8 +89,8 @@ pub mod stack {
     pub use crate::stack::morestack::morestack;
     pub use crate::stack::newstack::newstack;
     pub use crate::stack::preempt::{
-        can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
-        why_not_preempt_m,
+        can_preempt_m, enter_malloc, leave_malloc, preemptall, preemptone, releasem_slow,
+        set_preemptoff, why_not_preempt_m,
     };
     pub use crate::stack::save_area::{
         SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveForm, SaveWord, save_at_most,
@@ -106,15 +108,16 @@ pub mod stage {
 
 /// What channels and `select` stand on.
 pub mod sync {
+    pub use crate::sync::cases::{RecvCase, SendCase};
     pub use crate::sync::receiver::{End, Receive, Source};
-    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+    pub use crate::sync::select::{Case, MAX_CASES, selectgo};
 }
 
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_preempt, go_unblock, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt,
+        go_unblock, legend, on, slice_begins,
     };
 }
 

@@ -8,6 +8,9 @@
 //!
 //! Rows are cold. The guard check, the queue's put and get, the switch and the fast way
 //! through `schedule` never look here.
+//!
+//! Tests: `printed::the_stage_table_is_the_recorded_one`, `trace_of::stage_and_third_party`,
+//! `last_words::panics::a_panic_on_g0_ends_the_process_as_a_throw`.
 
 use crate::gmp::{G, M, P};
 use crate::order::Order;

@@ -161,7 +161,7 @@ fn write(path: &Path, text: &str) {
 
 /// Writes an executable script from another process: a file that this process holds open
 /// for writing, while another thread forks, cannot be executed ("text file busy").
-fn script(path: &Path, body: &str) {
+pub fn script(path: &Path, body: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let status = Command::new("/bin/sh")
         .arg("-c")

@@ -10,6 +10,8 @@
 //! behavior; the order comes from the hand-over, a release store of `turn` that the taker
 //! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
 //! thread arrives at the instruction where that thread resumes.
+//!
+//! Tests: below; `determinism`.
 
 use crate::{CHECK_NS, CLOCK_NS, Config, EVENT_NS, WAKE_NS, fds, sys, trap, watchdog};
 use std::cell::UnsafeCell;

@@ -15,6 +15,8 @@
 //! The pieces: [`baton`](self) is which thread runs, `trap` the clock inside [`spin`], `fds`
 //! which wait for a file descriptor, and `watchdog` notices a compiled loop that never
 //! reaches a tick.
+//!
+//! Tests: `determinism`, `bad_input::lockstep`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]

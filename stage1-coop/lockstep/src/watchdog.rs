@@ -9,6 +9,8 @@
 //!
 //! A *finite* loop that comes near that time is another matter: a faster machine would not
 //! have declared it. Such a trace is marked as not portable.
+//!
+//! Tests: `bad_input::lockstep`.
 
 use crate::baton::{self, Portable, not_portable};
 use crate::{sys, trap};

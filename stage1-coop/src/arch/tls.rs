@@ -6,6 +6,9 @@
 //! another thread, with the address of the old thread's variable in its hand. Assembly
 //! with the `fs` segment reads the right word every time. Mirrors `getg` and `TLS` of
 //! Go's `asm_amd64.s`; the chapter on stacks and the switch tells it.
+//!
+//! Tests: `check::checks_pass_on_threads_that_the_runtime_does_not_know`, `check::switch`,
+//! `threads`.
 
 use crate::gmp::{G, M};
 use std::arch::{asm, global_asm};
@@ -118,10 +121,12 @@ pub fn getm_opt() -> Option<&'static M> {
 }
 // ANCHOR_END: getm_opt
 
-/// Whether the caller runs on a goroutine's stack (not on `g0`, not on a foreign thread).
+/// Whether the caller runs on a goroutine's stack: not on `g0`, not on a foreign thread, and not on
+/// a G that a later stage's signal handler is for the moment. One look at the thread, so that it
+/// may stand in a goroutine's own code: only goroutines have a number.
 #[inline]
 pub fn on_goroutine() -> bool {
-    getm_opt().is_some_and(|m| !std::ptr::eq(getg(), &m.g0))
+    getg().goid.get() != 0
 }
 
 /// From here on the calling thread is `g`'s: every guard check compares with its stack. Go's
@@ -149,16 +154,4 @@ pub(crate) fn setm(m: Option<&'static M>) {
         // SAFETY: the stand-in has no stack: the guard that a check finds in it is 0.
         unsafe { setg(&NOBODY) };
     }
-}
-
-/// `m.mallocing` of the calling thread.
-pub(crate) fn mallocing() -> i32 {
-    tls().mallocing.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-/// Sets `m.mallocing` of the calling thread.
-pub(crate) fn set_mallocing(n: i32) {
-    tls()
-        .mallocing
-        .store(n, std::sync::atomic::Ordering::Relaxed);
 }

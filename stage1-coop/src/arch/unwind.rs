@@ -6,6 +6,9 @@
 //! begin where it is called. But it believes whatever the tables say about the caller of its
 //! caller: so [`call_from`] has tables of its own, by which it was called from the place
 //! where the goroutine stands. Mirrors `gentraceback`, which has Go's tables.
+//!
+//! Tests: `last_words::throws::a_dump_needs_no_frame_pointers`,
+//! `last_words::panics::a_dump_shows_the_program_s_own_frames_as_go_does`.
 
 use crate::gmp::G;
 use std::arch::naked_asm;

@@ -51,8 +51,7 @@
 //! alone clears it, with [`settle`](GStatus::settle). Nothing in this stage does.
 //!
 //! Model: `tests/loom/src/gstatus.rs` runs this file. Tests:
-//! `only_go_s_changes_of_state_are_legal`,
-//! `a_goroutine_s_state_says_where_it_is`.
+//! `states::only_go_s_changes_of_state_are_legal`, `states::a_goroutine_s_state_says_where_it_is`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;

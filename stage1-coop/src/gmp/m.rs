@@ -58,7 +58,9 @@ record! {
         pub waitlock: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut()),
         /// State of `fastrand`. *owner*
         pub fastrand: AtomicU64 = AtomicU64::new(1),
-        /// The kernel's number of the thread. Written by each thread that becomes this M.
+        /// The kernel's number of the thread, 0 while there is none. *owner*, which takes it
+        /// away under `sched.lock`: a thread that holds that, and reads another number, can
+        /// signal the thread.
         pub procid: AtomicI32 = AtomicI32::new(0),
         /// Sleeps on a note. *owner*; others read it for a glance.
         pub blocked: AtomicBool = AtomicBool::new(false),
@@ -75,7 +77,7 @@ record! {
         /// The thread, for joining. Set by the creator, which holds the lock from before there is
         /// a thread; taken by the thread itself when it ends.
         pub thread: Mutex<Option<JoinHandle<()>>> = Mutex::new(None),
-        /// For later stages.
+        /// For later stages: the rule is in `ext.rs`.
         pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
     }
     /// The M with this number, without a thread.
@@ -84,7 +86,7 @@ record! {
 
 impl M {
     /// The M gets another thread: what the last one left behind is forgotten. Its number,
-    /// its place in `allm`, its random numbers and its events stay. The caller holds
+    /// its place in `allm`, its random numbers, its events and the blocks of later stages stay. The caller holds
     /// `sched.lock`, has taken it off the list of free Ms, and the last thread does not
     /// touch it any more.
     pub(crate) fn reuse(&self) {
@@ -101,9 +103,6 @@ impl M {
         self.leaving.store(false, Relaxed);
         self.waitunlockf.set(0);
         self.blocked.store(false, Relaxed);
-        for word in &self.ext {
-            word.set(0);
-        }
         // Release: a thread that sees that it lives sees it clean.
         self.freed.store(false, Release);
     }

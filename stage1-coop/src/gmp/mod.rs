@@ -13,9 +13,12 @@
 //!   holds it; for an M its own thread.
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *any*: every thread, with the ordering that the field's comment names.
+//!
+//! Tests: `states`, `waking::there_are_exactly_gomaxprocs_ps`.
 
 mod attention;
 pub(crate) mod casgstatus;
+mod ext;
 mod g;
 mod gstatus;
 mod m;
@@ -25,6 +28,7 @@ mod sched;
 mod searchers;
 
 pub use attention::{ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention};
+pub use ext::{Each, Extended};
 pub use g::{ENTRY_WORDS, EXT_WORDS, Entry, G, Gobuf, STACK_FORK, STACK_PREEMPT, Stack};
 pub use gstatus::{
     GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING, GSCAN,

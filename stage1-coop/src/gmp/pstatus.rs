@@ -28,8 +28,8 @@
 //! reader says why that does not matter (`runqgrab` sleeps for nothing, `preemptone` asks
 //! again).
 //!
-//! Model: `tests/loom/src/syscall.rs` runs this file. Tests:
-//! `an_idle_p_s_queue_is_empty`, `there_are_exactly_gomaxprocs_ps`.
+//! Model: `tests/loom/src/syscall.rs` runs this file. Tests: `states::an_idle_p_s_queue_is_empty`,
+//! `waking::there_are_exactly_gomaxprocs_ps`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;

@@ -3,6 +3,8 @@
 //! A parked goroutine's frames are found by the compiler's tables, from where the switch left
 //! it (`arch/unwind.rs`). Names come from the debug information, on the stack of the thread that
 //! prints.
+//!
+//! Tests: `last_words::throws`, `diagnostics::sigquit`.
 
 use crate::arch::{callers, entry, switched_out};
 use crate::gmp::casgstatus::readgstatus;

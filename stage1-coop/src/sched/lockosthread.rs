@@ -1,5 +1,7 @@
 //! Goroutines that insist on one thread. Mirrors `LockOSThread`, `stoplockedm` and
 //! `startlockedm` of `proc.go`; the chapter is *Blocking, and the one unsafe word*.
+//!
+//! Tests: `threads`.
 
 use crate::arch::{getg, getm, on_goroutine};
 use crate::gmp::{G, M, SCHED};

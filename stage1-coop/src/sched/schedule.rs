@@ -4,6 +4,8 @@
 //!
 //! In Go, `schedule` never returns. Here an M's life is a loop on `g0` ([`scheduler`]):
 //! choose a goroutine, go to it, and when it comes back do what it asked for.
+//!
+//! Tests: `queues`, `waking`.
 
 use crate::arch::{gogo, locks};
 use crate::gmp::casgstatus::casgstatus;

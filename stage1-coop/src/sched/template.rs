@@ -7,6 +7,8 @@
 //! clean, one more is made that changes nothing and does only this. Mirrors
 //! `startTemplateThread`, `newmHandoff` and `templateThread` of `proc.go`; the chapter is
 //! *Blocking, and the one unsafe word*.
+//!
+//! Tests: `threads::a_changed_thread_is_nobody_s_mother`.
 
 use crate::arch::{getm, systemstack};
 use crate::gmp::{ATTENTION_STOP, M, SCHED};

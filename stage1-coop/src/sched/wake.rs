@@ -4,6 +4,8 @@
 //!
 //! When one is woken, and why no goroutine is left in a queue beside an idle P, is told in
 //! `searchers.rs`.
+//!
+//! Tests: `waking`.
 
 use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;

@@ -5,6 +5,8 @@
 //! [`MAX`]: the count is negative from then on, so later readers wait, and the writer waits for
 //! those that were there before. A writer never starves, and no reader waits for a writer that
 //! came after it.
+//!
+//! Tests: `sync::what_parks_and_what_borrows_does_so_in_both_worlds`.
 
 use crate::prologue;
 use crate::sched::park::ready;

@@ -1,6 +1,8 @@
 //! A trace as its readers have it: its events, and what each P ran. How the text form becomes
 //! one is in `parse.rs`; what must hold in every trace is in `invariants.rs` and `bounds.rs`, and
 //! which goroutine runs after each event is in `world.rs`.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `trace_of`.
 
 use crate::kinds::{Effect, Kind, Kinds, Next};
 use crate::parse::id;

@@ -13,8 +13,9 @@
 //! only after the kernel has said "not now"; and therefore an event that comes while no
 //! goroutine waits is kept, in the descriptor's [`PollWord`](crate::netpoll::pollword::PollWord).
 //!
-//! Tests: `netpoll::a_thousand_that_wait_cost_no_threads`,
-//! `netpoll::sysmon_polls_when_all_are_busy`; loom: `netpoll.rs`, `poller.rs`.
+//! Tests: `netpoll::waiting::a_thousand_that_wait_cost_no_threads`,
+//! `netpoll::waiting::sysmon_polls_when_all_are_busy`; loom: `tests/loom/src/netpoll.rs`,
+//! `tests/loom/src/poller.rs`.
 
 pub(crate) mod deadline;
 pub(crate) mod epoll;

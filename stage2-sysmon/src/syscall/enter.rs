@@ -20,7 +20,7 @@ use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{self, GO_SYS_BLOCK, GO_SYS_CALL};
 use crate::table::rows::{Side, rows};
-use crate::table::words::{ATTENTION_OVER, m_syscalltick, set_oldp, syscalltick};
+use crate::table::words::{ATTENTION_OVER, of_m, of_p};
 
 use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, SCHED, casgstatus};
@@ -117,8 +117,9 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     let Some(pp) = mp.p.get() else {
         throw("entersyscall: no p");
     };
-    m_syscalltick(mp).set(syscalltick(pp).get());
-    set_oldp(mp, Some(pp));
+    let own = of_m(mp);
+    own.syscalltick.set(of_p(pp).syscalltick.get());
+    own.oldp.set(Some(pp));
     mp.p.set(None);
     pp.m.set(None);
     // From here on the P belongs to the first that takes it.
@@ -143,10 +144,11 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
     let Some(pp) = mp.p.get() else {
         throw("entersyscallblock: no p");
     };
-    m_syscalltick(mp).set(syscalltick(pp).get());
+    let (own, its) = (of_m(mp), of_p(pp));
+    own.syscalltick.set(its.syscalltick.get());
     // For sysmon this call is over before it began.
-    syscalltick(pp).bump();
-    set_oldp(mp, None);
+    its.syscalltick.bump();
+    own.oldp.set(None);
     // On g0: it may make a thread.
     // SAFETY: mp is the calling thread's.
     systemstack(|| (stage().handoffp)(unsafe { releasep(mp) }));

@@ -7,10 +7,9 @@
 pub use crate::table::vocabulary::{
     GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, NET_POLL, PROC_STEAL,
 };
-use crate::table::words::{m_syscalltick, oldp, syscalltick};
+use crate::table::words::{find_of_m, of_p};
 use stage1_coop::rt::gmp::{M, P, living};
 use stage1_coop::rt::trace::{self, Kind, emit};
-use std::ptr::eq;
 
 /// Records an event without arguments.
 #[inline]
@@ -26,8 +25,9 @@ pub(crate) fn proc_steal(pp: &'static P) {
     if trace::on() {
         // The M in the call is only looked for because of the trace; Go's M leaves no address either.
         // An M that lost the P earlier may still be in its call; its tick is another one.
+        let tick = of_p(pp).syscalltick.get();
         let left = |m: &&M| {
-            oldp(m).is_some_and(|p| eq(p, pp)) && m_syscalltick(m).get() == syscalltick(pp).get()
+            find_of_m(m).is_some_and(|own| own.oldp.is(pp) && own.syscalltick.get() == tick)
         };
         let from = living().find(left).map_or(0, |m| m.id.get());
         outlined(&PROC_STEAL, [pp.id.get() as u64, from as u64, 0]);

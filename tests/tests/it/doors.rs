@@ -1,6 +1,6 @@
 //! What a later stage needs of stage 1, beside the rows: the stack below a goroutine, the stack
-//! of an M's signal handlers, the area where registers are saved, and to be another G for a
-//! moment.
+//! of an M's signal handlers, the area where registers are saved, words of its own in a G, an M
+//! and a P, and to be another G for a moment.
 
 use crate::fixture::stage1::on;
 use crate::fixture::{ask_myself, on_stage, step};
@@ -116,20 +116,29 @@ fn an_m_knows_its_signal_stack_from_the_row_minit_to_the_row_unminit() {
 
 #[test]
 fn a_thread_can_be_another_g_for_a_moment() {
+    // What a signal's handler might be.
+    static HANDLER: rt::gmp::G = rt::gmp::G::new();
     let (before, meanwhile, after) = on(1, || {
         let (gp, mp) = (rt::arch::getg(), rt::arch::getm());
-        let is_mine = || std::ptr::eq(rt::arch::getg(), gp);
-        let before = is_mine();
-        // SAFETY: `g0`'s guard is below every stack pointer, and nothing in between switches.
-        unsafe { rt::arch::setg(&mp.g0) };
-        let meanwhile = (is_mine(), rt::arch::on_goroutine(), goid());
-        // SAFETY: back on its own stack.
-        unsafe { rt::arch::setg(gp) };
-        (before, meanwhile, (is_mine(), goid()))
+        let now = || {
+            let is_mine = std::ptr::eq(rt::arch::getg(), gp);
+            (is_mine, rt::arch::on_goroutine(), goid())
+        };
+        let before = now();
+        let meanwhile = [&mp.g0, &HANDLER].map(|other| {
+            // SAFETY: the guard of both is below every stack pointer, and nothing in between
+            // switches.
+            unsafe { rt::arch::setg(other) };
+            let meanwhile = now();
+            // SAFETY: back on its own stack.
+            unsafe { rt::arch::setg(gp) };
+            meanwhile
+        });
+        (before, meanwhile, now())
     });
-    assert!(before);
-    assert_eq!(meanwhile, (false, false, 0));
-    assert_eq!(after, (true, 1));
+    assert_eq!(before, (true, true, 1));
+    assert_eq!(meanwhile, [(false, false, 0); 2]);
+    assert_eq!(after, before);
 }
 
 /// As a trampoline of a later stage does it: saves everything into its own frame, calls `f`,
@@ -251,6 +260,86 @@ fn a_trace_says_in_which_way_a_goroutine_was_taken() {
     let mut taken = text.lines().filter(|line| line.contains("GoPreempt"));
     let right = taken.next().is_some_and(|line| line.ends_with(" async"));
     assert!(right && taken.next().is_none(), "{text}");
+}
+
+/// Goroutines, one after the other, each of which takes its thread with it when it ends. So Ms
+/// get another thread.
+fn threads_that_end(mut each: impl FnMut() + Clone + Send + 'static) {
+    for _ in 0..20 {
+        let done = Chan::new(0);
+        let (end, mut each) = (done.clone(), each.clone());
+        go("ends its thread", move || {
+            lock_os_thread();
+            each();
+            end.send(());
+        });
+        done.recv();
+    }
+    each();
+}
+
+#[test]
+fn a_block_of_a_stage_s_own_stays_with_its_m_for_ever() {
+    use rt::gmp::{Each, M};
+    #[derive(Default)]
+    struct Own(AtomicUsize);
+    // SAFETY: nothing else in this program uses the last word of an M.
+    static OWN: Each<M, Own> = unsafe { Each::at(rt::gmp::EXT_WORDS - 1) };
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+    static AGAIN: AtomicUsize = AtomicUsize::new(0);
+    static WRONG: AtomicUsize = AtomicUsize::new(0);
+    const KEEPS: Stage = Stage {
+        name: "keeps",
+        minit: |mp| {
+            let found = OWN.find(mp);
+            let own = OWN.make(mp);
+            match found {
+                None => FIRST.fetch_add(1, SeqCst),
+                Some(found) => {
+                    let same = std::ptr::eq(found, own) && own.0.load(SeqCst) == mp.id.get() + 1;
+                    WRONG.fetch_add(usize::from(!same), SeqCst);
+                    AGAIN.fetch_add(1, SeqCst)
+                }
+            };
+            // What it leaves for the next thread.
+            own.0.store(mp.id.get() + 1, SeqCst);
+        },
+        ..STAGE
+    };
+    let others = on_stage(&KEEPS, 2, || {
+        threads_that_end(|| ());
+        let mine = OWN.of(rt::arch::getm());
+        rt::gmp::living()
+            .filter(|mp| OWN.find(mp).is_some_and(|own| std::ptr::eq(own, mine)))
+            .count()
+    });
+    assert_eq!(others, 1, "each has its own");
+    assert!(FIRST.load(SeqCst) >= 2 && AGAIN.load(SeqCst) >= 5);
+    assert_eq!(WRONG.load(SeqCst), 0);
+}
+
+#[test]
+fn what_stage_2_left_in_its_block_is_not_the_next_thread_s() {
+    use stage2_sysmon::{STAGE, rt, syscall_wired};
+    static LEFT: AtomicUsize = AtomicUsize::new(0);
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    const LOOKS: Stage = Stage {
+        name: "looks",
+        minit: |mp| {
+            // No block yet on its first thread, and no P.
+            LEFT.fetch_add(usize::from(rt::table::oldp(mp).is_some()), SeqCst);
+            (STAGE.minit)(mp);
+            let clean = rt::table::oldp(mp).is_none() && rt::table::m_syscalltick(mp).get() == 0;
+            FOUND.fetch_add(usize::from(!clean), SeqCst);
+        },
+        ..STAGE
+    };
+    on_stage(&LOOKS, 2, || {
+        // The newer form leaves its P behind.
+        threads_that_end(|| syscall_wired(|| ()));
+    });
+    assert!(LEFT.load(SeqCst) >= 5);
+    assert_eq!(FOUND.load(SeqCst), 0);
 }
 
 /// Both lists have the same name, each in the room of its stage.

@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod asynchronous;
 mod bad_input;
 mod chan;
 mod check;
@@ -17,6 +18,7 @@ mod doors;
 mod ends;
 mod gotrace;
 mod handoff;
+mod heads;
 mod heard;
 mod invariants;
 mod last_words;
@@ -27,6 +29,7 @@ mod pages;
 mod preemption;
 mod printed;
 mod queues;
+mod signals;
 mod soak;
 mod sources;
 mod states;

@@ -16,7 +16,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
     in_order(
         &ended.stderr,
         &[
-            "last_words/scenario.rs:",
+            "last_words/scenario/throws.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
             "created by main in goroutine 1 as waiter\n",
         ],
@@ -105,7 +105,7 @@ fn a_panic_under_a_lock_of_the_runtime_is_a_throw() {
         (
             "indexes",
             "index out of bounds: the len is",
-            "last_words/scenario.rs:",
+            "last_words/scenario/throws.rs:",
         ),
     ] {
         for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
