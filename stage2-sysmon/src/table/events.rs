@@ -14,8 +14,14 @@ use stage1_coop::rt::trace::{Kind, emit, on};
 #[inline]
 pub(crate) fn event(kind: &'static Kind) {
     if on() {
-        outlined(kind, [0; 3]);
+        plain(kind);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn plain(kind: &'static Kind) {
+    emit(kind, [0; 3], 0);
 }
 
 /// The caller has taken `pp` out of a system call.
