@@ -20,6 +20,7 @@ mod gotrace;
 mod handoff;
 mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;
