@@ -56,7 +56,9 @@ pub mod os {
         never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
-    pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+    pub use safepoint_lockstep::{
+        Stopped, enabled as in_lockstep, in_handler, said, say, say_bytes, say_line, stopped,
+    };
 }
 
 /// The queues of runnable goroutines, and stealing from them.
@@ -116,8 +118,8 @@ pub mod sync {
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_preempt, go_unblock, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt,
+        go_unblock, legend, on, slice_begins,
     };
 }
 

@@ -448,7 +448,7 @@ fn the_headers_of_every_answer() {
             assert!(!line.is_empty(), "{method} {path}: {text:?}");
         }
     }
-    // A file may be kept, but never by a page of another site.
+    // A file whose name holds its hash may be kept, but never by a page of another site.
     let script = fs::read_dir(fixture().join("book/assets")).unwrap().count();
     assert!(script > 0);
     let page = server.get("/page.html").1;
@@ -463,8 +463,13 @@ fn the_headers_of_every_answer() {
         reply
             .head
             .iter()
-            .any(|head| head == "cache-control: no-cache")
+            .any(|head| head == "cache-control: max-age=31536000, immutable"),
+        "{:?}",
+        reply.head
     );
+    let unhashed = request(server.address, "GET", "/.nojekyll", "", "");
+    let asked = |head: &String| head == "cache-control: no-cache";
+    assert!(unhashed.head.iter().any(asked), "{:?}", unhashed.head);
 }
 
 #[test]

@@ -16,4 +16,4 @@ pub(crate) use switch::{default_fp_controls, set_fp_controls};
 pub(crate) use switch::{on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub use tls::{Tls, getg, getm, getm_opt, on_goroutine, setg};
 pub(crate) use tls::{setm, tls};
-pub(crate) use unwind::{callers, entry, switched_out};
+pub(crate) use unwind::{Frame, callers, switched_out};

@@ -1,5 +1,8 @@
 //! What a signal does, for the whole process: to read it, to change it, and to call what was
 //! there before.
+//!
+//! Tests: `signals`, `last_words::faults::a_handler_without_siginfo_is_called`,
+//! `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`.
 
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 

@@ -130,7 +130,9 @@ pub(crate) fn note_mask() {
 
 /// No M of this run blocks the signal `number`, whatever mask the caller of `run` had: a stage
 /// that sends it to Ms needs it answered. To be called in the row `minit` of the run's first M,
-/// which has its mask when the row returns, as every other.
+/// which has its mask when the row returns, as every other. Threads that goroutines make
+/// inherit it. So a program that blocks the signal to take it by `sigwait` or a signalfd misses
+/// what the kernel gives to one of these threads.
 ///
 /// # Panics
 /// If the run has more than one thread already, or there is no such signal.

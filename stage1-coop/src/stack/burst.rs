@@ -22,8 +22,8 @@
 //! A burst between the two steps finds the thread awake, so waking it does nothing. The call is what
 //! it finds instead, and there is no second one for this burst.
 //!
-//! Model: `tests/loom/src/scavenge.rs` runs this file. Tests:
-//! `a_call_that_comes_before_the_thread_sleeps_is_heard`.
+//! Model: `tests/loom/src/scavenge.rs` runs this file. Tests: those of
+//! `stage1-coop/src/stack/scavenge.rs`.
 
 /// Whether the thread looks after the free stacks, because there are many.
 pub(crate) struct Burst(bool);

@@ -40,9 +40,7 @@ impl Trace {
     /// # Errors
     /// The first that does not hold.
     pub fn check_waits(&self) -> Result<(), Broken> {
-        let mut kinds = self.kinds.iter().copied().flatten();
-        let sysmon = kinds.any(|kind| kind.effect == Effect::StealsP);
-        if self.header("seed").is_none() || !sysmon {
+        if self.header("seed").is_none() || !self.has_sysmon() {
             return Ok(());
         }
         let mut waits = Waits {
@@ -61,6 +59,12 @@ impl Trace {
                 .map_or(Ok(()), |what| Err(Broken { event: i, what }))?;
         }
         Ok(())
+    }
+
+    /// Whether it is the trace of a stage with sysmon.
+    pub(crate) fn has_sysmon(&self) -> bool {
+        let mut kinds = self.kinds.iter().copied().flatten();
+        kinds.any(|kind| kind.effect == Effect::StealsP)
     }
 }
 

@@ -78,7 +78,7 @@ impl Writer for Chrome {
             }
             _ => {}
         }
-        if e.p >= 0 && e.g != 0 && effect.leaves().is_none() {
+        if e.p >= 0 && e.g != 0 && effect.leaves().is_none() && !effect.in_handler() {
             self.running.entry(m).or_insert(Slice {
                 g: u64::from(e.g),
                 since: e.time,

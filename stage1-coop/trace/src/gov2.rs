@@ -256,7 +256,14 @@ impl Gov2 {
             | Effect::CallBlocks
             | Effect::LeavesCall
             | Effect::LeavesCallWithoutP => self.in_a_call(e, g),
-            Effect::Nothing | Effect::Works | Effect::Asks | Effect::Refuses => self.in_log(e),
+            Effect::Nothing
+            | Effect::Works
+            | Effect::MakesM
+            | Effect::Asks
+            | Effect::Refuses
+            | Effect::Sends
+            | Effect::Lands
+            | Effect::Declines => self.in_log(e),
         }
     }
 

@@ -197,6 +197,9 @@ impl World {
 
     /// The event happens.
     pub fn step(&mut self, e: &Step) {
+        if e.effect.in_handler() {
+            return;
+        }
         // A trace may begin in the middle: an event of g on p says that g runs there. Only a
         // goroutine in a call still stands in the column, and does not run.
         if let (Some(p), Some(g)) = (e.p, e.g)

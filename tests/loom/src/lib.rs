@@ -1,4 +1,4 @@
-//! The lock-free pieces of stages 1 and 2 under loom, which tries every order of steps and every
+//! The lock-free pieces of the stages under loom, which tries every order of steps and every
 //! value that a weak memory may show. Run them with
 //!
 //! ```text
@@ -61,6 +61,9 @@ mod runq;
 #[allow(dead_code)]
 mod searchers;
 
+#[path = "../../../stage3-signals/src/table/signalword.rs"]
+#[allow(dead_code)]
+mod signalword;
 #[path = "../../../stage2-sysmon/src/asleep/sleeper.rs"]
 #[allow(dead_code)]
 mod sleeper;
@@ -83,6 +86,8 @@ mod poller;
 mod ring;
 #[cfg(test)]
 mod scavenge;
+#[cfg(test)]
+mod signal;
 #[cfg(test)]
 mod syscall;
 #[cfg(test)]

@@ -12,6 +12,7 @@ const RUNTIME: &[&str] = &[
     "stage1-coop/macros/src",
     "stage1-coop/trace/src",
     "stage2-sysmon/src",
+    "stage3-signals/src",
 ];
 
 /// The file of a module of this program, `netpoll::closing` for example.

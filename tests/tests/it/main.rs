@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod asynchronous;
 mod bad_input;
 mod chan;
 mod check;
@@ -19,6 +20,7 @@ mod gotrace;
 mod handoff;
 mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;

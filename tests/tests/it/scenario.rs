@@ -3,6 +3,8 @@
 //!
 //! A scenario prints what its test compares; the test says what must come out.
 
+#[path = "asynchronous/scenario.rs"]
+mod asynchronous;
 #[path = "bad_input/scenario/mod.rs"]
 mod bad_input;
 #[path = "chan/scenario.rs"]
@@ -15,6 +17,8 @@ mod diagnostics;
 mod ends;
 #[path = "heard/scenario.rs"]
 mod heard;
+#[path = "interrupted/scenario.rs"]
+mod interrupted;
 #[path = "last_words/scenario/mod.rs"]
 mod last_words;
 #[path = "netpoll/scenario.rs"]
@@ -58,6 +62,7 @@ fn main() {
         std::process::exit(64);
     };
     let tables = [
+        asynchronous::ALL,
         bad_input::ALL,
         bad_input::lockstep::ALL,
         bad_input::system::ALL,
@@ -66,6 +71,7 @@ fn main() {
         diagnostics::ALL,
         ends::ALL,
         heard::ALL,
+        interrupted::ALL,
         last_words::faults::ALL,
         last_words::goexit::ALL,
         last_words::panics::ALL,

@@ -1,7 +1,10 @@
 //! Signals that a stage uses for the length of a run: handlers chained to the program's own,
 //! masks, and the numbers of threads that are there to be signalled.
 
-use tests::scenario;
+use tests::trace::{KINDS, Kinds, Trace};
+use tests::{fresh_folder, scenario};
+
+mod kinds;
 
 #[test]
 fn every_signal_goes_to_the_program_s_handler_and_to_the_stage_s() {
@@ -101,4 +104,49 @@ fn signals_rain_while_threads_come_and_go() {
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
         assert_eq!(ended.stdout, "the program has seen every one: true\n");
     }
+}
+
+/// The events of a goroutine and those of a handler that interrupts it, mostly in the middle of
+/// recording one.
+#[test]
+fn a_handler_records_between_two_halves_of_an_event() {
+    const ALL: Kinds = &[KINDS, stage2_sysmon::rt::table::KINDS, kinds::KINDS];
+    let n = if tests::long() { 1_000_000 } else { 200_000 };
+    let folder = fresh_folder("safepoint-records-").expect("a folder");
+    let file = folder.join("trace.txt").display().to_string();
+    for streams in ["0", "1"] {
+        let env = [
+            ("SAFEPOINT_TRACE", &*file),
+            ("SAFEPOINT_TRACE_STREAM", streams),
+        ];
+        let ended = scenario!(env, "records", &n.to_string());
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+        let text = std::fs::read_to_string(&file).expect("the trace");
+        // Stage 2's own events are no part of this.
+        let of = |name: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| line.contains(name));
+            lines.map(str::to_owned).collect()
+        };
+        let (turns, struck) = (of(" Turn "), of(" Struck "));
+        let handled = crate::fixture::number(&ended.stdout, "handled: ");
+        assert_eq!((turns.len(), struck.len()), (n, handled), "none is lost");
+        assert!(
+            handled > 100,
+            "{handled} signals while {n} events were recorded"
+        );
+        for (i, line) in turns.iter().enumerate() {
+            assert!(line.contains("p0  g1   Turn "), "{line}");
+            assert!(line.ends_with(&format!(" n={i}")), "turn {i}: {line}");
+        }
+        for (i, line) in struck.iter().enumerate() {
+            let end = format!(" n={i} in the handler");
+            assert!(
+                line.ends_with(&end) && line.contains("  g1   Struck "),
+                "{i}: {line}"
+            );
+        }
+        let trace = Trace::parse(&text, ALL);
+        assert_eq!(trace.check_run(), Ok(()));
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }

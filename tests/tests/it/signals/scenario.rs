@@ -4,12 +4,16 @@ use crate::{eventually, start};
 use stage2_sysmon::rt::arch::{getg, getm_opt};
 use stage2_sysmon::rt::gmp::{M, SCHED, allm, living};
 use stage2_sysmon::rt::os::{Chained, Handler, handle_during_run, never_block};
+use stage2_sysmon::rt::trace::{emit, emit_in_handler};
 use stage2_sysmon::*;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::*};
 use tests::gettid;
+
+mod kinds;
 
 crate::scenarios!(
     chained,
+    records,
     covered,
     never_blocked,
     never_blocked_late,
@@ -168,6 +172,72 @@ fn chained(args: &[String]) {
         println!("as before: {}", still && WRONG.load(SeqCst) == 0);
         seen(PROGRAM_S);
     }
+}
+
+/// `records N`: a goroutine records so many events, while its thread is signalled every 30 us
+/// and the handler records one, too. Prints how many those were.
+fn records(args: &[String]) {
+    static HANDLED: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn struck(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        let n = HANDLED.fetch_add(1, SeqCst);
+        let (text, len) = tests::trace::words("in the handler");
+        emit_in_handler(&kinds::STRUCK, [n, text, len], 0, getg());
+    }
+    static TIMER: Chained = Chained::new(libc::SIGURG, struck);
+    static RECORDS: Stage = Stage {
+        minit: |mp| {
+            (STAGE.minit)(mp);
+            if mp.id.get() == 0 {
+                never_block(libc::SIGURG);
+                TIMER.install().expect("there is a run");
+            }
+        },
+        ..STAGE
+    };
+    let n = args.first().and_then(|n| n.parse().ok()).unwrap_or(1);
+    start(Runtime::new(&RECORDS).procs(1), move || {
+        lock_os_thread();
+        let timer = every(30_000);
+        for i in 0..n {
+            emit(&kinds::TURN, [i, 0, 0], 0);
+        }
+        stop(timer);
+        println!("handled: {}", HANDLED.load(SeqCst));
+    });
+}
+
+/// Signals the calling thread every so many nanoseconds.
+#[inline(never)]
+fn every(ns: i64) -> usize {
+    let period = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: ns,
+    };
+    let setting = libc::itimerspec {
+        it_interval: period,
+        it_value: period,
+    };
+    // SAFETY: a zeroed sigevent is valid; all structures are ours, and so is the timer.
+    unsafe {
+        let mut event: libc::sigevent = std::mem::zeroed();
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = libc::SIGURG;
+        event.sigev_notify_thread_id = gettid();
+        let mut timer: libc::timer_t = std::ptr::null_mut();
+        assert_eq!(
+            libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer),
+            0
+        );
+        libc::timer_settime(timer, 0, &setting, std::ptr::null_mut());
+        timer as usize
+    }
+}
+
+/// Ends what [`every`] has begun. A signal that was sent has been handled when it returns.
+#[inline(never)]
+fn stop(timer: usize) {
+    // SAFETY: made by `every`, and deleted once.
+    unsafe { libc::timer_delete(timer as libc::timer_t) };
 }
 
 /// What one signal to the calling thread comes to.

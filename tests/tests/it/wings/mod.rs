@@ -85,3 +85,8 @@ fn stage_1_stands_on_its_ground_floor() {
 fn stage_2_has_no_circle() {
     hold("stage2-sysmon", STAGE_2, 6);
 }
+
+#[test]
+fn stage_3_has_no_circle() {
+    hold("stage3-signals", STAGE_2, 6);
+}

@@ -3,10 +3,11 @@
 pub mod lockstep;
 pub mod system;
 
-use crate::run;
+use crate::{run, start};
 use stage1_coop::*;
 use std::process::Command;
-crate::scenarios!(hello, traced,);
+use std::sync::atomic::Ordering::Relaxed;
+crate::scenarios!(hello, godebug, traced,);
 
 /// A small program that uses a little of everything.
 fn hello(_: &[String]) {
@@ -22,6 +23,23 @@ fn hello(_: &[String]) {
         }
         all.wait();
         println!("hello");
+    });
+}
+
+/// `godebug STAGE KEY VALUE...`: sets keys, and prints all that the stage has.
+fn godebug(args: &[String]) {
+    let stage = match args.first().map(String::as_str) {
+        Some("1") => &STAGE,
+        _ => &stage2_sysmon::STAGE,
+    };
+    let mut runtime = Runtime::new(stage).procs(1);
+    for pair in args[1..].chunks(2) {
+        runtime = runtime.godebug(&pair[0], &pair[1]);
+    }
+    start(runtime, || {
+        for key in (stage.godebug)() {
+            println!("{}={}", key.name, key.value.load(Relaxed));
+        }
     });
 }
 

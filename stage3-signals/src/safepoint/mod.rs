@@ -1,0 +1,8 @@
+//! May this goroutine be stopped at this very instruction?
+//!
+//! Tests: `asynchronous`.
+
+pub(crate) mod processor;
+pub(crate) mod unsafe_points;
+pub(crate) mod vetoes;
+pub(crate) mod want;
