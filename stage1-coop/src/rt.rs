@@ -18,8 +18,8 @@
 pub mod arch {
     pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
     pub use crate::arch::{
-        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine, setg,
-        systemstack,
+        McallFn, Tls, getg, getm, getm_opt, gogo, goroutine, locks_dec, locks_inc, mcall,
+        on_goroutine, setg, systemstack,
     };
 }
 

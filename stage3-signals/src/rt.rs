@@ -25,8 +25,10 @@ pub mod ask {
 
 /// Where a goroutine may be stopped.
 pub mod safepoint {
+    pub use crate::safepoint::decode::{Point, Program, Why, Words, functions, points};
+    pub use crate::safepoint::loaded::Loaded;
     pub use crate::safepoint::processor::pretend_shadow_stack;
-    pub use crate::safepoint::unsafe_points::{Place, look_up};
+    pub use crate::safepoint::unsafe_points::{Place, init, look_up};
     pub use crate::safepoint::vetoes::{
         AMX, G0, NO_FUNCTION, NOT_GOTEXT, SHADOW_STACK, STACK, STATUS, THREAD, VETOES,
         async_preempt_stack, is_async_safe_point, refused,

@@ -30,6 +30,7 @@ static CHUNK: AtomicU64 = AtomicU64::new(u64::MAX);
 #[unsafe(link_section = "gotext")]
 pub extern "C" fn spin(iterations: u64) -> u64 {
     naked_asm!(
+        ".cfi_startproc",
         "mov eax, 1",
         "2:",
         "test rdi, rdi",
@@ -54,6 +55,7 @@ pub extern "C" fn spin(iterations: u64) -> u64 {
         "jmp 2b",
         "5:",
         "ret",
+        ".cfi_endproc",
         chunk = sym CHUNK,
     )
 }

@@ -13,7 +13,7 @@
 //! that was interrupted it is the instruction itself. A function that code seems to have called
 //! there says so in its tables (`.cfi_signal_frame`); then the walk goes on over it.
 //!
-//! Tests: `arch::unwind::tests::every_instruction_has_its_callers`,
+//! Tests: below (every instruction has its callers);
 //! `interrupted::a_dump_shows_where_a_goroutine_was_interrupted`,
 //! `last_words::throws::a_dump_needs_no_frame_pointers`.
 

@@ -2,6 +2,8 @@
 //!
 //! Tests: `asynchronous`.
 
+pub(crate) mod decode;
+pub(crate) mod loaded;
 pub(crate) mod processor;
 pub(crate) mod unsafe_points;
 pub(crate) mod vetoes;
