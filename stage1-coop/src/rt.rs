@@ -3,7 +3,7 @@
 //! that are written where the thing is defined.
 //!
 //! A function whose misuse breaks memory at once is `unsafe`: those that say what a
-//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`), which M holds a P (`wirep`,
+//! goroutine is (`casgstatus`, `execute`, `dropg`, `goready`, `setg`), which M holds a P (`wirep`,
 //! `acquirep`, `releasep`), or that a lock is free (`Lock::unlock`). The queues are not: a
 //! goroutine that stands in two of them is found out by the exchange of its state, and ends
 //! the process with a `throw`.
@@ -11,13 +11,15 @@
 //! **The module as a whole still stands outside Rust's promise that safe code cannot break
 //! memory.** The fields of a G, M or P can be stored to from anywhere: their comments say what may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
+//!
+//! Tests: `preemption`, `stealing`, `states`, which call what is here by its name.
 
 /// The words of a thread, and the switch between stacks.
 pub mod arch {
     pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
     pub use crate::arch::{
-        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine,
-        systemstack,
+        McallFn, Tls, getg, getm, getm_opt, gogo, goroutine, locks_dec, locks_inc, mcall,
+        on_goroutine, setg, systemstack,
     };
 }
 
@@ -25,12 +27,12 @@ pub mod arch {
 pub mod gmp {
     pub use crate::gmp::casgstatus::{casgstatus, casgstatus_contended, readgstatus};
     pub use crate::gmp::{
-        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS,
-        Entry, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE, GRUNNING,
-        GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP, PIDLE,
-        PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner, Searchers,
-        Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal, legal_hold, legal_p,
-        living,
+        ATTENTION_FREEZE, ATTENTION_LEAVE, ATTENTION_STOP, Attention, ENTRY_WORDS, EXT_WORDS, Each,
+        Entry, Extended, G, GCOPYSTACK, GDEAD, GENQUEUE, GIDLE, GMORIBUND, GPREEMPTED, GRUNNABLE,
+        GRUNNING, GSCAN, GSYSCALL, GStatus, GWAITING, Gobuf, M, MAX_THREADS, P, PDEAD, PGCSTOP,
+        PIDLE, PRUNNING, PSYSCALL, PStatus, SCHED, STACK_CACHE, Sched, SchedGuard, SchedInner,
+        Searchers, Stack, StartFn, UnlockFn, allm, allp, gomaxprocs, gstatus_name, legal,
+        legal_hold, legal_p, living,
     };
 }
 
@@ -50,11 +52,13 @@ pub mod life {
 /// Threads, locks, time and memory, in both worlds of time.
 pub mod os {
     pub use crate::os::{
-        Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
-        outside_world, procyield, usleep, wait_fd,
+        Chained, Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
+        never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
-    pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+    pub use safepoint_lockstep::{
+        Stopped, enabled as in_lockstep, in_handler, said, say, say_bytes, say_line, stopped,
+    };
 }
 
 /// The queues of runnable goroutines, and stealing from them.
@@ -74,24 +78,29 @@ pub mod sched {
     };
     pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
-        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
-        wake_for_queued_work, wakep, wirep,
+        acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
+        wakep, wirep,
     };
-    pub use crate::stage::{Next, Slow};
+    pub use crate::stage::{Next, Slow, Wake};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
 pub mod stack {
     pub use crate::gmp::{STACK_FORK, STACK_PREEMPT};
     pub use crate::stack::guards::{split_for_first, unguarded_stacks};
-    pub use crate::stack::morestack::{SaveForm, morestack, save_at_most};
+    pub use crate::stack::morestack::morestack;
     pub use crate::stack::newstack::newstack;
     pub use crate::stack::preempt::{
-        can_preempt_m, preemptall, preemptone, releasem_slow, set_mallocing, set_preemptoff,
-        why_not_preempt_m,
+        can_preempt_m, enter_malloc, leave_malloc, preemptall, preemptone, releasem_slow,
+        set_preemptoff, why_not_preempt_m,
+    };
+    pub use crate::stack::save_area::{
+        SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveForm, SaveWord, save_at_most,
     };
     pub use crate::stack::scavenge::give_back_after;
-    pub use crate::stack::slots::{SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, ordinary_guard};
+    pub use crate::stack::slots::{
+        SLACK, SLOT, STACK_GUARD, STACK_MAX, STACK_MIN, lowest, ordinary_guard,
+    };
 }
 
 /// The table of the run, and its printed form.
@@ -101,14 +110,16 @@ pub mod stage {
 
 /// What channels and `select` stand on.
 pub mod sync {
+    pub use crate::sync::cases::{RecvCase, SendCase};
     pub use crate::sync::receiver::{End, Receive, Source};
-    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+    pub use crate::sync::select::{Case, MAX_CASES, selectgo};
 }
 
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_unblock, legend, on, slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt,
+        go_unblock, legend, on, slice_begins,
     };
 }
 

@@ -77,6 +77,8 @@
 //! ```
 //!
 //! Everything of stage 1 is here too, under the same names.
+//!
+//! Tests: `printed`, `wings::stage_2_has_no_circle`, `heard`.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 // Each file says what it takes, and from which room.
@@ -117,16 +119,16 @@ use timers::tick;
 /// Stage 2 is stage 1 plus these rows.
 pub const STAGE: Stage = Stage {
     name: "stage2-sysmon",
-    minit: start::minit,                           // what each P has besides
-    main_start: start::main_start,                 // a thread that looks on
-    schedule_slow: deep_sleep::schedule_slow,      // it sleeps while no P is in use: wake it
-    p_slow: timers::p_slow,                        // timers that are due, before the queue
-    stealwork: timers::stealwork,                  // the same four passes, and then their timers
-    poll: netpoll::poll,                           // descriptors that are ready
-    before_stopm: last_m::before_stopm,            // sleep for descriptors, and for the next timer
-    poll_break: epoll::poll_break,                 // and do not oversleep the end
-    m_idle: checkdead::m_idle,                     // can any M still do anything?
-    handoffp: handoff::handoffp,                   // a P that comes out of a system call
+    minit: start::minit,                      // what each M and P has besides
+    main_start: start::main_start,            // a thread that looks on
+    schedule_slow: deep_sleep::schedule_slow, // it sleeps while no P is in use: wake it
+    p_slow: timers::p_slow,                   // timers that are due, before the queue
+    stealwork: timers::stealwork,             // the same four passes, and then their timers
+    poll: netpoll::poll,                      // descriptors that are ready
+    before_stopm: last_m::before_stopm,       // sleep for descriptors, and for the next timer
+    poll_break: epoll::poll_break,            // and do not oversleep the end
+    m_idle: checkdead::m_idle,                // can any M still do anything?
+    handoffp: handoff::handoffp,              // a P that comes out of a system call
     casgstatus_contended: wired::wait_for_the_bit, // a thief takes a P out of a call
     wait_reasons: reasons::WAIT_REASONS,
     wait_reasons_traced: reasons::WAIT_REASONS_TRACED,

@@ -17,7 +17,7 @@ pub mod helpers {
     use crate::stage2::without_lock;
     use stage2_sysmon::rt;
     use stage2_sysmon::rt::gmp::{G, P, SCHED, SchedGuard, SchedInner};
-    use stage2_sysmon::rt::sched::Next;
+    use stage2_sysmon::rt::sched::{Next, Wake};
 
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
@@ -84,11 +84,14 @@ pub mod helpers {
         let mp = rt::arch::getm();
         if let Some(gp) = mp.lockedg.get() {
             on_g0("rest");
-            // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
-            return rt::sched::stoplockedm(mp)
-                .then(|| unsafe { rt::sched::execute(mp, gp, false) });
+            return match rt::sched::stoplockedm(mp) {
+                // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
+                Wake::Up => Some(unsafe { rt::sched::execute(mp, gp, false) }),
+                Wake::Over => None,
+            };
         }
-        rt::sched::stopm(mp);
+        // `schedule` looks whether the run is over.
+        let (Wake::Up | Wake::Over) = rt::sched::stopm(mp);
         None
     }
 

@@ -5,6 +5,8 @@
 //! clock and, past the horizon, hands the baton on *inside the handler*. The goroutine is
 //! then stopped in the middle of its loop, as a real interrupt would stop it, and any
 //! signal sent to it meanwhile arrives exactly there.
+//!
+//! Tests: `determinism`, `last_words::faults::a_handler_keeps_errno`.
 
 use crate::baton::{self, ActorId};
 use crate::{fds, sys, watchdog};
@@ -28,6 +30,7 @@ static CHUNK: AtomicU64 = AtomicU64::new(u64::MAX);
 #[unsafe(link_section = "gotext")]
 pub extern "C" fn spin(iterations: u64) -> u64 {
     naked_asm!(
+        ".cfi_startproc",
         "mov eax, 1",
         "2:",
         "test rdi, rdi",
@@ -52,6 +55,7 @@ pub extern "C" fn spin(iterations: u64) -> u64 {
         "jmp 2b",
         "5:",
         "ret",
+        ".cfi_endproc",
         chunk = sym CHUNK,
     )
 }

@@ -1,5 +1,7 @@
 //! The section `gotext`: goroutines' own code, all of it and nothing else. Whether a program
 //! counter is in it decides what may be done to the thread that is there.
+//!
+//! Tests: `check_shape`, `bad_input::lockstep`.
 
 unsafe extern "C" {
     static __start_gotext: u8;

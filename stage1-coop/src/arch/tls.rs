@@ -6,6 +6,9 @@
 //! another thread, with the address of the old thread's variable in its hand. Assembly
 //! with the `fs` segment reads the right word every time. Mirrors `getg` and `TLS` of
 //! Go's `asm_amd64.s`; the chapter on stacks and the switch tells it.
+//!
+//! Tests: `check::checks_pass_on_threads_that_the_runtime_does_not_know`, `check::switch`,
+//! `threads`.
 
 use crate::gmp::{G, M};
 use std::arch::{asm, global_asm};
@@ -118,13 +121,29 @@ pub fn getm_opt() -> Option<&'static M> {
 }
 // ANCHOR_END: getm_opt
 
-/// Whether the caller runs on a goroutine's stack (not on `g0`, not on a foreign thread).
+/// The goroutine that calls, if one does. One look at the thread, so that it may stand in a
+/// goroutine's own code: only goroutines have a number.
 #[inline]
-pub fn on_goroutine() -> bool {
-    getm_opt().is_some_and(|m| !std::ptr::eq(getg(), &m.g0))
+pub fn goroutine() -> Option<&'static G> {
+    let gp = getg();
+    (gp.goid.get() != 0).then_some(gp)
 }
 
-pub(crate) fn setg(g: &'static G) {
+/// Whether the caller runs on a goroutine's stack: not on `g0`, not on a foreign thread, and not on
+/// a G that a later stage's signal handler is for the moment.
+#[inline]
+pub fn on_goroutine() -> bool {
+    goroutine().is_some()
+}
+
+/// From here on the calling thread is `g`'s: every guard check compares with its stack. Go's
+/// `setg`.
+///
+/// # Safety
+/// The stack pointer is on the stack of `g`, or comes there before the next guard check and
+/// before anything asks for the current goroutine; until the old one is set again, nothing
+/// switches stacks in its name.
+pub unsafe fn setg(g: &'static G) {
     // SAFETY: writes this thread's word with the address of a G.
     unsafe {
         asm!("mov fs:[go_tls_g@tpoff], {}", in(reg) g, options(nostack, preserves_flags));
@@ -139,18 +158,7 @@ pub(crate) fn setm(m: Option<&'static M>) {
         asm!("mov fs:[go_tls_m@tpoff], {}", in(reg) p, options(nostack, preserves_flags));
     }
     if m.is_none() {
-        setg(&NOBODY);
+        // SAFETY: the stand-in has no stack: the guard that a check finds in it is 0.
+        unsafe { setg(&NOBODY) };
     }
-}
-
-/// `m.mallocing` of the calling thread.
-pub(crate) fn mallocing() -> i32 {
-    tls().mallocing.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-/// Sets `m.mallocing` of the calling thread.
-pub(crate) fn set_mallocing(n: i32) {
-    tls()
-        .mallocing
-        .store(n, std::sync::atomic::Ordering::Relaxed);
 }

@@ -68,7 +68,7 @@ record! {
         pub param: Word = Word::new(0),
         /// Depth in bytes at which `with_frame` last put the stack pointer. *owner*
         pub ruler: Word = Word::new(0),
-        /// For later stages.
+        /// For later stages: the rule is in `ext.rs`.
         pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
     }
     /// A G without a stack, in state `GIDLE`.
@@ -93,7 +93,7 @@ impl Default for G {
     }
 }
 
-/// The usable part of a goroutine's stack, in addresses: `lo` grows downwards.
+/// A stack, in addresses. Of a goroutine's it is the usable part: `lo` grows downwards.
 #[repr(C)]
 pub struct Stack {
     /// Lowest usable address. *owner*
@@ -115,8 +115,9 @@ pub struct Gobuf {
 
 /// Machine words that a goroutine's closure may take before it is boxed.
 pub const ENTRY_WORDS: usize = 6;
-/// Words that later stages keep in each G, M and P, by their own layout.
-pub const EXT_WORDS: usize = 4;
+
+/// Later stages that there is room for in a G, an M and a P: one word each, see `ext.rs`.
+pub const EXT_WORDS: usize = 3;
 
 /// The bytes of the closure that a goroutine runs. *owner* (written before the G is first
 /// queued, read on its own stack)

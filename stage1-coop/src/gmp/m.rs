@@ -4,7 +4,7 @@
 //! Tests: `threads`, `wired`.
 
 use crate::arch::Tls;
-use crate::gmp::g::{EXT_WORDS, G};
+use crate::gmp::g::{EXT_WORDS, G, Stack};
 use crate::gmp::p::P;
 use crate::gmp::record;
 use crate::os::Note;
@@ -40,6 +40,8 @@ record! {
         pub locked_ext: AtomicU32 = AtomicU32::new(0),
         /// See `locked_ext`.
         pub locked_int: AtomicU32 = AtomicU32::new(0),
+        /// Sections of `acquirem` that its goroutine is in; they count in `m.locks`, too. *owner*
+        pub sections: AtomicU32 = AtomicU32::new(0),
         /// Its goroutine ended while locked to it: the thread ends too. *owner*
         pub leaving: AtomicBool = AtomicBool::new(false),
         /// Next idle M, next M without a thread, or next M that the template thread is to start.
@@ -56,13 +58,18 @@ record! {
         pub waitlock: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut()),
         /// State of `fastrand`. *owner*
         pub fastrand: AtomicU64 = AtomicU64::new(1),
-        /// The kernel's number of the thread. Written by each thread that becomes this M.
+        /// The kernel's number of the thread, 0 while there is none. *owner*, which takes it
+        /// away under `sched.lock`: a thread that holds that, and reads another number, can
+        /// signal the thread.
         pub procid: AtomicI32 = AtomicI32::new(0),
         /// Sleeps on a note. *owner*; others read it for a glance.
         pub blocked: AtomicBool = AtomicBool::new(false),
         /// The thread's own words, null while there is no thread. *owner*, which takes it away
         /// under `sched.lock`: a thread that holds that may look.
         pub tls: AtomicPtr<Tls> = AtomicPtr::new(std::ptr::null_mut()),
+        /// The stack of its signal handlers; 0 while there is no thread. *owner*, set before the
+        /// row `minit` and cleared after the row `unminit`.
+        pub signal_stack: Stack = Stack { lo: Word::new(0), hi: Word::new(0) },
         /// Its events.
         pub trace: Buffer = Buffer::new(),
         /// What it does instead of scheduling, taken by the thread when it starts.
@@ -70,7 +77,7 @@ record! {
         /// The thread, for joining. Set by the creator, which holds the lock from before there is
         /// a thread; taken by the thread itself when it ends.
         pub thread: Mutex<Option<JoinHandle<()>>> = Mutex::new(None),
-        /// For later stages.
+        /// For later stages: the rule is in `ext.rs`.
         pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
     }
     /// The M with this number, without a thread.
@@ -79,7 +86,7 @@ record! {
 
 impl M {
     /// The M gets another thread: what the last one left behind is forgotten. Its number,
-    /// its place in `allm`, its random numbers and its events stay. The caller holds
+    /// its place in `allm`, its random numbers, its events and the blocks of later stages stay. The caller holds
     /// `sched.lock`, has taken it off the list of free Ms, and the last thread does not
     /// touch it any more.
     pub(crate) fn reuse(&self) {
@@ -92,12 +99,10 @@ impl M {
         self.lockedg.set(None);
         self.locked_ext.store(0, Relaxed);
         self.locked_int.store(0, Relaxed);
+        self.sections.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
         self.waitunlockf.set(0);
         self.blocked.store(false, Relaxed);
-        for word in &self.ext {
-            word.set(0);
-        }
         // Release: a thread that sees that it lives sees it clean.
         self.freed.store(false, Release);
     }

@@ -45,7 +45,7 @@ record! {
         pub stackcache_n: Word = Word::new(0),
         /// When the slice began, for the trace. *owner*
         pub slice_start: AtomicU64 = AtomicU64::new(0),
-        /// For later stages.
+        /// For later stages: the rule is in `ext.rs`.
         pub ext: [Word; EXT_WORDS] = [const { Word::new(0) }; EXT_WORDS],
     }
     /// An idle P with this number, which no run knows.

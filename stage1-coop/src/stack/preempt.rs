@@ -5,8 +5,13 @@
 //! M holds a lock, or is inside the allocator, the answer is no, and the request is kept.
 //! Mirrors `preemptone`, `preemptall`, `canPreemptM` of `proc.go` and `preempt.go`, and
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
+//!
+//! Tests: `preemption`.
 
-use crate::arch::{getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, on_goroutine};
+use crate::arch::{
+    getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, mallocing_dec, mallocing_inc,
+    on_goroutine,
+};
 use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GSCAN, GSYSCALL, M, P, PRUNNING, STACK_PREEMPT, allp};
 use crate::os::Lock;
@@ -20,8 +25,9 @@ static FLOW: AtomicU32 = AtomicU32::new(0);
 /// The reason of a goroutine that unwinds.
 pub(crate) const UNWINDING: &str = "unwinding";
 
-/// Why an M cannot be preempted now, or `None`. Go's `canPreemptM`, with one condition more:
-/// std counts panics per thread, so a goroutine that unwinds must stay on its own.
+/// Why the calling thread's M cannot be preempted now, or `None`. Go's `canPreemptM`, with one
+/// condition more: std counts panics per thread, so a goroutine that unwinds must stay on its
+/// own. The last one of Go's is of 1.26: a goroutine in a system call may still have its P.
 pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
     if locks() != 0 {
         Some("locks")
@@ -31,11 +37,18 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
         Some("preemptoff")
     } else if mp.p.get().is_none_or(|p| p.status.get() != PRUNNING) {
         Some("p-not-running")
+    } else if mp.curg.get().is_some_and(in_a_call) {
+        Some("status")
     } else if std::thread::panicking() {
         Some(UNWINDING)
     } else {
         None
     }
+}
+
+/// Whether the goroutine is in a system call.
+fn in_a_call(gp: &'static G) -> bool {
+    readgstatus(gp) & !GSCAN == GSYSCALL
 }
 
 /// Whether the goroutine on the calling thread's M `mp` may be taken off it. Go's
@@ -58,7 +71,7 @@ pub fn preemptone(pp: &'static P) -> bool {
         return false;
     }
     // In a system call there is no check; the way back asks by itself whether it may go on.
-    if readgstatus(gp) & !GSCAN == GSYSCALL {
+    if in_a_call(gp) {
         return false;
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;
@@ -107,8 +120,15 @@ pub struct Acquired {
 
 /// Enters a section without preemption. Go's `acquirem`, and as there without a check: two
 /// sections may follow each other with nothing in between.
+///
+/// A panic leaves the section as it leaves a block. (One under a lock of the runtime ends the
+/// process; Go makes no difference, since only its runtime can call `acquirem`.)
 pub fn acquirem() -> Acquired {
     locks_inc();
+    // From here on the thread stays the same.
+    if let Some(mp) = getm_opt() {
+        mp.sections.store(mp.sections.load(Relaxed) + 1, Relaxed);
+    }
     Acquired {
         _not_send: std::marker::PhantomData,
     }
@@ -116,6 +136,9 @@ pub fn acquirem() -> Acquired {
 
 impl Drop for Acquired {
     fn drop(&mut self) {
+        if let Some(mp) = getm_opt() {
+            mp.sections.store(mp.sections.load(Relaxed) - 1, Relaxed);
+        }
         locks_dec();
         asked_meanwhile();
     }
@@ -161,7 +184,7 @@ impl Drop for LockGuard {
     }
 }
 
-/// A lock is given back under which a check may have refused a request.
+/// A section ends in which a check may have refused a request.
 #[inline]
 fn look_for_requests() {
     if getg().preempt.load(Relaxed) {
@@ -169,13 +192,13 @@ fn look_for_requests() {
     }
 }
 
-/// A reason to refuse has ended: if a request came meanwhile and no lock is held, the flag
-/// goes up again. Never inlined: a goroutine's own code must not look at its thread in
+/// A reason to refuse has ended: if a request came meanwhile and no other section is left, the
+/// flag goes up again. Never inlined: a goroutine's own code must not look at its thread in
 /// several steps.
 #[inline(never)]
 pub(crate) fn asked_meanwhile() {
     let gp = getg();
-    if gp.preempt.load(Relaxed) && locks() == 0 && on_goroutine() {
+    if gp.preempt.load(Relaxed) && locks() == 0 && mallocing() == 0 && on_goroutine() {
         (stage().releasem_slow)(gp);
     }
 }
@@ -195,11 +218,17 @@ pub fn set_preemptoff(reason: &'static str) {
     }
 }
 
-/// Declares the calling thread to be inside the allocator or not. Go's `m.mallocing`.
-#[inline(never)]
-pub fn set_mallocing(inside: bool) {
-    crate::arch::set_mallocing(i32::from(inside));
-    if !inside {
-        asked_meanwhile();
-    }
+/// Enters a section inside the allocator: until [`leave_malloc`] has been called as often, the
+/// goroutine is not preempted. One instruction, on any thread. Go's `m.mallocing`, which does not
+/// nest; here a `realloc` may be made of `alloc` and `dealloc`.
+#[inline(always)]
+pub fn enter_malloc() {
+    mallocing_inc();
+}
+
+/// Undoes one [`enter_malloc`].
+#[inline(always)]
+pub fn leave_malloc() {
+    mallocing_dec();
+    look_for_requests();
 }

@@ -18,11 +18,11 @@
 
 use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
-use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
-use crate::table::rows::{Side, rows};
-use crate::table::words::{ATTENTION_OVER, m_syscalltick, set_oldp, syscalltick};
+use crate::table::events::{self, GO_SYS_BLOCK, GO_SYS_CALL};
+use crate::table::rows::{Side, a_bit_is_set};
+use crate::table::words::{ATTENTION_OVER, of_m, of_p};
 
-use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
+use stage1_coop::rt::arch::{getm, goroutine, systemstack};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, SCHED, casgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::sched::releasep;
@@ -42,7 +42,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// If `f` does. Off a goroutine it is a plain call.
 pub fn syscall<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscall(pc, sp, bp).then(|| Back);
+    let _back = reentersyscall(pc, sp, bp).map(|_| Back);
     f()
 }
 // ANCHOR_END: syscall
@@ -51,7 +51,7 @@ pub fn syscall<R>(f: impl FnOnce() -> R) -> R {
 /// not when sysmon has noticed.
 pub fn syscall_block<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscallblock(pc, sp, bp).then(|| Back);
+    let _back = reentersyscallblock(pc, sp, bp).map(|_| Back);
     f()
 }
 
@@ -100,57 +100,55 @@ fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     no_checks(gp, pc, sp, bp);
     // SAFETY: gp is the caller, which comes to no check until it is back.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
-    event(&GO_SYS_CALL);
+    events::record(&GO_SYS_CALL);
 }
 
 // ANCHOR: entersyscall
-/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
-/// goroutine: then there is nothing to do, now and afterwards. Go's `entersyscall`. Never
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns it, or `None`
+/// off a goroutine: then there is nothing to do, now and afterwards. Go's `entersyscall`. Never
 /// inlined: a goroutine's own code must not look at its thread in several steps.
 #[inline(never)]
-pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     begin(gp, pc, sp, bp);
     let Some(pp) = mp.p.get() else {
         throw("entersyscall: no p");
     };
-    m_syscalltick(mp).set(syscalltick(pp).get());
-    set_oldp(mp, Some(pp));
+    let own = of_m(mp);
+    own.syscalltick.set(of_p(pp).syscalltick.get());
+    own.oldp.set(Some(pp));
     mp.p.set(None);
     pp.m.set(None);
     // From here on the P belongs to the first that takes it.
     // SAFETY: this M owned it until now, and asks for it again on its way out.
     unsafe { pp.status.enter_call() };
     if SCHED.attention.any() {
-        (rows().syscall_slow)(Side::Enter, Some(pp));
+        a_bit_is_set(Side::Enter, Some(pp));
     }
-    true
+    Some(gp)
 }
 // ANCHOR_END: entersyscall
 
 /// As [`reentersyscall`], for a call that will block. Go's `entersyscallblock`.
 #[inline(never)]
-pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     begin(gp, pc, sp, bp);
-    event(&GO_SYS_BLOCK);
+    events::record(&GO_SYS_BLOCK);
     let Some(pp) = mp.p.get() else {
         throw("entersyscallblock: no p");
     };
-    m_syscalltick(mp).set(syscalltick(pp).get());
+    let (own, its) = (of_m(mp), of_p(pp));
+    own.syscalltick.set(its.syscalltick.get());
     // For sysmon this call is over before it began.
-    syscalltick(pp).bump();
-    set_oldp(mp, None);
+    its.syscalltick.bump();
+    own.oldp.set(None);
     // On g0: it may make a thread.
     // SAFETY: mp is the calling thread's.
     systemstack(|| (stage().handoffp)(unsafe { releasep(mp) }));
-    true
+    Some(gp)
 }
 
 /// The row `syscall_slow` of this stage: a bit of `sched.attention` is set. When the run is over,

@@ -4,14 +4,14 @@
 //! tells which other threads may want the same P.
 //!
 //! Tests: `sysmon::calls::a_call_that_nobody_takes_the_p_of_changes_nothing`,
-//! `sysmon::calls::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
-//! `handoff::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
+//! `sysmon::unwinding::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
+//! `handoff::retake::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `tests/loom/src/syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::syscall::callp::CallStatus;
-use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
-use crate::table::rows::{Side, rows};
-use crate::table::words::{ATTENTION_OVER, m_syscalltick, oldp, set_oldp, syscalltick};
+use crate::table::events::{self, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED};
+use crate::table::rows::{Side, a_bit_is_set, rows};
+use crate::table::words::{ATTENTION_OVER, OfM, OfP, of_m, of_p};
 use stage1_coop::prologue;
 use stage1_coop::rt::arch::{getg, getm, mcall};
 use stage1_coop::rt::gmp::{G, GRUNNABLE, GRUNNING, GSYSCALL, M, P, SCHED, casgstatus};
@@ -19,10 +19,10 @@ use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::queues::globrunqput;
 use stage1_coop::rt::sched::{
-    Next, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
+    Next, Wake, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
 };
 use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
-use stage1_coop::rt::trace::{on, slice_begins};
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: exitsyscall
@@ -34,13 +34,11 @@ use std::sync::atomic::Ordering::Relaxed;
 #[inline(never)]
 pub unsafe fn exitsyscall() {
     let (gp, mp) = (getg(), getm());
-    let old = oldp(mp);
-    if exitsyscall_fast(mp, old) {
-        set_oldp(mp, None);
-        let Some(pp) = mp.p.get() else {
-            throw("exitsyscall: no p");
-        };
-        syscalltick(pp).bump();
+    let own = of_m(mp);
+    let old = own.oldp.get();
+    if let Some(its) = exitsyscall_fast(mp, own, old) {
+        own.oldp.set(None);
+        its.syscalltick.bump();
         // SAFETY: gp is the caller, on its M, with a P again.
         unsafe { casgstatus::<GSYSCALL, GRUNNING>(gp) };
         return the_call_is_over(gp);
@@ -60,7 +58,7 @@ pub(crate) fn the_call_is_over(gp: &'static G) {
         ordinary_guard(gp)
     };
     gp.stackguard0.store(guard, Relaxed);
-    event(&GO_SYS_EXIT);
+    events::record(&GO_SYS_EXIT);
     if asked {
         hear_the_request();
     }
@@ -80,14 +78,14 @@ fn hear_the_request() {
 #[inline(never)]
 pub(crate) fn queue_up(mp: &'static M, old: Option<&'static P>) {
     wait_for_the_thief(mp, old);
-    set_oldp(mp, None);
-    event(&GO_SYS_EXIT_BLOCKED);
+    of_m(mp).oldp.set(None);
+    events::record(&GO_SYS_EXIT_BLOCKED);
     pin_while_unwinding();
     // SAFETY: on a goroutine; this function keeps nothing that belongs to the thread.
     unsafe { mcall(exitsyscall_m) }
     // Here again, perhaps on another M, and as good as new: `execute` has set the guard.
     match getm().p.get() {
-        Some(pp) => syscalltick(pp).bump(),
+        Some(pp) => of_p(pp).syscalltick.bump(),
         None => throw("exitsyscall: no p"),
     }
     getg().throwsplit.store(false, Relaxed);
@@ -97,23 +95,28 @@ fn exitsyscall_m(gp: &'static G) -> Next {
     (rows().exitsyscall_slow)(gp)
 }
 
-/// Takes a P without the scheduler's help, if one is to be had. Go's `exitsyscallfast`.
+/// Takes a P without the scheduler's help, if one is to be had, and returns what this stage adds
+/// to it. Go's `exitsyscallfast`.
 #[inline]
-fn exitsyscall_fast(mp: &'static M, old: Option<&'static P>) -> bool {
-    if SCHED.attention.any() && !(rows().syscall_slow)(Side::Exit, old) {
-        return false;
+fn exitsyscall_fast(mp: &'static M, own: &OfM, old: Option<&'static P>) -> Option<&'static OfP> {
+    if SCHED.attention.any() && !a_bit_is_set(Side::Exit, old) {
+        return None;
     }
     if let Some(pp) = old
         && pp.status.take_from_call()
     {
         // SAFETY: this thread is mp; the exchange made the P ours.
         unsafe { wirep(mp, pp) };
-        if syscalltick(pp).get() != m_syscalltick(mp).get() {
+        let its = of_p(pp);
+        if its.syscalltick.get() != own.syscalltick.get() {
             reacquired_elsewhere(pp);
         }
-        return true;
+        return Some(its);
     }
-    any_p(mp, old)
+    match any_p(mp, old) {
+        true => mp.p.get().map(of_p),
+        false => None,
+    }
 }
 
 /// Takes any idle P, if the count says that there is one.
@@ -127,9 +130,9 @@ pub(crate) fn any_p(mp: &'static M, old: Option<&'static P>) -> bool {
 /// `exitsyscallfast_reacquired`.
 #[cold]
 fn reacquired_elsewhere(pp: &'static P) {
-    proc_steal(pp);
-    syscalltick(pp).bump();
-    slice_begins(pp);
+    events::proc_steal(pp);
+    of_p(pp).syscalltick.bump();
+    trace::slice_begins(pp);
 }
 
 /// Takes any idle P. Go's `exitsyscallfast_pidle`.
@@ -141,7 +144,7 @@ fn exitsyscall_pidle(mp: &'static M, old: Option<&'static P>) -> bool {
     wait_for_the_thief(mp, old);
     // SAFETY: this thread is mp; the P came from the idle list.
     unsafe { acquirep(mp, pp) };
-    slice_begins(pp);
+    trace::slice_begins(pp);
     true
 }
 
@@ -158,9 +161,10 @@ fn pidle() -> Option<&'static P> {
 /// not taken: `syscall_slow` told us not to take it.
 fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
     if let Some(pp) = old
-        && on()
+        && trace::on()
     {
-        while syscalltick(pp).get() == m_syscalltick(mp).get() && !pp.status.in_call() {
+        let (own, its) = (of_m(mp), of_p(pp));
+        while its.syscalltick.get() == own.syscalltick.get() && !pp.status.in_call() {
             osyield();
         }
     }
@@ -203,11 +207,14 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     // be locked there.
     if mp.lockedg.get().is_some() {
         // It can run here only: wait until another M hands us a P for it.
-        // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
-        return stoplockedm(mp).then(|| unsafe { execute(mp, gp, false) });
+        return match stoplockedm(mp) {
+            // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
+            Wake::Up => Some(unsafe { execute(mp, gp, false) }),
+            Wake::Over => None,
+        };
     }
-    // Woken with a P, or because the run is over; `schedule` sees which.
-    stopm(mp);
+    // `schedule` looks at `attention` in either case.
+    let (Wake::Up | Wake::Over) = stopm(mp);
     None
 }
 // ANCHOR_END: exitsyscall0

@@ -9,16 +9,14 @@
 use crate::syscall::callg::HeldStatus;
 use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
-use crate::table::events::{GO_SYS_CALL, event, proc_steal};
-use crate::table::words::{
-    ATTENTION_OVER, in_wired_call, m_syscalltick, oldp, set_oldp, syscalltick,
-};
-use stage1_coop::rt::arch::{getg, getm, on_goroutine};
+use crate::table::events::{self, GO_SYS_CALL};
+use crate::table::words::{ATTENTION_OVER, of_m, of_p};
+use stage1_coop::rt::arch::{getg, getm, goroutine};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSCAN, GSYSCALL, M, P, SCHED, casgstatus, readgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::sched::wirep;
-use stage1_coop::rt::trace::slice_begins;
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Acquire;
 
 // ANCHOR: syscall_wired
@@ -29,7 +27,7 @@ use std::sync::atomic::Ordering::Acquire;
 /// If `f` does. Off a goroutine it is a plain call.
 pub fn syscall_wired<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscall_wired(pc, sp, bp).then(|| Back);
+    let _back = reentersyscall_wired(pc, sp, bp).map(|_| Back);
     f()
 }
 // ANCHOR_END: syscall_wired
@@ -44,28 +42,27 @@ impl Drop for Back {
 }
 
 // ANCHOR: entersyscall_wired
-/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
-/// goroutine. Never inlined, as the older form.
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns it, or `None`
+/// off a goroutine. Never inlined, as the older form.
 #[inline(never)]
-pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     let Some(pp) = mp.p.get() else {
         throw("entersyscall: no p");
     };
     no_checks(gp, pc, sp, bp);
-    m_syscalltick(mp).set(syscalltick(pp).get());
-    set_oldp(mp, Some(pp));
-    in_wired_call(mp).set(1);
-    event(&GO_SYS_CALL);
+    let own = of_m(mp);
+    own.syscalltick.set(of_p(pp).syscalltick.get());
+    own.oldp.set(Some(pp));
+    own.wired.set(1);
+    events::record(&GO_SYS_CALL);
     // Not ours while a thief may take it.
     mp.p.set(None);
     // From here on one may.
     // SAFETY: gp is the caller, which comes to no check until it is back.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
-    true
+    Some(gp)
 }
 // ANCHOR_END: entersyscall_wired
 
@@ -80,15 +77,16 @@ pub fn exitsyscall_wired() {
         gp.atomicstatus
             .leave_call(|| wait_for_the_bit(gp, GSYSCALL, GRUNNING));
     }
-    in_wired_call(mp).set(0);
+    let own = of_m(mp);
+    own.wired.set(0);
     // A thief has cleared `p.m`, and whatever M got the P since then is another one. `m.oldp`
     // may stay: outside a call its tick is never the P's.
-    let pp = match oldp(mp) {
+    let pp = match own.oldp.get() {
         Some(pp) if pp.m.is(mp) => pp,
         _ => return without_p(gp, mp),
     };
     mp.p.set(Some(pp));
-    syscalltick(pp).bump();
+    of_p(pp).syscalltick.bump();
     the_call_is_over(gp);
     if SCHED.attention.has(ATTENTION_OVER) {
         stage1_coop::gosched();
@@ -116,23 +114,24 @@ fn without_p(gp: &'static G, mp: &'static M) {
     // As the older form has it: in the call until there is a P.
     // SAFETY: gp is the caller, still without a P and without checks.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
-    let old = oldp(mp);
+    let own = of_m(mp);
+    let old = own.oldp.get();
     if !SCHED.attention.has(ATTENTION_OVER) {
         if let Some(pp) = old
             && take_out(pp)
         {
             // SAFETY: this thread is mp; `take_out` made the P ours.
             unsafe { wirep(mp, pp) };
-            proc_steal(pp);
-            syscalltick(pp).bump();
-            slice_begins(pp);
+            events::proc_steal(pp);
+            of_p(pp).syscalltick.bump();
+            trace::slice_begins(pp);
         }
         if mp.p.get().is_some() || any_p(mp, old) {
-            set_oldp(mp, None);
+            own.oldp.set(None);
             // SAFETY: gp is the caller, on its M, with a P again.
             unsafe { casgstatus::<GSYSCALL, GRUNNING>(gp) };
             if let Some(pp) = mp.p.get() {
-                syscalltick(pp).bump();
+                of_p(pp).syscalltick.bump();
             }
             return the_call_is_over(gp);
         }
@@ -146,7 +145,7 @@ pub(crate) fn in_call(pp: &'static P) -> bool {
         return false;
     };
     let gp = mp.curg.load(Acquire);
-    gp.is_some_and(|gp| readgstatus(gp) == GSYSCALL) && in_wired_call(mp).get() != 0
+    gp.is_some_and(|gp| readgstatus(gp) == GSYSCALL) && of_m(mp).wired.get() != 0
 }
 
 // ANCHOR: take_out
@@ -167,7 +166,7 @@ pub(crate) fn take_out(pp: &'static P) -> bool {
     // The goroutine stands still. But is it still on that M, and the P with it? And is it
     // not on its way out of a call of the older form, with a P that it has just got? All may
     // have changed before it was held; now nothing does.
-    let ours = mp.curg.is(gp) && pp.m.is(mp) && in_wired_call(mp).get() != 0;
+    let ours = mp.curg.is(gp) && pp.m.is(mp) && of_m(mp).wired.get() != 0;
     if ours {
         pp.m.set(None);
         // SAFETY: its M is in a wired call, and cannot leave it while its goroutine is held: the

@@ -7,16 +7,16 @@
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 //!
 //! Tests: `handoff`, those about slices and calls;
-//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
-//! `wired.rs`, `checkdead.rs`.
+//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom:
+//! `tests/loom/src/syscall.rs`, `tests/loom/src/wired.rs`, `tests/loom/src/checkdead.rs`.
 
 use crate::checkdead::incidlelocked;
 use crate::syscall::callp::CallStatus;
 use crate::syscall::wired;
-use crate::table::events::proc_steal;
+use crate::table::events;
 use crate::table::rows::rows;
-use crate::table::words::{EachP, P_SYSMONTICK, syscalltick};
-use stage1_coop::rt::gmp::{P, PRUNNING, PSYSCALL, SCHED, allp};
+use crate::table::words::{OF_SYSMON, OfP, of_p};
+use stage1_coop::rt::gmp::{Each, P, PRUNNING, PSYSCALL, SCHED, allp};
 use stage1_coop::rt::stack::preemptone;
 use stage1_coop::rt::stage::stage;
 use stage1_coop::rt::word::Word;
@@ -56,11 +56,11 @@ impl Default for Sysmontick {
 
 /// The note of each P.
 // SAFETY: no other part of this crate uses the word.
-pub(super) static SYSMONTICK: EachP<Sysmontick> = unsafe { EachP::at(P_SYSMONTICK) };
+pub(super) static SYSMONTICK: Each<OfP, Sysmontick> = unsafe { Each::at(OF_SYSMON) };
 
 /// Sysmon's note about `pp`.
 pub fn sysmontick(pp: &'static P) -> &'static Sysmontick {
-    SYSMONTICK.of(pp)
+    SYSMONTICK.of(of_p(pp))
 }
 
 // ANCHOR: retake
@@ -70,6 +70,10 @@ pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
         let seen = sysmontick(pp);
+        // A glance (relaxed) suffices: nothing here relies on what the owner wrote before it.
+        // When the state is another one by now, `preemptone` asks in vain, and `take` fails in
+        // its exchange, which is what acquires the P. A tick that is read late gives a call one
+        // round more or less.
         let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
         let keeps_p = status == PRUNNING && wired::in_call(pp);
@@ -87,7 +91,7 @@ pub fn retake(now: u64) -> u32 {
             }
         }
         if status == PSYSCALL || keeps_p {
-            let tick = syscalltick(pp).get();
+            let tick = of_p(pp).syscalltick.get();
             if !slice_is_over && seen.syscalltick.get() != tick {
                 // Another call than last time. Give it a whole round.
                 seen.syscalltick.set(tick);
@@ -129,8 +133,8 @@ fn take(pp: &'static P, keeps_p: bool) -> bool {
         // No other thread can reach the P: it is in no list. The event first, the counter
         // afterwards: the M that comes back from the call waits for the counter, so its events
         // come after ours.
-        proc_steal(pp);
-        syscalltick(pp).bump();
+        events::proc_steal(pp);
+        of_p(pp).syscalltick.bump();
         (stage().handoffp)(pp);
     }
     incidlelocked(1);

@@ -1,32 +1,39 @@
 //! Records the events that this stage adds to a trace: system calls, Ps that are taken away,
-//! and what the network poller finds. What these events do is in `vocabulary.rs`.
+//! and what the network poller finds. Called by the module's name, as stage 1's `trace::`. What
+//! these events do is in `vocabulary.rs`.
 //!
 //! Tests: `traces`, `gotrace`.
 
 pub use crate::table::vocabulary::{
     GO_SYS_BLOCK, GO_SYS_CALL, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, KINDS, NET_POLL, PROC_STEAL,
 };
-use crate::table::words::{m_syscalltick, oldp, syscalltick};
+use crate::table::words::{find_of_m, of_p};
 use stage1_coop::rt::gmp::{M, P, living};
-use stage1_coop::rt::trace::{Kind, emit, on};
-use std::ptr::eq;
+use stage1_coop::rt::trace::{self, Kind, emit};
 
 /// Records an event without arguments.
 #[inline]
-pub(crate) fn event(kind: &'static Kind) {
-    if on() {
-        outlined(kind, [0; 3]);
+pub(crate) fn record(kind: &'static Kind) {
+    if trace::on() {
+        plain(kind);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn plain(kind: &'static Kind) {
+    emit(kind, [0; 3], 0);
 }
 
 /// The caller has taken `pp` out of a system call.
 #[inline]
 pub(crate) fn proc_steal(pp: &'static P) {
-    if on() {
+    if trace::on() {
         // The M in the call is only looked for because of the trace; Go's M leaves no address either.
         // An M that lost the P earlier may still be in its call; its tick is another one.
+        let tick = of_p(pp).syscalltick.get();
         let left = |m: &&M| {
-            oldp(m).is_some_and(|p| eq(p, pp)) && m_syscalltick(m).get() == syscalltick(pp).get()
+            find_of_m(m).is_some_and(|own| own.oldp.is(pp) && own.syscalltick.get() == tick)
         };
         let from = living().find(left).map_or(0, |m| m.id.get());
         outlined(&PROC_STEAL, [pp.id.get() as u64, from as u64, 0]);
@@ -36,7 +43,7 @@ pub(crate) fn proc_steal(pp: &'static P) {
 /// The poller has found `n` goroutines that can go on.
 #[inline]
 pub(crate) fn net_poll(by: &'static str, n: usize) {
-    if n != 0 && on() {
+    if n != 0 && trace::on() {
         outlined(&NET_POLL, [by.as_ptr() as u64, by.len() as u64, n as u64]);
     }
 }

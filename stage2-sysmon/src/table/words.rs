@@ -1,105 +1,115 @@
-//! The words that this stage adds to an M and a P: which of the four `ext` words is whose. Go
-//! has all of them as fields of `m` and `p` in `runtime2.go`.
+//! The words that this stage adds to an M and a P, in a block for each. Go has all of them as
+//! fields of `m` and `p` in `runtime2.go`.
 //!
-//! Words that a system call touches are in the structure itself, because two of them are
-//! read and written around every call. What only sysmon and the timers need is apart, a box for
-//! each P behind one word ([`EachP`]).
+//! Two words of each block are read and written around every system call; a call looks for a
+//! block once. What only sysmon and the timers need is behind a word of the P's block, because
+//! this file must not know them.
 //!
-//! Tests: every test of this stage.
+//! Tests: `sysmon`, `timers`, `netpoll`.
 
-use stage1_coop::rt::gmp::{ATTENTION_FREEZE, ATTENTION_STOP, M, P, allp};
-use stage1_coop::rt::last_words::throw;
-use stage1_coop::rt::word::Word;
-use std::marker::PhantomData;
-use std::sync::atomic::{
-    Ordering::{Acquire, Release},
-    fence,
-};
+use stage1_coop::rt::gmp::{ATTENTION_FREEZE, ATTENTION_STOP, Each, Extended, M, P};
+use stage1_coop::rt::word::{Link, Word};
 
-// Of a P.
-const P_SYSCALLTICK: usize = 0;
-pub(crate) const P_TIMERS: usize = 1;
-pub(crate) const P_SYSMONTICK: usize = 2;
-// Of an M.
-const M_OLDP: usize = 0;
-const M_SYSCALLTICK: usize = 1;
-const M_WIRED: usize = 2;
+/// Which word of a G, an M and a P is this stage's.
+const STAGE_2: usize = 0;
+/// Which word of a P's block leads to its timers, and which to what sysmon notes of it.
+pub(crate) const OF_TIMERS: usize = 0;
+/// See [`OF_TIMERS`].
+pub(crate) const OF_SYSMON: usize = 1;
 
 /// The bits of `sched.attention` that mean that the run ends or the process dies.
 pub(crate) const ATTENTION_OVER: u32 = ATTENTION_STOP | ATTENTION_FREEZE;
 
-/// A word of every P that leads to a box of its own. Boxes are never freed, as Ps are not.
-pub(crate) struct EachP<T: 'static> {
-    word: usize,
-    what: PhantomData<fn() -> T>,
+/// What this stage adds to a P.
+#[derive(Default)]
+#[repr(align(64))]
+pub(crate) struct OfP {
+    /// Counts the system calls of the P that are over, and those that cost their M the P: as
+    /// long as it stands still, it is the same call. *owner* of the P, and a thief before any
+    /// other M can get the P. Go's `p.syscalltick`.
+    pub(crate) syscalltick: Word,
+    ext: [Word; 2],
 }
 
-impl<T: Default + Sync> EachP<T> {
-    /// # Safety
-    /// Nothing else uses this word of a P.
-    pub(crate) const unsafe fn at(word: usize) -> EachP<T> {
-        let what = PhantomData;
-        EachP { word, what }
+impl Extended for OfP {
+    #[inline]
+    fn ext(&self) -> &[Word] {
+        &self.ext
     }
+}
 
-    /// A run begins, and there is one thread: gives every P a box.
-    pub(crate) fn make(&self) {
-        for pp in allp() {
-            let own: &'static T = Box::leak(Box::default());
-            // With the one in `of`: a thread that reads the word sees what it leads to.
-            fence(Release);
-            pp.ext[self.word].set(std::ptr::from_ref(own) as usize);
+/// What this stage adds to an M. All of it is the last thread's when the M gets another one, so
+/// `minit` resets it.
+#[repr(align(64))]
+pub(crate) struct OfM {
+    /// The P that the M had when it entered the system call that it is in, or (newer form) was
+    /// in last. *owner*, its own thread; others read it for a trace. Go's `m.oldp`.
+    pub(crate) oldp: Link<P>,
+    /// The P's `syscalltick` when the M entered its system call. *owner*, its own thread. Go's
+    /// `m.syscalltick`.
+    pub(crate) syscalltick: Word,
+    /// Not 0: the M is in a system call of the newer form, in which it keeps its P. *owner*, its
+    /// own thread; a thief reads it while the goroutine's state has the bit `GSCAN`.
+    pub(crate) wired: Word,
+}
+
+impl Default for OfM {
+    fn default() -> OfM {
+        OfM {
+            oldp: Link::none(),
+            syscalltick: Word::new(0),
+            wired: Word::new(0),
         }
     }
-
-    /// The box of `pp`.
-    pub(crate) fn of(&self, pp: &'static P) -> &'static T {
-        let address = pp.ext[self.word].get() as *const T;
-        fence(Acquire);
-        // SAFETY: the word is 0 or was written by `make`, from a reference to a box of this
-        // type that is never freed: `at` was promised that nothing else writes it. The fences
-        // order the making of the box before our look at it; on x86-64 they cost nothing.
-        match unsafe { address.as_ref() } {
-            Some(own) => own,
-            None => throw("a P that no run of this stage knows"),
-        }
-    }
 }
 
-/// Counts the system calls of a P that are over, and those that cost their M the P: as long
-/// as it stands still, it is the same call. *owner* of the P, and a thief before any other M
-/// can get the P. Go's `p.syscalltick`.
+// SAFETY: this stage's word, and no other part of this crate writes it.
+static OF_P: Each<P, OfP> = unsafe { Each::at(STAGE_2) };
+// SAFETY: as above.
+static OF_M: Each<M, OfM> = unsafe { Each::at(STAGE_2) };
+
+/// What this stage adds to `pp`.
 #[inline]
-pub fn syscalltick(pp: &P) -> &Word {
-    &pp.ext[P_SYSCALLTICK]
+pub(crate) fn of_p(pp: &P) -> &'static OfP {
+    OF_P.of(pp)
 }
 
-/// The P that an M had when it entered the system call that it is in, or (newer form) was in
-/// last. *owner*, its own thread; others read it for a trace. Go's `m.oldp`.
+/// What this stage adds to `mp`.
 #[inline]
+pub(crate) fn of_m(mp: &M) -> &'static OfM {
+    OF_M.of(mp)
+}
+
+/// What this stage adds to `mp`, if its thread has come as far as `minit`.
+pub(crate) fn find_of_m(mp: &M) -> Option<&'static OfM> {
+    OF_M.find(mp)
+}
+
+/// A run begins, and there is one thread: gives `pp` its block.
+pub(crate) fn make_of_p(pp: &P) -> &'static OfP {
+    OF_P.make(pp)
+}
+
+/// A thread becomes `mp`: gives it its block, or resets that of its last thread.
+pub(crate) fn make_of_m(mp: &M) {
+    let own = OF_M.make(mp);
+    own.oldp.set(None);
+    own.syscalltick.set(0);
+    own.wired.set(0);
+}
+
+/// The system calls of a P that are over, and those that cost their M the P. Go's
+/// `p.syscalltick`.
+pub fn syscalltick(pp: &P) -> &'static Word {
+    &of_p(pp).syscalltick
+}
+
+/// The P that an M had when it entered its system call; `None` outside a call. Go's `m.oldp`.
 pub fn oldp(mp: &M) -> Option<&'static P> {
-    let address = mp.ext[M_OLDP].get() as *const P;
-    // SAFETY: the word is 0 or was written by `set_oldp` from a reference to a P, which is
-    // never freed.
-    unsafe { address.as_ref() }
+    find_of_m(mp).and_then(|own| own.oldp.get())
 }
 
-/// Sets [`oldp`].
-#[inline]
-pub(crate) fn set_oldp(mp: &M, pp: Option<&'static P>) {
-    mp.ext[M_OLDP].set(pp.map_or(0, |pp| std::ptr::from_ref(pp) as usize));
-}
-
-/// The P's [`syscalltick`] when the M entered its system call. *owner*, its own thread.
-/// Go's `m.syscalltick`.
-#[inline]
-pub fn m_syscalltick(mp: &M) -> &Word {
-    &mp.ext[M_SYSCALLTICK]
-}
-
-/// Whether the M is in a system call of the newer form, in which it keeps its P. *owner*,
-/// its own thread; a thief reads it while the goroutine's state has the bit `GSCAN`.
-#[inline]
-pub(crate) fn in_wired_call(mp: &M) -> &Word {
-    &mp.ext[M_WIRED]
+/// The P's [`syscalltick`] when the M entered its system call. Go's `m.syscalltick`.
+pub fn m_syscalltick(mp: &M) -> &'static Word {
+    &of_m(mp).syscalltick
 }

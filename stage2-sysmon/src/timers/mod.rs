@@ -11,7 +11,7 @@
 //! sleeps for all timers; the protocol between that sleeper and an earlier timer is told in
 //! `asleep/sleeper.rs`.
 //!
-//! Tests: `timers`; loom: `poller.rs`.
+//! Tests: `timers`; loom: `tests/loom/src/poller.rs`.
 
 pub(crate) mod context;
 pub(crate) mod heap;
@@ -20,15 +20,17 @@ pub(crate) mod tick;
 
 use crate::asleep::eventfd::{netpoll_break, wake_net_poller};
 use crate::asleep::sleeper::SLEEPER;
-use crate::table::words::{EachP, P_TIMERS};
+use crate::table::words::{OF_TIMERS, OfP, of_p};
 use crate::timers::heap::{Heap, Placed};
 use stage1_coop::rt::arch::getm;
-use stage1_coop::rt::gmp::{ATTENTION_LEAVE, G, GRUNNABLE, GWAITING, P, SCHED, allp, casgstatus};
+use stage1_coop::rt::gmp::{
+    ATTENTION_LEAVE, Each, G, GRUNNABLE, GWAITING, P, SCHED, allp, casgstatus,
+};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::{Lock, nanotime};
 use stage1_coop::rt::queues::{Order, runqput};
 use stage1_coop::rt::sched::wakep;
-use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::trace;
 use stage1_coop::rt::word::Word;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -109,12 +111,12 @@ impl Default for Timers {
 
 /// The timers of each P.
 // SAFETY: no other part of this crate uses the word.
-pub(crate) static TIMERS: EachP<Timers> = unsafe { EachP::at(P_TIMERS) };
+pub(crate) static TIMERS: Each<OfP, Timers> = unsafe { Each::at(OF_TIMERS) };
 
 /// Lets `f` change the timers of `pp`, and publishes the earliest for those that look without
 /// the lock.
 fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
-    let timers = TIMERS.of(pp);
+    let timers = TIMERS.of(of_p(pp));
     let _held = timers.lock.lock();
     // SAFETY: the lock is held, and `f` cannot come here again: nothing that is called with a
     // heap in hand sets a timer.
@@ -133,7 +135,7 @@ fn with<R>(pp: &'static P, f: impl FnOnce(&mut Heap<Fire>) -> R) -> R {
 
 /// How many timers `pp` has. Takes their lock.
 pub fn timers_of(pp: &'static P) -> usize {
-    let timers = TIMERS.of(pp);
+    let timers = TIMERS.of(of_p(pp));
     let _held = timers.lock.lock();
     // SAFETY: the lock is held.
     unsafe { &*timers.heap.get() }.len()
@@ -141,7 +143,7 @@ pub fn timers_of(pp: &'static P) -> usize {
 
 /// When the earliest timer of `pp` is due; [`NEVER`] if there is none.
 pub fn first_of(pp: &'static P) -> u64 {
-    TIMERS.of(pp).first.load(Relaxed)
+    TIMERS.of(of_p(pp)).first.load(Relaxed)
 }
 
 /// When the earliest of all timers is due; [`NEVER`] if there is none. Go's `timeSleepUntil`.
@@ -272,7 +274,7 @@ fn wake_sleeper(gp: &'static G, first: bool) {
     let Some(own) = getm().p.get() else {
         throw("checkTimers: no p");
     };
-    go_unblock(gp);
+    trace::go_unblock(gp);
     // SAFETY: its timer was set by its `unlockf`, and the M that takes it off the heap is the
     // one waker.
     unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };

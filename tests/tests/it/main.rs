@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod asynchronous;
 mod bad_input;
 mod chan;
 mod check;
@@ -13,10 +14,13 @@ mod check_shape;
 mod chrome;
 mod determinism;
 mod diagnostics;
+mod doors;
 mod ends;
 mod gotrace;
 mod handoff;
+mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;
@@ -26,6 +30,7 @@ mod pages;
 mod preemption;
 mod printed;
 mod queues;
+mod signals;
 mod soak;
 mod sources;
 mod states;

@@ -29,8 +29,13 @@ fn each_reason_to_refuse_keeps_the_p_until_it_is_gone() {
         ),
         (
             "mallocing",
-            || rt::stack::set_mallocing(true),
-            || rt::stack::set_mallocing(false),
+            || {
+                // As `realloc` by way of `alloc` and `dealloc`: what ends inside is not the end.
+                rt::stack::enter_malloc();
+                rt::stack::enter_malloc();
+                rt::stack::leave_malloc();
+            },
+            || rt::stack::leave_malloc(),
         ),
         (
             "preemptoff",
