@@ -5,6 +5,7 @@
 // trace, which is only shown beside the learner's.
 
 use crate::attempt::{Fault, Run, start};
+use safepoint_testkit::trace::{GO_END, GO_PREEMPT, PREEMPT};
 #[doc(hidden)]
 pub use stage1_coop as library;
 use stage1_coop::rt;
@@ -78,14 +79,14 @@ pub(crate) fn sound(run: &Run) -> Result<(), Fault> {
 
 /// Every request in the trace was obeyed.
 pub(crate) fn all_heard(run: &Run) -> Result<(), Fault> {
-    for i in run.trace.find("Preempt") {
+    for i in run.trace.find(PREEMPT.name) {
         let asked = &run.trace.events[i];
         let heard = run
             .trace
-            .after(i, |e| e.name == "GoPreempt" && e.flow == asked.flow);
+            .after(i, |e| e.name == GO_PREEMPT.name && e.flow == asked.flow);
         // The last one may come too late to be heard: its goroutine ends first.
         let over = run.trace.after(i, |e| {
-            e.name == "GoEnd" && e.g == asked.target() && e.us < asked.us + 1000
+            e.name == GO_END.name && e.g == asked.target() && e.us < asked.us + 1000
         });
         if heard.is_none() && over.is_none() {
             return Err(Fault::new(

@@ -2,6 +2,7 @@
 // a model of `schedule`: the condition is on a hot path, so it has no row.
 
 use crate::attempt::{Case, Fault, Judge, Kind, Run, tell};
+use safepoint_testkit::trace::GO_START;
 use std::collections::VecDeque;
 use std::fmt::Write;
 
@@ -128,7 +129,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Ok(());
     }
     if case.name == "crowd" && looks > turns / 55 {
-        let second = run.trace.find("GoStart").nth(1).unwrap_or(0);
+        let second = run.trace.find(GO_START.name).nth(1).unwrap_or(0);
         return Err(Fault::new(
             "too-often",
             format!("You looked at the global queue {looks} times in {turns} turns."),

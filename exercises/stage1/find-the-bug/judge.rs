@@ -3,7 +3,7 @@
 use super::{CHANGED, every_10_ms, with, work};
 use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind};
-use safepoint_testkit::trace::Trace;
+use safepoint_testkit::trace::{GO_PREEMPT, GO_START, PREEMPT, Trace};
 use stage1_coop::{Stage, WaitGroup, go};
 use toml::Table;
 
@@ -39,9 +39,9 @@ fn scenario(stage: &'static Stage) {
 
 /// The first event that a sound scheduler would not have produced.
 fn bad(trace: &Trace) -> usize {
-    let yielded = trace.find("GoPreempt").next().unwrap_or(0);
+    let yielded = trace.find(GO_PREEMPT.name).next().unwrap_or(0);
     trace
-        .after(yielded, |e| e.name == "GoStart")
+        .after(yielded, |e| e.name == GO_START.name)
         .unwrap_or(yielded)
 }
 
@@ -54,11 +54,11 @@ fn the_event(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         let at = trace.events.iter().position(|e| e.us as i64 == us);
         let known = at.map(|at| &trace.events[at]);
         let (rule, what) = match known {
-            Some(e) if e.name == "Preempt" => (
+            Some(e) if e.name == PREEMPT.name => (
                 "the-request",
                 format!("{given} is the request. A sound scheduler makes requests too."),
             ),
-            Some(e) if e.name == "GoPreempt" => (
+            Some(e) if e.name == GO_PREEMPT.name => (
                 "the-yield",
                 format!("{given} is where the goroutine yields. That is what it was asked for."),
             ),

@@ -3,6 +3,7 @@
 
 use super::sound;
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::GO_CREATE;
 use stage1_coop::rt::gmp::{G, P, SCHED};
 use stage1_coop::{Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
@@ -102,7 +103,7 @@ fn scenario(mine: &'static Stage) {
 
 /// The event at which the ring overflows.
 fn place(run: &Run) -> usize {
-    let created = run.trace.find("GoCreate").nth(258);
+    let created = run.trace.find(GO_CREATE.name).nth(258);
     created
         .or(run.trace.events.len().checked_sub(1))
         .unwrap_or(0)

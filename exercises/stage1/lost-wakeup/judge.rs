@@ -3,6 +3,7 @@
 
 use super::{sound, work};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::{GO_BLOCK, GO_SCHED, GO_UNBLOCK};
 use stage1_coop::{Runtime, STAGE, WaitGroup, go};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -219,7 +220,7 @@ fn sleeps_under_the_lock(_: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     let last = trace.events.len().saturating_sub(1);
     if run.err.contains("expected waiting to become runnable") {
-        let at = trace.find("GoUnblock").last().unwrap_or(last);
+        let at = trace.find(GO_UNBLOCK.name).last().unwrap_or(last);
         return Err(Fault::new(
             "too-early",
             "A goroutine was woken before it counted as waiting, and the scheduler ended the process.",
@@ -251,9 +252,9 @@ fn waits(_: &Case, run: &Run) -> Result<(), Fault> {
 
 fn leaves_the_processor(_: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
-    let sched = trace.count("GoSched");
+    let sched = trace.count(GO_SCHED.name);
     if sched > 60 {
-        let at = trace.find("GoSched").nth(1).unwrap_or(0);
+        let at = trace.find(GO_SCHED.name).nth(1).unwrap_or(0);
         return Err(Fault::new(
             "busy",
             format!("The waiting goroutine came back {sched} times to look whether it may go on."),
@@ -286,7 +287,7 @@ fn wakes_all(case: &Case, run: &Run) -> Result<(), Fault> {
         .at(last));
     }
     if sleeps {
-        let at = trace.find("GoBlock").last().unwrap_or(last);
+        let at = trace.find(GO_BLOCK.name).last().unwrap_or(last);
         return Err(Fault::new(
             "lost",
             "The event is set, and a goroutine sleeps for ever: the wake-up was lost.",

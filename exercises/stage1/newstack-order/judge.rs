@@ -2,6 +2,7 @@
 
 use super::{all_heard, every_10_ms, once, sound, with, work};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start};
+use safepoint_testkit::trace::{GO_PREEMPT, POLL_HIT, STACK_GROW};
 use stage1_coop::rt::arch::getg;
 use stage1_coop::rt::gmp::G;
 use stage1_coop::{
@@ -196,7 +197,7 @@ fn deep(n: u32) {
 }
 
 fn refusals(run: &Run) -> Vec<usize> {
-    run.trace.find("PollHit").collect()
+    run.trace.find(POLL_HIT.name).collect()
 }
 
 fn bugs_first(case: &Case, run: &Run) -> Result<(), Fault> {
@@ -214,7 +215,7 @@ fn bugs_first(case: &Case, run: &Run) -> Result<(), Fault> {
 fn refuses_what_must_be_refused(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     if run.err.contains("schedule: holding locks") {
-        let at = trace.find("GoPreempt").next().unwrap_or(0);
+        let at = trace.find(GO_PREEMPT.name).next().unwrap_or(0);
         return Err(Fault::new(
             "locks",
             "The goroutine yielded although its M held a lock, and the scheduler ended the process.",
@@ -248,8 +249,8 @@ fn asks_before_the_stack(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     if case.name == "both"
         && let (Some(grown), Some(yielded)) = (
-            trace.find("StackGrow").next(),
-            trace.find("GoPreempt").next(),
+            trace.find(STACK_GROW.name).next(),
+            trace.find(GO_PREEMPT.name).next(),
         )
         && grown < yielded
     {
@@ -260,7 +261,7 @@ fn asks_before_the_stack(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(grown));
     }
-    if case.name == "grow" && trace.count("StackGrow") == 0 {
+    if case.name == "grow" && trace.count(STACK_GROW.name) == 0 {
         return Err(Fault::new(
             "no-growth",
             "The stack became too small and was never grown.",
@@ -302,7 +303,7 @@ fn remembers_what_it_refused(case: &Case, run: &Run) -> Result<(), Fault> {
                 "The check must look whether the guard is a request, and say no.",
             ));
         };
-        if run.trace.count("GoPreempt") == 0 {
+        if run.trace.count(GO_PREEMPT.name) == 0 {
             return Err(Fault::new(
                 "forgotten",
                 "The request was refused in the section, and no check took it afterwards.",

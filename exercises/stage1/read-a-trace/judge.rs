@@ -3,7 +3,7 @@
 use super::{every_10_ms, with, work};
 use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind};
-use safepoint_testkit::trace::Trace;
+use safepoint_testkit::trace::{GO_BLOCK, GO_PREEMPT, GO_START, GO_UNBLOCK, PREEMPT, Trace};
 use stage1_coop::{Chan, STAGE, WaitGroup, go};
 use toml::Table;
 
@@ -47,15 +47,15 @@ fn scenario() {
 /// The questions: key, question, and the answer as the trace has it.
 fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<usize>)> {
     let name = |g: Option<u32>| g.map_or("none".into(), |g| format!("g{g}"));
-    let blocked = trace.find("GoBlock").next().unwrap_or(0);
-    let first = trace.after(blocked, |e| e.name == "GoStart");
-    let asked = trace.find("Preempt").next();
+    let blocked = trace.find(GO_BLOCK.name).next().unwrap_or(0);
+    let first = trace.after(blocked, |e| e.name == GO_START.name);
+    let asked = trace.find(PREEMPT.name).next();
     let receiver = trace
-        .find("GoBlock")
+        .find(GO_BLOCK.name)
         .find(|&i| trace.events[i].args.join(" ").starts_with("chan"));
     let waker = receiver.and_then(|r| {
         let sleeper = trace.events[r].g;
-        trace.after(r, |e| e.name == "GoUnblock" && e.target() == sleeper)
+        trace.after(r, |e| e.name == GO_UNBLOCK.name && e.target() == sleeper)
     });
     vec![
         (
@@ -76,7 +76,7 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
         (
             "requests",
             "How many requests to yield were made?",
-            trace.count("Preempt").to_string(),
+            trace.count(PREEMPT.name).to_string(),
             asked,
         ),
         (
@@ -88,8 +88,8 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
         (
             "taken",
             "How many requests were taken, in a GoPreempt?",
-            trace.count("GoPreempt").to_string(),
-            trace.find("GoPreempt").next(),
+            trace.count(GO_PREEMPT.name).to_string(),
+            trace.find(GO_PREEMPT.name).next(),
         ),
         (
             "sleeper",

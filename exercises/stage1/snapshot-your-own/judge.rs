@@ -3,6 +3,7 @@
 
 use super::{CHANGED, every_10_ms, sound, with};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, tell};
+use safepoint_testkit::trace::GO_PREEMPT;
 use stage1_coop::{STAGE, Stage, WaitGroup, go};
 
 /// What the learner writes.
@@ -160,7 +161,7 @@ fn records_something(case: &Case, run: &Run) -> Result<(), Fault> {
             "A name that never occurs records nothing; the legend in the book lists the kinds.",
         ));
     }
-    if run.trace.count("GoPreempt") == 0 {
+    if run.trace.count(GO_PREEMPT.name) == 0 {
         return Err(Fault::new(
             "none-preempted",
             "No goroutine is preempted in your scenario.",

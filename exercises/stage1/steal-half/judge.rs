@@ -3,6 +3,7 @@
 
 use super::{sound, work};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::STEAL;
 use stage1_coop::rt::gmp::{G, P};
 use stage1_coop::{Chan, Runtime, STAGE, Stage, WaitGroup, go};
 use std::sync::OnceLock;
@@ -242,7 +243,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     run.ended_well()?;
     sound(run)?;
-    if case.name == "eight workers" && run.trace.count("Steal") == 0 {
+    if case.name == "eight workers" && run.trace.count(STEAL.name) == 0 {
         return Err(Fault::new(
             "no-steal",
             "The second processor found nothing to steal.",

@@ -3,6 +3,7 @@
 
 use super::{once, sound, with, work};
 use crate::attempt::{Case, Fault, Judge, Kind, Run};
+use safepoint_testkit::trace::{GO_PREEMPT, GO_SCHED, POLL_HIT, USER_LOG};
 use stage1_coop::{STAGE, Stage, WaitGroup, acquirem, go, user_log};
 
 /// The judge.
@@ -67,14 +68,14 @@ fn section(turns: u32) {
 
 fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
-    let refusals: Vec<usize> = trace.find("PollHit").collect();
+    let refusals: Vec<usize> = trace.find(POLL_HIT.name).collect();
     let log = |text: &str| {
         trace
-            .find("UserLog")
+            .find(USER_LOG.name)
             .find(|&i| trace.events[i].args.join(" ") == text)
     };
     let over = log("the section is over");
-    if let Some(i) = trace.find("GoSched").next() {
+    if let Some(i) = trace.find(GO_SCHED.name).next() {
         return Err(Fault::new(
             "yields-itself",
             "Your function yields by itself: the trace has a GoSched where a section ends.",
@@ -107,7 +108,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     };
     let flow = trace.events[last].flow;
     let past = log("past the next check").unwrap_or(trace.events.len());
-    let taken = trace.after(last, |e| e.name == "GoPreempt" && e.flow == flow);
+    let taken = trace.after(last, |e| e.name == GO_PREEMPT.name && e.flow == flow);
     match taken {
         Some(i) if i < past => Ok(()),
         Some(i) => Err(Fault::new(

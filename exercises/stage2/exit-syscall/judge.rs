@@ -6,7 +6,7 @@ use safepoint_testkit::trace::Trace;
 use stage2_sysmon::rt;
 use stage2_sysmon::rt::gmp::{G, SCHED};
 use stage2_sysmon::rt::sched::Next;
-use stage2_sysmon::rt::table::{ROWS, Rows};
+use stage2_sysmon::rt::table::{GO_SYS_EXIT, ROWS, Rows};
 use stage2_sysmon::{Runtime, STAGE, Stage, nanosleep};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -217,7 +217,7 @@ fn scenario(case: &str, mine: &'static Stage) {
 /// The event at which a goroutine is back, and finds its processor gone.
 fn back(trace: &Trace) -> usize {
     trace
-        .find("GoSysExit")
+        .find(GO_SYS_EXIT.name)
         .find(|&i| !trace.events[i].args.is_empty())
         .or(trace.events.len().checked_sub(1))
         .unwrap_or(0)

@@ -2,8 +2,10 @@
 
 use super::{Bed, Crew, busy, busy_until, calm, from_to, millis, sound};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::{GO_START, PROC_START};
 use stage2_sysmon::rt;
 use stage2_sysmon::rt::gmp::SCHED;
+use stage2_sysmon::rt::table::{GO_SYS_BLOCK, GO_SYS_EXIT};
 use stage2_sysmon::{Runtime, STAGE, Stage, go, syscall_block};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
@@ -199,14 +201,14 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     run.ended_well()?;
     sound(run)?;
-    let Some(blocked) = trace.find("GoSysBlock").next() else {
+    let Some(blocked) = trace.find(GO_SYS_BLOCK.name).next() else {
         return Ok(());
     };
     if case.name == "nothing to do" {
-        let back = trace.after(blocked, |e| e.name == "GoSysExit");
+        let back = trace.after(blocked, |e| e.name == GO_SYS_EXIT.name);
         let woken = trace
             .after(blocked, |e| {
-                e.name == "ProcStart" && e.m != trace.events[blocked].m
+                e.name == PROC_START.name && e.m != trace.events[blocked].m
             })
             .filter(|&i| back.is_none_or(|back| i < back));
         return match woken {
@@ -223,7 +225,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Ok(());
     }
     let waiter = trace.goroutine("waiter").unwrap_or(0);
-    let ran = trace.after(blocked, |e| e.is("GoStart", waiter));
+    let ran = trace.after(blocked, |e| e.is(GO_START.name, waiter));
     let waited = from_to(trace, blocked, ran);
     if waited.is_some_and(|us| us <= 500) {
         return Ok(());

@@ -3,7 +3,7 @@
 
 use super::{Bed, Crew, busy, busy_until, calm, rows_of, sound, with_rows};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
-use safepoint_testkit::trace::Trace;
+use safepoint_testkit::trace::{GO_CREATE, GO_START, GO_UNBLOCK, Trace, USER_LOG};
 use stage2_sysmon::rt;
 use stage2_sysmon::rt::gmp::G;
 use stage2_sysmon::rt::table::Rows;
@@ -190,7 +190,7 @@ fn keeps_the_order(_: &Case, run: &Run) -> Result<(), Fault> {
 /// The goroutines that become runnable.
 fn sleepers(trace: &Trace) -> BTreeSet<u32> {
     trace
-        .find("GoCreate")
+        .find(GO_CREATE.name)
         .filter(|&i| trace.events[i].args.get(1).is_some_and(|n| n == "sleeper"))
         .filter_map(|i| trace.events[i].target())
         .collect()
@@ -200,7 +200,7 @@ fn starts_enough(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     let log = |text: &str| {
         trace
-            .find("UserLog")
+            .find(USER_LOG.name)
             .find(|&i| trace.events[i].args.join(" ") == text)
     };
     let from = log("injected").or(log("the call")).unwrap_or(0);
@@ -210,9 +210,9 @@ fn starts_enough(case: &Case, run: &Run) -> Result<(), Fault> {
         g.is_some_and(|g| sleepers.contains(&g))
     };
     // Which processors began to run one of them within half a millisecond.
-    let since = trace.find("GoUnblock").find(about_them);
+    let since = trace.find(GO_UNBLOCK.name).find(about_them);
     let soon: BTreeSet<u32> = trace
-        .find("GoStart")
+        .find(GO_START.name)
         .filter(about_them)
         .filter(|&i| since.is_some_and(|s| i > s && trace.events[i].us < trace.events[s].us + 500))
         .filter_map(|i| trace.events[i].p)

@@ -2,6 +2,7 @@
 
 use super::{Crew, busy, millis, rows_of, slices, sound, with_rows};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start};
+use safepoint_testkit::trace::PREEMPT;
 use stage2_sysmon::rt::table::Rows;
 use stage2_sysmon::{Runtime, STAGE, Stage};
 
@@ -117,7 +118,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     run.ended_well()?;
     let slices = slices(trace);
-    for asked in trace.find("Preempt") {
+    for asked in trace.find(PREEMPT.name) {
         let event = &trace.events[asked];
         // What the runtime writes down itself: the slice may have begun with another one.
         let ran = event.args.iter().find_map(|word| word.strip_prefix("ran="));
@@ -138,7 +139,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     let Some(slice) = slices.iter().find(|s| s.us > longest) else {
         return sound(run);
     };
-    let asked = (slice.from..=slice.to).find(|&i| trace.events[i].is("Preempt", slice.g));
+    let asked = (slice.from..=slice.to).find(|&i| trace.events[i].is(PREEMPT.name, slice.g));
     let ran = millis(slice.us);
     Err(match asked {
         Some(asked) => Fault::new(
@@ -147,7 +148,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             "Count from the first look that saw the slice: ten milliseconds after it the next look asks. Sysmon sleeps ten at most, so a slice is hardly ever over twenty.",
         )
         .at(asked),
-        None if trace.count("Preempt") == 0 => Fault::new(
+        None if trace.count(PREEMPT.name) == 0 => Fault::new(
             "never",
             format!("g{} ran for {ran} ms, others were waiting, and it was never asked to yield.", slice.g),
             "What is the difference between two looks at the same slice? Note a slice when it is new, and leave the note alone while it lasts.",

@@ -3,7 +3,7 @@
 use super::{Crew, busy};
 use crate::answers::{by_number, given};
 use crate::attempt::{Case, Fault, Judge, Kind, start};
-use safepoint_testkit::trace::Trace;
+use safepoint_testkit::trace::{PREEMPT, Trace};
 use stage2_sysmon::{Runtime, STAGE, nanosleep, rt, user_log};
 use std::time::Duration;
 use toml::Table;
@@ -119,7 +119,7 @@ fn the_requests(trace: &Trace, answers: &Table) -> Result<(), Fault> {
     let text = |key: &str| given(answers, key);
     let (from, until) = standstill(trace);
     let unheard = trace
-        .find("Preempt")
+        .find(PREEMPT.name)
         .filter(|&i| i > from && i < until)
         .count();
     if text("requests") != unheard.to_string() {

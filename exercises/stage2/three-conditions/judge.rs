@@ -2,6 +2,7 @@
 
 use super::{Bed, Crew, busy, busy_until, calls, calm, from_to, millis, sound};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
+use safepoint_testkit::trace::{GO_CREATE, GO_START};
 use stage2_sysmon::rt;
 use stage2_sysmon::{Runtime, STAGE, Stage, go, nanosleep, user_log};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -158,7 +159,7 @@ fn takes_one_with_work(case: &Case, run: &Run) -> Result<(), Fault> {
         return Ok(());
     };
     let waiter = trace.goroutine("waiter").unwrap_or(0);
-    let ran = trace.after(call.began, |e| e.is("GoStart", waiter));
+    let ran = trace.after(call.began, |e| e.is(GO_START.name, waiter));
     let waited = from_to(trace, call.began, ran);
     if waited.is_none_or(|us| us > 400) {
         return Err(Fault::new(
@@ -181,10 +182,10 @@ fn takes_the_last_one(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     let new = trace.goroutine("new_work").unwrap_or(0);
     let made = trace
-        .find("GoCreate")
-        .find(|&i| trace.events[i].is("GoCreate", new));
+        .find(GO_CREATE.name)
+        .find(|&i| trace.events[i].is(GO_CREATE.name, new));
     let Some(made) = made else { return Ok(()) };
-    let ran = trace.after(made, |e| e.is("GoStart", new));
+    let ran = trace.after(made, |e| e.is(GO_START.name, new));
     let waited = from_to(trace, made, ran);
     if waited.is_none_or(|us| us > 1_000) {
         return Err(Fault::new(
