@@ -10,7 +10,7 @@ use safepoint_trace::{Effect, Next};
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
-    /// Somebody asked for the P.
+    /// The P was asked for.
     Request,
     /// A check saw the request and the goroutine goes.
     Taken,
