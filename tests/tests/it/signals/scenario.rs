@@ -521,8 +521,8 @@ fn shower() {
     }
 }
 
-/// `rain STAGE ROUNDS`: a thread of the program's own signals the process and every M, as fast
-/// as it can, while threads begin and end.
+/// `rain STAGE ROUNDS`: a thread of the program's own signals the process and every M again and
+/// again, while threads begin and end.
 fn rain(args: &[String]) {
     static OVER_NOW: AtomicBool = AtomicBool::new(false);
     let rounds: usize = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(1);
@@ -534,6 +534,8 @@ fn rain(args: &[String]) {
     let cloud = std::thread::spawn(|| {
         while !OVER_NOW.load(SeqCst) {
             shower();
+            // Without a pause an M may get no time to leave at the end of a run.
+            std::thread::sleep(Duration::from_micros(10));
         }
     });
     for _ in 0..rounds / 10 {
