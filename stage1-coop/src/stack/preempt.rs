@@ -75,6 +75,8 @@ pub fn preemptone(pp: &'static P) -> bool {
         return false;
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;
+    // Before the flag: its outcome may come at once, and must not be written down earlier.
+    trace::preempt_requested(pp, gp, flow);
     gp.preempt_flow.store(flow, Relaxed);
     // ANCHOR: raise
     gp.preempt.store(true, Relaxed);
@@ -82,7 +84,7 @@ pub fn preemptone(pp: &'static P) -> bool {
     // A value above all stack pointers folds the request into the ordinary check.
     gp.stackguard0.store(STACK_PREEMPT, Relaxed);
     // ANCHOR_END: raise
-    trace::preempt_requested(pp, gp, flow);
+    trace::preempt_is_requested();
     (stage().preempt_m)(mp);
     true
 }

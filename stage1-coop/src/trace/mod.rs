@@ -356,18 +356,24 @@ pub(crate) fn poll_hit(gp: &G, why: &'static str) {
     }
 }
 
-/// What runs on `pp` is asked to yield.
+/// What runs on `pp` is about to be asked to yield. In lockstep no other thread gets its turn
+/// before [`preempt_is_requested`].
 #[inline]
 pub(crate) fn preempt_requested(pp: &P, gp: &G, flow: u32) {
     if on() {
         outlined(|| {
             let ran = stamp().saturating_sub(pp.slice_start.load(Relaxed));
-            emit(
-                &PREEMPT,
-                [pp.id.get() as u64, gp.goid.get() as u64, ran],
-                flow,
-            );
+            let args = [pp.id.get() as u64, gp.goid.get() as u64, ran];
+            record(&PREEMPT, args, flow);
         });
+    }
+}
+
+/// It has been asked.
+#[inline]
+pub(crate) fn preempt_is_requested() {
+    if on() {
+        outlined(pass);
     }
 }
 

@@ -5,5 +5,6 @@ use tests::trace::Effect::{Lands, Nothing};
 
 tests::trace::kinds! {
     TURN "Turn" "n={n}" "A turn of the goroutine's loop." => Nothing;
+    SEEN "Seen" "" "A goroutine sees that it is asked to yield." => Nothing;
     STRUCK "Struck" "n={n} {s}" "A signal was handled." => Lands;
 }

@@ -106,6 +106,31 @@ fn signals_rain_while_threads_come_and_go() {
     }
 }
 
+/// What hears a request may do so at once, and writes that down: the request is in the trace
+/// before.
+#[test]
+fn a_request_is_written_down_before_it_can_be_heard() {
+    let folder = fresh_folder("safepoint-requests-").expect("a folder");
+    let file = folder.join("trace.txt").display().to_string();
+    let ended = scenario!([("SAFEPOINT_TRACE", &*file)], "sees_requests");
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:#?}");
+    let text = std::fs::read_to_string(&file).expect("the trace");
+    let (mut asked, mut seen) = (std::collections::BTreeSet::new(), 0);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((_, flow)) = line.split_once(" #") else {
+            continue;
+        };
+        if line.contains(" Preempt ") {
+            asked.insert(flow);
+        } else if line.contains(" Seen ") {
+            assert!(asked.contains(flow), "{line}\n{text}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 1_000, "of {}", asked.len());
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
 /// The events of a goroutine and those of a handler that interrupts it, mostly in the middle of
 /// recording one.
 #[test]

@@ -7,6 +7,7 @@ use stage2_sysmon::rt::os::{Chained, Handler, handle_during_run, never_block};
 use stage2_sysmon::rt::trace::{emit, emit_in_handler};
 use stage2_sysmon::*;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::*};
+use std::time::{Duration, Instant};
 use tests::gettid;
 
 mod kinds;
@@ -14,6 +15,7 @@ mod kinds;
 crate::scenarios!(
     chained,
     records,
+    sees_requests,
     covered,
     never_blocked,
     never_blocked_late,
@@ -203,6 +205,54 @@ fn records(args: &[String]) {
         }
         stop(timer);
         println!("handled: {}", HANDLED.load(SeqCst));
+    });
+}
+
+/// A goroutine looks at its own G, and records each request that it sees there, a thousand of
+/// them. A third party makes them, and is held up again and again, wherever it is.
+fn sees_requests(_: &[String]) {
+    static OVER_NOW: AtomicBool = AtomicBool::new(false);
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn hold_up(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        let until = Instant::now() + Duration::from_micros(20);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    }
+    static TIMER: Chained = Chained::new(libc::SIGURG, hold_up);
+    static HELD_UP: Stage = Stage {
+        minit: |mp| {
+            if mp.id.get() == 0 {
+                TIMER.install().expect("there is a run");
+            }
+        },
+        ..stage1_coop::STAGE
+    };
+    let asks = |me: &mut ThirdParty| {
+        let timer = every(50_000);
+        while !OVER_NOW.load(SeqCst) {
+            let before = LOOKS.load(SeqCst);
+            for _ in 0..20 {
+                me.raise_the_flag();
+            }
+            while LOOKS.load(SeqCst) == before && !OVER_NOW.load(SeqCst) {
+                std::thread::yield_now();
+            }
+        }
+        stop(timer);
+    };
+    start(Runtime::new(&HELD_UP).procs(1).third_party(asks), || {
+        let gp = getg();
+        let (mut last, mut seen) = (0, 0);
+        while seen < 1_000 {
+            let flow = gp.preempt_flow.load(Acquire);
+            if flow != last {
+                emit(&kinds::SEEN, [0; 3], flow);
+                (last, seen) = (flow, seen + 1);
+            }
+            LOOKS.fetch_add(1, SeqCst);
+        }
+        OVER_NOW.store(true, SeqCst);
     });
 }
 
@@ -471,8 +521,8 @@ fn shower() {
     }
 }
 
-/// `rain STAGE ROUNDS`: a thread of the program's own signals the process and every M, as fast
-/// as it can, while threads begin and end.
+/// `rain STAGE ROUNDS`: a thread of the program's own signals the process and every M again and
+/// again, while threads begin and end.
 fn rain(args: &[String]) {
     static OVER_NOW: AtomicBool = AtomicBool::new(false);
     let rounds: usize = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(1);
@@ -484,6 +534,8 @@ fn rain(args: &[String]) {
     let cloud = std::thread::spawn(|| {
         while !OVER_NOW.load(SeqCst) {
             shower();
+            // Without a pause an M may get no time to leave at the end of a run.
+            std::thread::sleep(Duration::from_micros(10));
         }
     });
     for _ in 0..rounds / 10 {
