@@ -23,7 +23,7 @@ pub struct Run {
 /// How a page is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// For everybody.
+    /// For every reader.
     Core,
     /// May be left out at first.
     Deeper,

@@ -36,7 +36,7 @@ pub enum What {
         /// p, g, m, us, ms, about (the time in whole milliseconds), target or args.
         field: String,
     },
-    /// `order ... EVENT[,EVENT] [limit=K]`: which events, about whom, in which order.
+    /// `order ... EVENT[,EVENT] [limit=K]`: which events, about which goroutine, in which order.
     Order {
         /// The events' names.
         events: Vec<String>,
@@ -217,7 +217,7 @@ fn value(event: &Event, field: &str) -> String {
     }
 }
 
-/// Whom an event is about: the goroutine that it names, or else what it names first, or
+/// What an event is about: the goroutine that it names, or else what it names first, or
 /// else the goroutine in whose row it stands.
 fn target(event: &Event) -> String {
     if let Some(g) = event.target() {

@@ -104,7 +104,7 @@ fn no_path_leads_out_of_the_book() {
     }
 }
 
-/// A page may load and ask nothing from elsewhere, and nobody else may frame it.
+/// A page may load and ask nothing from elsewhere, and no other site may frame it.
 #[test]
 fn the_policy_of_the_pages() {
     let server = Server::fake(LONG);
@@ -626,7 +626,7 @@ fn a_run_waits_for_its_own_example_only() {
     });
 }
 
-/// Who wants what is being built anyway waits for that build.
+/// A run of what is being built anyway waits for that build.
 #[test]
 fn the_first_example_is_not_built_twice_at_once() {
     let server = Server::fake(LONG);
