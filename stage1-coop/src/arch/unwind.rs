@@ -335,8 +335,8 @@ mod tests {
     #[inline(never)]
     extern "C" fn branch(n: u64) -> u64 {
         let mut kept = [n; 5];
-        for i in 0..kept.len() {
-            kept[i] = leaf(kept[i] + i as u64) ^ leaf(n + 1);
+        for (i, word) in kept.iter_mut().enumerate() {
+            *word = leaf(*word + i as u64) ^ leaf(n + 1);
         }
         let [a, b, c, d, e] = black_box(kept);
         a + leaf(b) + leaf(c) * d + e
