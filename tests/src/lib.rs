@@ -141,12 +141,12 @@ pub fn trace_of_example(stage: &'static Stage, name: &str) -> TraceOf {
 /// The trace of a program that runs any of the stages: the last one has the kinds of all.
 #[track_caller]
 pub fn trace_of_program(program: impl Into<PathBuf>, arguments: &[&str]) -> TraceOf {
-    safepoint_testkit::trace_of_program(program, arguments).stage(&stage2_sysmon::STAGE)
+    safepoint_testkit::trace_of_program(program, arguments).stage(&stage3_signals::STAGE)
 }
 
 /// The trace of a text of any of the stages.
 pub fn parse(text: &str) -> trace::Trace {
-    trace::Trace::parse(text, stage2_sysmon::STAGE.kinds)
+    trace::Trace::parse(text, stage3_signals::STAGE.kinds)
 }
 
 /// Runs an example in lockstep and returns what a snapshot holds: see [`TraceOf::text`].
@@ -189,6 +189,8 @@ pub struct About {
     pub replays: bool,
     /// A run in lockstep takes about a second, so it is not run with hundreds of seeds.
     pub slow: bool,
+    /// It runs on a runtime of ours, so there is a trace of it.
+    pub traced: bool,
 }
 
 /// What is odd about this example. Whoever writes one that is gives it a line here.
@@ -197,6 +199,7 @@ pub fn about(package: &str, name: &str) -> About {
         exit: 0,
         replays: true,
         slow: false,
+        traced: true,
     };
     match (package, name) {
         ("stage2-sysmon", "deadlock") => About {
@@ -211,6 +214,17 @@ pub fn about(package: &str, name: &str) -> About {
         // Nobody listens, so time passes only by the clock of the processor.
         ("stage2-sysmon", "the_loop_2") => About {
             slow: true,
+            ..ordinary
+        },
+        // Signals alone: no goroutines.
+        ("stage3-signals", "signals_101") => About {
+            replays: false,
+            traced: false,
+            ..ordinary
+        },
+        // It prints what the compiler has made of it.
+        ("stage3-signals", "unsafe_points") => About {
+            replays: false,
             ..ordinary
         },
         _ => ordinary,

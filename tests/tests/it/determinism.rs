@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tests::{about, example, examples, lockstep, long, root, trace_of_program, two_at_a_time};
 
-const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
+const STAGES: [&str; 3] = ["stage1-coop", "stage2-sysmon", "stage3-signals"];
 const PROCS: [usize; 3] = [1, 2, 8];
 
 /// Runs `f` beside threads that take the processors away from it.
@@ -89,12 +89,14 @@ fn seeds_give_different_schedules() {
 /// a quiet machine needs 0.3. Twice that here, for a busy one.
 #[test]
 fn lockstep_runs_are_short() {
-    for name in examples("stage1-coop") {
+    let stages = ["stage1-coop", "stage3-signals"];
+    let names = stages.map(|stage| replaying(stage).into_iter().map(move |name| (stage, name)));
+    for (stage, name) in names.into_iter().flatten() {
         // Built before the clock starts.
-        let _ = example("stage1-coop", &name);
+        let _ = example(stage, &name);
         for procs in PROCS {
             let begin = Instant::now();
-            lockstep("stage1-coop", &name, procs, 1);
+            lockstep(stage, &name, procs, 1);
             let took = begin.elapsed();
             assert!(
                 took < Duration::from_secs(4),

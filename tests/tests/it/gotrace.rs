@@ -12,7 +12,7 @@ use tests::trace::{Event, Trace};
 use tests::{LIMIT, about, example, examples, fresh_folder, root, run};
 
 const VERSIONS: [&str; 2] = ["1.22.10", "1.27.3"];
-const STAGES: [&str; 2] = ["stage1-coop", "stage2-sysmon"];
+const STAGES: [&str; 3] = ["stage1-coop", "stage2-sysmon", "stage3-signals"];
 const PROCS: [&str; 3] = ["1", "2", "4"];
 
 /// Whether Go's tools must be there, and read everything: `.ci/run` asks for it.
@@ -225,7 +225,8 @@ fn go_reads_every_example_and_finds_what_we_say() {
         for name in examples(stage) {
             for procs in procs {
                 for seed in seeds {
-                    if !seed.is_empty() && !about(stage, &name).replays {
+                    let about = about(stage, &name);
+                    if !about.traced || !seed.is_empty() && !about.replays {
                         continue;
                     }
                     let (file, ours) = traced(stage, &name, procs, seed, &dir);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tests::{About, about, example, examples, lockstep, long, trace_of_program, two_at_a_time};
 
-const STAGES: [&str; 1] = ["stage2-sysmon"];
+const STAGES: [&str; 2] = ["stage2-sysmon", "stage3-signals"];
 const PROCS: [usize; 3] = [1, 2, 4];
 
 /// All programs that replay, each on every number of Ps.

@@ -2,13 +2,14 @@
 //! Accept a new schedule with `INSTA_UPDATE=always cargo test -p tests --test it traces::`.
 
 use stage1_coop::{STAGE, Stage};
-use tests::{about, examples, trace_of_example, trace_of_program};
+use std::process::Command;
+use tests::{LIMIT, about, example, examples, run, trace_of_example, trace_of_program};
 
 fn snapshot(stage: &'static Stage, procs: usize) {
     let package = stage.name;
     for name in examples(package) {
         if !about(package, &name).replays {
-            // What the network does when is nobody's to say: see the test below.
+            // Its run is another one each time: see the tests below.
             continue;
         }
         let scenario = trace_of_example(stage, &name).procs(procs);
@@ -52,6 +53,31 @@ fn stage2_on_one_p() {
 #[test]
 fn stage2_on_two_ps() {
     snapshot(&stage2_sysmon::STAGE, 2);
+}
+
+#[test]
+fn stage3_on_one_p() {
+    snapshot(&stage3_signals::STAGE, 1);
+}
+
+#[test]
+fn stage3_on_two_ps() {
+    snapshot(&stage3_signals::STAGE, 2);
+}
+
+/// The example without goroutines: there is only what it prints.
+#[test]
+fn stage3_signals_101() {
+    let mut program = Command::new(example("stage3-signals", "signals_101"));
+    let ended = run(&mut program, &[], LIMIT);
+    assert_eq!(ended.stderr, "", "{ended:#?}");
+    let code = ended.code.expect("no signal ends it");
+    let text = format!("exit {code}\n--- output\n{}--- trace\n", ended.stdout);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("stage3-signals__signals_101", text));
 }
 
 /// The example that uses the network has another schedule each time. Its trace says so, and
@@ -113,6 +139,18 @@ fn generated_pages() {
         insta::assert_snapshot!(
             "stage_table__stage2-sysmon",
             stage2_sysmon::rt::stage::table(&[&stage1_coop::STAGE, &stage2_sysmon::STAGE])
+        );
+        insta::assert_snapshot!(
+            "legend__stage3-signals",
+            stage3_signals::rt::trace::legend(stage3_signals::rt::table::KINDS)
+        );
+        insta::assert_snapshot!(
+            "stage_table__stage3-signals",
+            stage3_signals::rt::stage::table(&[
+                &stage1_coop::STAGE,
+                &stage2_sysmon::STAGE,
+                &stage3_signals::STAGE,
+            ])
         );
     });
 }

@@ -76,7 +76,7 @@ fn every_example_can_be_drawn() {
     let dir = fresh_folder("safepoint-chrome-").expect("a folder");
     let file = dir.join("x.json");
     let shown = file.display().to_string();
-    for stage in ["stage1-coop", "stage2-sysmon"] {
+    for stage in ["stage1-coop", "stage2-sysmon", "stage3-signals"] {
         for name in examples(stage) {
             let about = about(stage, &name);
             let wanted = |procs: &&str| about.replays && (!about.slow || *procs == "1");
