@@ -11,9 +11,11 @@ use safepoint_trace::Kinds;
 
 #[path = "../../stage2-sysmon/src/table/vocabulary.rs"]
 mod stage2;
+#[path = "../../stage3-signals/src/table/vocabulary.rs"]
+mod stage3;
 
 /// The kinds of events of all stages.
-const KINDS: Kinds = &[safepoint_trace::KINDS, stage2::KINDS];
+const KINDS: Kinds = &[safepoint_trace::KINDS, stage2::KINDS, stage3::KINDS];
 
 /// Reads a text. Any text: what is no event and no comment is passed over.
 pub fn read(text: &str) -> Trace {
