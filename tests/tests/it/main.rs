@@ -42,6 +42,7 @@ mod threads;
 mod timers;
 mod trace_of;
 mod traces;
+mod unsafe_points;
 mod waking;
 mod wings;
 mod wired;
