@@ -18,6 +18,7 @@ mod doors;
 mod ends;
 mod gotrace;
 mod handoff;
+mod hazards;
 mod heads;
 mod heard;
 mod invariants;
