@@ -13,8 +13,8 @@ use stage1_coop::rt::sched::Next;
 use stage1_coop::{Runtime, STAGE, Stage, ThirdParty, gofunc, prologue, spin};
 use std::time::Duration;
 
-/// A function of a goroutine: one guard check, and then as many nanoseconds of the
-/// laboratory's clock.
+/// A function of a goroutine: one guard check, and then as many nanoseconds of
+/// lockstep's clock.
 #[gofunc]
 pub(crate) fn work(turns: u64) -> u64 {
     spin(turns)
@@ -34,7 +34,7 @@ pub(crate) fn once(me: &mut ThirdParty) {
     }
 }
 
-/// Runs `main` on `stage`, with somebody to raise the flag.
+/// Runs `main` on `stage`, with a third party to raise the flag.
 pub(crate) fn with(
     stage: &'static Stage,
     flag: fn(&mut ThirdParty),
@@ -43,8 +43,8 @@ pub(crate) fn with(
     start(Runtime::new(stage).third_party(flag), main);
 }
 
-/// The changed scheduler: a goroutine that yields does not go behind all others, but in
-/// front of them.
+/// The changed scheduler: a goroutine that yields does not go to the end of the queue, but to
+/// its front.
 pub(crate) static CHANGED: Stage = Stage {
     preempted: back_to_the_front,
     ..STAGE
@@ -76,7 +76,7 @@ pub(crate) fn sound(run: &Run) -> Result<(), Fault> {
     })
 }
 
-/// Every request in the trace was heeded by somebody.
+/// Every request in the trace was obeyed.
 pub(crate) fn all_heard(run: &Run) -> Result<(), Fault> {
     for i in run.trace.find("Preempt") {
         let asked = &run.trace.events[i];

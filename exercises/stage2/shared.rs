@@ -82,7 +82,7 @@ impl Bed {
             true
         }
         let bed = std::ptr::from_ref(self).cast_mut().cast::<()>();
-        // SAFETY: the scenarios call this on goroutines, and whoever wakes it finds it here,
+        // SAFETY: the scenarios call this on goroutines, and the waker finds it here,
         // where `lie_down` puts it.
         unsafe {
             rt::sched::gopark(
@@ -93,7 +93,7 @@ impl Bed {
         };
     }
 
-    /// Who sleeps here, if it counts as waiting already.
+    /// The goroutine that sleeps here, if it counts as waiting already.
     pub(crate) fn sleeper(&self) -> Option<&'static G> {
         let gp = *self.0.get()?;
         (rt::gmp::readgstatus(gp) == rt::gmp::GWAITING).then_some(gp)
@@ -103,7 +103,7 @@ impl Bed {
     pub(crate) fn wake(&self) -> Option<&'static G> {
         let gp = self.sleeper()?;
         rt::trace::go_unblock(gp);
-        // SAFETY: it lies in the bed, so it is off its M; and the scenario wakes it once.
+        // SAFETY: it is in the bed, so it is off its M; and the scenario wakes it once.
         unsafe { rt::gmp::casgstatus::<{ rt::gmp::GWAITING }, { rt::gmp::GRUNNABLE }>(gp) };
         Some(gp)
     }

@@ -18,8 +18,8 @@
 pub mod arch {
     pub use crate::arch::gotext::{bounds as gotext_bounds, contains as in_gotext};
     pub use crate::arch::{
-        McallFn, Tls, getg, getm, getm_opt, gogo, locks_dec, locks_inc, mcall, on_goroutine, setg,
-        systemstack,
+        McallFn, Tls, getg, getm, getm_opt, gogo, goroutine, locks_dec, locks_inc, mcall,
+        on_goroutine, setg, systemstack,
     };
 }
 
@@ -56,7 +56,9 @@ pub mod os {
         never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
-    pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+    pub use safepoint_lockstep::{
+        Stopped, enabled as in_lockstep, in_handler, said, say, say_bytes, say_line, stopped,
+    };
 }
 
 /// The queues of runnable goroutines, and stealing from them.

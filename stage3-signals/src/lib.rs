@@ -19,8 +19,7 @@
 //! | or not at all | `ask/off.rs` | `asyncpreemptoff` |
 //! | is there a request? | `safepoint/want.rs` | `wantAsyncPreempt` |
 //! | may it be stopped here? | `safepoint/vetoes.rs` | `isAsyncSafePoint` |
-//! | which functions may not | `safepoint/unsafe_points.rs` | `PCDATA_UnsafePoint` |
-//! | what their machine code says | `safepoint/decode.rs`; of this program: `safepoint/loaded.rs` | |
+//! | which functions may not | `safepoint/unsafe_points.rs`, read by `safepoint/decode.rs` and `safepoint/loaded.rs` | `PCDATA_UnsafePoint` |
 //! | what the processor may have in the way | `safepoint/processor.rs` | |
 //! | one signal in flight, and its acknowledgement | `table/signalword.rs` | `signalPending`, `preemptGen` |
 //! | the registers in a handler's hands | `table/context.rs` | `sigctxt` |

@@ -10,7 +10,7 @@ use safepoint_trace::{Effect, Next};
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
-    /// Somebody asked for the P.
+    /// The P was asked for.
     Request,
     /// A check saw the request and the goroutine goes.
     Taken,
@@ -53,7 +53,7 @@ impl Sign {
             Effect::Refuses if says("refuse") => Some(Sign::Refused),
             Effect::Refuses => Some(Sign::Taken),
             Effect::Declines => Some(Sign::Refused),
-            Effect::Sends | Effect::Lands => Some(Sign::Other),
+            Effect::Sends | Effect::Lands | Effect::Interrupts => Some(Sign::Other),
             Effect::Obeys => Some(Sign::Preempted),
             Effect::Leaves(Next::Runnable) => Some(Sign::Yielded),
             Effect::Leaves(Next::Waiting) => Some(Sign::Blocked),

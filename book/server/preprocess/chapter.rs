@@ -233,7 +233,7 @@ impl ChapterRun<'_> {
         };
         let trace = trace::read(&recording.trace);
         let answer = query
-            .answer(&trace, &self.legend(&query.run))
+            .answer(&trace, &recording.output, &self.legend(&query.run))
             .map_err(here)?;
         self.predicted.insert(query.run.to_string());
         let id = self.id("predict");

@@ -110,7 +110,7 @@ impl ChapterRun<'_> {
             Directive::Exercise(name) => self.card(name),
             Directive::Mechanisms => self.mechanisms(),
             Directive::Example { run, listing } => {
-                // Who was just asked to predict this run should not see it by accident.
+                // A reader who was just asked to predict this run should not see it by accident.
                 let open = !self.predicted.contains(&run.to_string());
                 self.shown_example(run, *listing, open)
             }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use safepoint_book::workspace::Workspace;
@@ -265,8 +266,10 @@ fn the_stock_command_builds_the_same_pages() {
 /// Starts a server, and an order that goes to `until`; says the server's process, the line,
 /// and keeps the stream open.
 fn busy(name: &str, until: &str) -> (std::process::Child, String, super::support::Reply) {
+    fs::create_dir_all(busy_folder(name)).unwrap();
     let mut child = book()
         .args(["--port", "0"])
+        .env("TMPDIR", busy_folder(name))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -285,10 +288,18 @@ fn busy(name: &str, until: &str) -> (std::process::Child, String, super::support
     (child, seen, reply)
 }
 
+/// Where a server that runs this program makes its folders. A start sweeps what killed servers
+/// left, so the servers of other tests, which start meanwhile, must not look there.
+fn busy_folder(name: &str) -> PathBuf {
+    super::support::scratch().join(format!("busy-{name}"))
+}
+
 /// The folders for pages and traces carry the number of their process.
 fn leaves_a_folder(pid: u32) -> bool {
     let name = format!("safepoint-book-{pid}-");
-    let mut all = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let busy = ["hang", "endless", "flag"].map(busy_folder);
+    let places = [std::env::temp_dir()].into_iter().chain(busy);
+    let mut all = places.flat_map(fs::read_dir).flatten().flatten();
     all.any(|entry| entry.file_name().to_string_lossy().starts_with(&name))
 }
 

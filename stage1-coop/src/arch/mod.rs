@@ -14,6 +14,6 @@ pub use counters::{locks_dec, locks_inc};
 pub use switch::{McallFn, gogo, mcall, systemstack};
 pub(crate) use switch::{default_fp_controls, set_fp_controls};
 pub(crate) use switch::{on_stack, prefetch_below, prefetch_g, prefetch_stack};
-pub use tls::{Tls, getg, getm, getm_opt, on_goroutine, setg};
+pub use tls::{Tls, getg, getm, getm_opt, goroutine, on_goroutine, setg};
 pub(crate) use tls::{setm, tls};
-pub(crate) use unwind::{callers, entry, switched_out};
+pub(crate) use unwind::{Frame, callers, switched_out};

@@ -121,12 +121,19 @@ pub fn getm_opt() -> Option<&'static M> {
 }
 // ANCHOR_END: getm_opt
 
+/// The goroutine that calls, if one does. One look at the thread, so that it may stand in a
+/// goroutine's own code: only goroutines have a number.
+#[inline]
+pub fn goroutine() -> Option<&'static G> {
+    let gp = getg();
+    (gp.goid.get() != 0).then_some(gp)
+}
+
 /// Whether the caller runs on a goroutine's stack: not on `g0`, not on a foreign thread, and not on
-/// a G that a later stage's signal handler is for the moment. One look at the thread, so that it
-/// may stand in a goroutine's own code: only goroutines have a number.
+/// a G that a later stage's signal handler is for the moment.
 #[inline]
 pub fn on_goroutine() -> bool {
-    getg().goid.get() != 0
+    goroutine().is_some()
 }
 
 /// From here on the calling thread is `g`'s: every guard check compares with its stack. Go's

@@ -31,11 +31,29 @@ pub fn readgstatus(gp: &G) -> u32 {
 #[inline]
 pub unsafe fn casgstatus<const OLD: u32, const NEW: u32>(gp: &'static G) {
     // SAFETY: the caller's promise.
-    while !unsafe { gp.atomicstatus.try_change::<OLD, NEW>() } {
-        (stage().casgstatus_contended)(gp, OLD, NEW);
+    if !unsafe { gp.atomicstatus.try_change::<OLD, NEW>() } {
+        // SAFETY: as above.
+        unsafe { contended::<OLD, NEW>(gp) };
     }
 }
 // ANCHOR_END: casgstatus
+
+/// Asks the row what to do, and tries again. Out of the way: the exchange succeeds nearly always,
+/// and what has to be kept over a call would cost its callers registers.
+///
+/// # Safety
+/// As for [`casgstatus`].
+#[cold]
+#[inline(never)]
+unsafe fn contended<const OLD: u32, const NEW: u32>(gp: &'static G) {
+    loop {
+        (stage().casgstatus_contended)(gp, OLD, NEW);
+        // SAFETY: the caller's promise.
+        if unsafe { gp.atomicstatus.try_change::<OLD, NEW>() } {
+            return;
+        }
+    }
+}
 
 /// The row `casgstatus_contended` of this stage: only the owner changes the state, so this is
 /// a bug of the runtime.

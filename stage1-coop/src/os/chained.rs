@@ -19,7 +19,7 @@ use super::action::{Handled, Handler, calls, current};
 use super::signal::{install_for_the_run, is_free};
 use crate::arch::{getg, setg};
 use crate::gmp::G;
-use safepoint_lockstep::KeepErrno;
+use safepoint_lockstep::{KeepErrno, in_handler};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
 
@@ -140,12 +140,16 @@ extern "C" fn on_chained(signal: i32, info: *mut libc::siginfo_t, context: *mut 
         true => &own.below,
         false => &own.old,
     };
-    // SAFETY: the stand-in has no stack: its guard is 0, so a check in the program's handler passes.
-    unsafe { setg(&BESIDE) };
-    // SAFETY: this is a handler of the signal with its arguments, and `install` got what is
-    // called here from the kernel, for this signal.
-    unsafe { next.call(signal, info, context) };
-    // SAFETY: what was interrupted is `g`'s, and goes on when we return.
-    unsafe { setg(g) };
-    (own.handler)(signal, info, context);
+    // In lockstep nothing in here is a tick of what was interrupted.
+    in_handler(|| {
+        // SAFETY: the stand-in has no stack: its guard is 0, so a check in the program's handler
+        // passes.
+        unsafe { setg(&BESIDE) };
+        // SAFETY: this is a handler of the signal with its arguments, and `install` got what is
+        // called here from the kernel, for this signal.
+        unsafe { next.call(signal, info, context) };
+        // SAFETY: what was interrupted is `g`'s, and goes on when we return.
+        unsafe { setg(g) };
+        (own.handler)(signal, info, context);
+    });
 }

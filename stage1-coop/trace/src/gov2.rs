@@ -263,6 +263,7 @@ impl Gov2 {
             | Effect::Refuses
             | Effect::Sends
             | Effect::Lands
+            | Effect::Interrupts
             | Effect::Declines => self.in_log(e),
         }
     }

@@ -70,7 +70,7 @@ impl Trace {
             stops_late: HashSet::new(),
             asked: HashSet::new(),
             dead: HashSet::new(),
-            flights: Flights::default(),
+            flights: Flights::new(self.header("seed").is_some()),
         };
         for (i, event) in self.events.iter().enumerate() {
             if event.kind.is_none() && !self.kinds.is_empty() {

@@ -66,10 +66,13 @@ pub enum Effect {
     /// A signal is sent to the named M, so that it answers the request. Until it has landed no
     /// other one is sent there.
     Sends,
-    /// A signal has landed on the M, whose handler runs. What that has interrupted may be in
+    /// The signal has landed on the M, whose handler runs. What that has interrupted may be in
     /// the middle of anything that is an event, so the columns show what it found, and nothing
     /// follows from them.
     Lands,
+    /// A signal that was sent for no request, a clock's or a stranger's, has interrupted the M.
+    /// The columns are as for [`Lands`](Effect::Lands).
+    Interrupts,
     /// The handler lets the goroutine run on: it cannot be stopped where it is. The columns are
     /// as for [`Lands`](Effect::Lands).
     Declines,
@@ -135,7 +138,7 @@ impl Effect {
 
     /// Whether the handler of a signal says so, which may have interrupted anything.
     pub fn in_handler(self) -> bool {
-        matches!(self, Effect::Lands | Effect::Declines)
+        matches!(self, Effect::Lands | Effect::Interrupts | Effect::Declines)
     }
 }
 

@@ -5,12 +5,15 @@
 use safepoint_trace::{Kinds, Trace};
 
 mod stage9 {
-    use safepoint_trace::Effect::{Declines, Lands, Leaves, Obeys, Sends, StealsP, Wakes};
+    use safepoint_trace::Effect::{
+        Declines, Interrupts, Lands, Leaves, Obeys, Sends, StealsP, Wakes,
+    };
     use safepoint_trace::Next::Waiting;
 
     safepoint_trace::kinds! {
         DART "Dart" "m{n}" "A signal is sent to this M." => Sends;
         HIT "Hit" "" "It has landed." => Lands;
+        TICK "Tick" "" "A clock's signal has come." => Interrupts;
         SHIELD "Shield" "{s}" "The goroutine cannot be struck now." => Declines;
         GO_STRUCK "GoStruck" "" "The goroutine yields to a signal." => Obeys;
         GO_HELD "GoHeld" "" "The goroutine is stopped until it is let go." => Leaves(Waiting);
@@ -34,8 +37,8 @@ const KINDS: Kinds = &[
     stage9::watched::KINDS,
 ];
 
-/// M 1 watches: it asks the goroutine of P 0, on M 0, twice; between the two, M 0 is hit once
-/// more, by a clock of its own. Then M 2 ends with a signal on its way to it, and its number
+/// M 1 watches: it asks the goroutine of P 0, on M 0, twice; between the two, M 0 is interrupted
+/// once more, by a clock of its own. Then M 2 ends with a signal on its way to it, and its number
 /// gets another thread. Columns: microseconds, M, P, G, event.
 const GOOD: &str = "
 0      m0 p0 --  ProcStart p0
@@ -46,7 +49,7 @@ const GOOD: &str = "
 10001  m1 -- --  Dart m0 #1
 10003  m0 p0 g1  Hit #1
 10004  m0 p0 g1  Shield locks #1
-10060  m0 p0 g1  Hit #1
+10060  m0 p0 g1  Tick #1
 10061  m0 p0 g1  Shield elsewhere #1
 20000  m1 -- --  Preempt p0/g1 ran=19.998 #2
 20001  m1 -- --  Dart m0 #2
@@ -54,7 +57,7 @@ const GOOD: &str = "
 20003  m0 p0 g1  GoStruck #2
 20004  m0 p0 --  GoStart g2
 20005  m0 p0 g2  GoHeld
-20006  m0 p0 g2  Hit
+20006  m0 p0 g2  Tick
 20007  m0 p0 --  GoStart g1
 20008  m0 p0 g1  GoFreed g2
 20009  m2 p1 --  ProcStart p1
@@ -73,7 +76,7 @@ const GOOD: &str = "
 40003  m2 p1 g3  Shield locks #4
 40010  m2 p1 g3  GoSched
 40011  m2 p1 --  GoStart g3
-440000 m0 p0 g1  Hit
+440000 m0 p0 g1  Tick
 440001 m2 p1 g3  GoEnd
 440002 m0 p0 g1  GoEnd
 ";
@@ -100,6 +103,12 @@ fn changed(without: &[&str], more: &str) -> String {
     }
     let mut lines: Vec<&str> = GOOD.lines().filter(|line| !is_out(line)).collect();
     lines.extend(more.lines());
+    sorted(&lines.join("\n"))
+}
+
+/// Lines in the order of their times.
+fn sorted(lines: &str) -> String {
+    let mut lines: Vec<&str> = lines.lines().collect();
     let time = |line: &&str| line.split(' ').next().and_then(|us| us.parse::<u64>().ok());
     lines.sort_by_key(time);
     lines.join("\n")
@@ -107,7 +116,12 @@ fn changed(without: &[&str], more: &str) -> String {
 
 #[track_caller]
 fn says(lines: &str, what: &str) {
-    match trace(lines).check_run() {
+    complains(&trace(lines), what);
+}
+
+#[track_caller]
+fn complains(trace: &Trace, what: &str) {
+    match trace.check_run() {
         Ok(()) => panic!("nothing is noticed, and it should be: {what}"),
         Err(broken) => assert!(broken.what.contains(what), "{broken}, not {what}"),
     }
@@ -118,21 +132,53 @@ fn the_good_one_is_good() {
     assert_eq!(trace(GOOD).check_run(), Ok(()));
 }
 
+/// The trace of a run in lockstep.
+fn in_lockstep(lines: &str) -> Trace {
+    let mut trace = trace(lines);
+    trace.head[0].push_str(" seed=1");
+    trace
+}
+
 #[test]
 fn at_most_one_signal_is_on_its_way_to_an_m() {
-    let way = "a signal is sent to m0, and another one (#1) is on its way there";
-    says(&changed(&["10003", "10060"], ""), way);
-    says(&changed(&[], "10002  m1 -- --  Dart m0 #1"), way);
-    // Another M is another matter.
-    assert_eq!(
-        trace(&changed(&[], "10002  m1 -- --  Dart m7 #1")).check_run(),
-        Ok(())
-    );
-    // Each thread takes what was sent to it with it, and nothing else does.
+    let way = "a signal was sent to m0 while another one (#1) was on its way there";
+    let twice = changed(&[], "10002  m1 -- --  Dart m0 #1");
+    // The first one's handler may not have said so yet, but in lockstep it would have; and what
+    // it says is the next thing that this M says.
+    complains(&in_lockstep(&twice), way);
+    says(&changed(&["10003"], "10002  m1 -- --  Dart m0 #1"), way);
     says(
-        &changed(&["30005"], ""),
-        "a signal is sent to m2, and another one (#3) is on its way there",
+        &changed(
+            &[],
+            "10002  m1 -- --  Dart m0 #1\n10002 m1 -- -- Dart m0 #1",
+        ),
+        way,
     );
+    let late = changed(&[], "10002  m1 -- --  Dart m0 #1\n10005 m0 p0 g1 Hit #1");
+    assert_eq!(trace(&late).check_run(), Ok(()));
+    // If nothing was late, one signal is missing from then on.
+    says(
+        &twice,
+        "the signal (#2) that was sent to it 419 ms ago has not landed",
+    );
+    // Another M is another matter, and so is one whose thread has ended.
+    for other in ["10002 m1 -- -- Dart m7 #1", "30004 m1 -- -- Dart m2 #3"] {
+        assert_eq!(in_lockstep(&changed(&[], other)).check(), Ok(()), "{other}");
+    }
+    // Each thread takes what was sent to it with it, and nothing else does.
+    complains(
+        &in_lockstep(&changed(&["30005"], "")),
+        "a signal was sent to m2 while another one (#3) was on its way there",
+    );
+}
+
+#[test]
+fn a_clock_s_signal_may_be_taken_for_the_one_that_is_about_to_be_sent() {
+    let lines = changed(
+        &["10001", "10003"],
+        "10001 m0 p0 g1 Hit #1\n10003 m1 -- -- Dart m0 #1",
+    );
+    assert_eq!(trace(&lines).check_run(), Ok(()));
 }
 
 #[test]

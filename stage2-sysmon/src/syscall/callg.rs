@@ -73,10 +73,25 @@ impl HeldStatus for GStatus {
     }
 
     #[inline]
-    unsafe fn leave_call(&self, mut wait: impl FnMut()) {
+    unsafe fn leave_call(&self, wait: impl FnMut()) {
         // SAFETY: the caller's promise.
-        while !unsafe { self.try_change::<GSYSCALL, GRUNNING>() } {
-            wait();
+        if !unsafe { self.try_change::<GSYSCALL, GRUNNING>() } {
+            // SAFETY: the same.
+            unsafe { leave_when_let(self, wait) };
+        }
+    }
+}
+
+/// A thief holds it. Out of the way: what has to be kept over a call would cost every call
+/// registers.
+#[cold]
+#[inline(never)]
+unsafe fn leave_when_let(status: &GStatus, mut wait: impl FnMut()) {
+    loop {
+        wait();
+        // SAFETY: the promise of `leave_call`'s caller.
+        if unsafe { status.try_change::<GSYSCALL, GRUNNING>() } {
+            return;
         }
     }
 }

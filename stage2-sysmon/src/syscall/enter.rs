@@ -19,10 +19,10 @@
 use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
 use crate::table::events::{self, GO_SYS_BLOCK, GO_SYS_CALL};
-use crate::table::rows::{Side, rows};
+use crate::table::rows::{Side, a_bit_is_set};
 use crate::table::words::{ATTENTION_OVER, of_m, of_p};
 
-use stage1_coop::rt::arch::{getg, getm, on_goroutine, systemstack};
+use stage1_coop::rt::arch::{getm, goroutine, systemstack};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSYSCALL, P, SCHED, casgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::sched::releasep;
@@ -42,7 +42,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// If `f` does. Off a goroutine it is a plain call.
 pub fn syscall<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscall(pc, sp, bp).then(|| Back);
+    let _back = reentersyscall(pc, sp, bp).map(|_| Back);
     f()
 }
 // ANCHOR_END: syscall
@@ -51,7 +51,7 @@ pub fn syscall<R>(f: impl FnOnce() -> R) -> R {
 /// not when sysmon has noticed.
 pub fn syscall_block<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscallblock(pc, sp, bp).then(|| Back);
+    let _back = reentersyscallblock(pc, sp, bp).map(|_| Back);
     f()
 }
 
@@ -104,15 +104,13 @@ fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
 }
 
 // ANCHOR: entersyscall
-/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
-/// goroutine: then there is nothing to do, now and afterwards. Go's `entersyscall`. Never
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns it, or `None`
+/// off a goroutine: then there is nothing to do, now and afterwards. Go's `entersyscall`. Never
 /// inlined: a goroutine's own code must not look at its thread in several steps.
 #[inline(never)]
-pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     begin(gp, pc, sp, bp);
     let Some(pp) = mp.p.get() else {
         throw("entersyscall: no p");
@@ -126,19 +124,17 @@ pub fn reentersyscall(pc: usize, sp: usize, bp: usize) -> bool {
     // SAFETY: this M owned it until now, and asks for it again on its way out.
     unsafe { pp.status.enter_call() };
     if SCHED.attention.any() {
-        (rows().syscall_slow)(Side::Enter, Some(pp));
+        a_bit_is_set(Side::Enter, Some(pp));
     }
-    true
+    Some(gp)
 }
 // ANCHOR_END: entersyscall
 
 /// As [`reentersyscall`], for a call that will block. Go's `entersyscallblock`.
 #[inline(never)]
-pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     begin(gp, pc, sp, bp);
     events::record(&GO_SYS_BLOCK);
     let Some(pp) = mp.p.get() else {
@@ -152,7 +148,7 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> bool {
     // On g0: it may make a thread.
     // SAFETY: mp is the calling thread's.
     systemstack(|| (stage().handoffp)(unsafe { releasep(mp) }));
-    true
+    Some(gp)
 }
 
 /// The row `syscall_slow` of this stage: a bit of `sched.attention` is set. When the run is over,

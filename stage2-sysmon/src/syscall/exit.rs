@@ -10,7 +10,7 @@
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::syscall::callp::CallStatus;
 use crate::table::events::{self, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED};
-use crate::table::rows::{Side, rows};
+use crate::table::rows::{Side, a_bit_is_set, rows};
 use crate::table::words::{ATTENTION_OVER, OfM, OfP, of_m, of_p};
 use stage1_coop::prologue;
 use stage1_coop::rt::arch::{getg, getm, mcall};
@@ -99,7 +99,7 @@ fn exitsyscall_m(gp: &'static G) -> Next {
 /// to it. Go's `exitsyscallfast`.
 #[inline]
 fn exitsyscall_fast(mp: &'static M, own: &OfM, old: Option<&'static P>) -> Option<&'static OfP> {
-    if SCHED.attention.any() && !(rows().syscall_slow)(Side::Exit, old) {
+    if SCHED.attention.any() && !a_bit_is_set(Side::Exit, old) {
         return None;
     }
     if let Some(pp) = old

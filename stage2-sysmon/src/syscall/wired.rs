@@ -11,7 +11,7 @@ use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
 use crate::table::events::{self, GO_SYS_CALL};
 use crate::table::words::{ATTENTION_OVER, of_m, of_p};
-use stage1_coop::rt::arch::{getg, getm, on_goroutine};
+use stage1_coop::rt::arch::{getg, getm, goroutine};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSCAN, GSYSCALL, M, P, SCHED, casgstatus, readgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering::Acquire;
 /// If `f` does. Off a goroutine it is a plain call.
 pub fn syscall_wired<R>(f: impl FnOnce() -> R) -> R {
     let (pc, sp, bp) = here();
-    let _back = reentersyscall_wired(pc, sp, bp).then(|| Back);
+    let _back = reentersyscall_wired(pc, sp, bp).map(|_| Back);
     f()
 }
 // ANCHOR_END: syscall_wired
@@ -42,14 +42,12 @@ impl Drop for Back {
 }
 
 // ANCHOR: entersyscall_wired
-/// The goroutine, which is at `pc`, is about to enter a system call. Returns false off a
-/// goroutine. Never inlined, as the older form.
+/// The goroutine, which is at `pc`, is about to enter a system call. Returns it, or `None`
+/// off a goroutine. Never inlined, as the older form.
 #[inline(never)]
-pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
-    if !on_goroutine() {
-        return false;
-    }
-    let (gp, mp) = (getg(), getm());
+pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> Option<&'static G> {
+    let gp = goroutine()?;
+    let mp = getm();
     let Some(pp) = mp.p.get() else {
         throw("entersyscall: no p");
     };
@@ -64,7 +62,7 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> bool {
     // From here on one may.
     // SAFETY: gp is the caller, which comes to no check until it is back.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
-    true
+    Some(gp)
 }
 // ANCHOR_END: entersyscall_wired
 

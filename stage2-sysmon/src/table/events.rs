@@ -15,8 +15,14 @@ use stage1_coop::rt::trace::{self, Kind, emit};
 #[inline]
 pub(crate) fn record(kind: &'static Kind) {
     if trace::on() {
-        outlined(kind, [0; 3]);
+        plain(kind);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn plain(kind: &'static Kind) {
+    emit(kind, [0; 3], 0);
 }
 
 /// The caller has taken `pp` out of a system call.

@@ -57,3 +57,11 @@ pub fn rows() -> &'static Rows {
         None => throw("a stage without the rows of stage 2"),
     }
 }
+
+/// The answer of the row `syscall_slow`. Out of the way: nearly no call comes here, and what would
+/// have to be kept over it would cost each of them registers.
+#[cold]
+#[inline(never)]
+pub(crate) fn a_bit_is_set(side: Side, pp: Option<&'static P>) -> bool {
+    (rows().syscall_slow)(side, pp)
+}

@@ -11,6 +11,7 @@ use crate::table::words::async_safe_point;
 use stage2_sysmon::rt::arch::{getg, getm, mcall};
 use stage2_sysmon::rt::gmp::G;
 use stage2_sysmon::rt::last_words::throw;
+use stage2_sysmon::rt::os::stopped;
 use stage2_sysmon::rt::sched::{Next, gosched_impl, pin_while_unwinding};
 use stage2_sysmon::rt::stage::stage;
 use stage2_sysmon::rt::trace::go_preempt;
@@ -19,6 +20,7 @@ use stage2_sysmon::rt::trace::go_preempt;
 /// `async_preempt` calls it, on the goroutine's stack.
 pub(crate) extern "C" fn async_preempt2() {
     let gp = getg();
+    let interrupted = stopped();
     async_safe_point(gp).set(1);
     // A goroutine that has unwound since its last yield is let go.
     pin_while_unwinding();
@@ -26,6 +28,7 @@ pub(crate) extern "C" fn async_preempt2() {
     // is code that may be moved, and nothing here is kept.
     unsafe { mcall(preempted) }
     async_safe_point(gp).set(0);
+    interrupted.goes_on();
 }
 // ANCHOR_END: async_preempt2
 

@@ -19,6 +19,7 @@ use crate::table::rows::rows;
 use crate::table::words::{Own, own};
 use stage2_sysmon::rt::arch::{getg, getm_opt, setg};
 use stage2_sysmon::rt::gmp::{G, M};
+use stage2_sysmon::rt::os::in_handler;
 use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: sigtrampgo
@@ -41,7 +42,7 @@ pub(crate) extern "C" fn sigtrampgo(
     let gp = getg();
     // SAFETY: we are on the M's signal stack, which is this G's.
     unsafe { setg(&own.gsignal) };
-    do_sig_preempt(mp, own, gp, context, sent);
+    in_handler(|| do_sig_preempt(mp, own, gp, context, sent));
     // SAFETY: nothing looks for the current goroutine until its stack is back.
     unsafe { setg(gp) };
 }

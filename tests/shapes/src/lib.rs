@@ -3,9 +3,10 @@
 //! They have a package of their own, because the tests around them are not optimized: an unoptimized
 //! loop is full of calls into `core`, and then the program counter is rarely in the goroutine's own
 //! code. Here they are compiled as the runtime is. None can panic, so each ends where its machine
-//! code returns. Tests: `check_shape`.
+//! code returns. Tests: `check_shape`, `unsafe_points`.
 
 use stage1_coop::{gofunc, prologue, rt};
+use std::cell::Cell;
 use std::hint::black_box;
 
 /// No frame and no call.
@@ -84,4 +85,12 @@ pub fn inside_the_allocator() {
     rt::stack::enter_malloc();
     black_box(());
     rt::stack::leave_malloc();
+}
+
+/// Rust's own way to keep something for a thread.
+#[gofunc]
+pub fn counts_for_its_thread() -> u64 {
+    thread_local!(static TURNS: Cell<u64> = const { Cell::new(0) });
+    TURNS.set(TURNS.get() + 1);
+    TURNS.get()
 }

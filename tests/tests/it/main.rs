@@ -21,6 +21,7 @@ mod handoff;
 mod hazards;
 mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;

@@ -17,6 +17,8 @@ mod diagnostics;
 mod ends;
 #[path = "heard/scenario.rs"]
 mod heard;
+#[path = "interrupted/scenario.rs"]
+mod interrupted;
 #[path = "last_words/scenario/mod.rs"]
 mod last_words;
 #[path = "netpoll/scenario.rs"]
@@ -69,6 +71,7 @@ fn main() {
         diagnostics::ALL,
         ends::ALL,
         heard::ALL,
+        interrupted::ALL,
         last_words::faults::ALL,
         last_words::goexit::ALL,
         last_words::panics::ALL,

@@ -3,6 +3,7 @@
 //! is asked of an optimized build. What the decoder makes of single instructions is tested beside
 //! it, in stage 3.
 
+use shapes::counts_for_its_thread;
 use stage3_signals::rt::arch::{gotext_bounds, in_gotext};
 use stage3_signals::rt::safepoint::{
     Loaded, Place, Program, Why, Words, functions, init, look_up, points,
@@ -111,6 +112,12 @@ fn a_function_that_touches_its_thread_may_not() {
         Place::ThreadLocal
     );
     assert_ne!(has_the_thread_pointer(), 0);
+    // Rust's own way to do that is not always copied into the function, but here it is.
+    assert_eq!(
+        place(counts_for_its_thread as *const ()),
+        Place::ThreadLocal
+    );
+    assert_eq!(counts_for_its_thread(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Goroutines that are stopped by a signal, in the middle of their code: who is asked, what
 //! carries the request, what refuses it, and that nothing shows that it was there.
 
+mod lockstep;
 mod process;
 mod registers;
 mod vetoes;

@@ -1,4 +1,4 @@
-//! caught by: nobody-preempted
+//! caught by: none-preempted
 //!
 //! A snapshot of my own: two loops share one processor.
 

@@ -1,4 +1,4 @@
-//! caught by: nobody-started
+//! caught by: none-started
 //!
 //! Many become runnable at once.
 
