@@ -189,7 +189,7 @@ fn errno(id: u64) -> u64 {
     for _ in 0..ROUNDS {
         // SAFETY: closes nothing, and looks for a file without a name.
         let expected = unsafe {
-            if id % 2 == 0 {
+            if id.is_multiple_of(2) {
                 libc::close(-1);
                 libc::EBADF
             } else {
