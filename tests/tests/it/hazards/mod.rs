@@ -125,3 +125,16 @@ fn an_allocator_that_is_copied_into_the_goroutine_s_code() {
     gone(program, "allocator", "mallocing");
     real(program, "allocator");
 }
+
+/// The price of the map, and the way out.
+#[test]
+fn a_loop_with_a_hash_map_is_never_stopped_and_yields_at_its_check() {
+    let Some(program) = program() else { return };
+    let ended = hazard(program, "hash-map", "without");
+    assert_eq!(count(&ended, "in_time"), 0, "{ended:#?}");
+    assert_eq!(count(&ended, "stopped"), 0, "{ended:#?}");
+    assert!(count(&ended, "thread") > 0, "{ended:#?}");
+    let ended = hazard(program, "hash-map", "with");
+    assert_eq!(count(&ended, "in_time"), 1, "{ended:#?}");
+    assert_eq!(count(&ended, "stopped"), 0, "{ended:#?}");
+}

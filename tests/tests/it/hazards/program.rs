@@ -13,6 +13,7 @@ use stage3_signals::rt::table::Rows;
 use stage3_signals::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
@@ -52,6 +53,11 @@ static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, guard] = &words[..]
+        && name == "hash-map"
+    {
+        return hash_map(guard == "with");
+    }
     let hazard = words
         .first()
         .and_then(|name| HAZARDS.iter().find(|h| h.0 == name));
@@ -350,4 +356,40 @@ fn allocator(id: u64) -> u64 {
         }
     }
     wrong
+}
+
+// The price of the map: a loop with a `HashMap::new` in it is never stopped. Its way out is a check.
+
+/// Until `until` is over; with a check in the loop if it is wanted.
+#[gofunc]
+fn maps(check: bool, until: Instant) -> usize {
+    let mut all = 0;
+    while Instant::now() < until {
+        let mut map = HashMap::new();
+        map.insert(all, all);
+        all += map.len();
+        if check {
+            prologue!();
+        }
+    }
+    all
+}
+
+/// Two goroutines on one P: has the patient one its turn before the loop of the other is over?
+fn hash_map(check: bool) {
+    static PATIENT_RAN: AtomicBool = AtomicBool::new(false);
+    const LOOPS: Duration = Duration::from_millis(500);
+    // SAFETY: a function that holds something of its thread is not stopped, but where it calls.
+    unsafe {
+        Runtime::new(&MINE).procs(1).run(move || {
+            go("patient", || PATIENT_RAN.store(true, SeqCst));
+            maps(check, Instant::now() + LOOPS);
+            let in_time = PATIENT_RAN.load(SeqCst);
+            let (stopped, thread) = (STOPPED.load(SeqCst), refused(THREAD));
+            println!(
+                "in_time={} stopped={stopped} thread={thread}",
+                u8::from(in_time)
+            );
+        });
+    }
 }
