@@ -53,10 +53,10 @@ static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [name, guard] = &words[..]
+    if let [name, check] = &words[..]
         && name == "hash-map"
     {
-        return hash_map(guard == "with");
+        return hash_map(check == "with");
     }
     let hazard = words
         .first()
@@ -360,36 +360,35 @@ fn allocator(id: u64) -> u64 {
 
 // The price of the map: a loop with a `HashMap::new` in it is never stopped. Its way out is a check.
 
-/// Until `until` is over; with a check in the loop if it is wanted.
+static PATIENT_RAN: AtomicBool = AtomicBool::new(false);
+
+/// Until `until` is over; with a check in the loop if it is wanted. Has a goroutine that was made
+/// before the loop had its turn, and how often was the loop stopped?
 #[gofunc]
-fn maps(check: bool, until: Instant) -> usize {
-    let mut all = 0;
+fn maps(check: bool, until: Instant) -> (bool, u64) {
+    let stopped = STOPPED.load(SeqCst);
+    go("patient", || PATIENT_RAN.store(true, SeqCst));
+    let mut all = 0_usize;
     while Instant::now() < until {
         let mut map = HashMap::new();
         map.insert(all, all);
-        all += map.len();
+        all += black_box(map).len();
         if check {
             prologue!();
         }
     }
-    all
+    (PATIENT_RAN.load(SeqCst), STOPPED.load(SeqCst) - stopped)
 }
 
-/// Two goroutines on one P: has the patient one its turn before the loop of the other is over?
+/// Two goroutines on one P.
 fn hash_map(check: bool) {
-    static PATIENT_RAN: AtomicBool = AtomicBool::new(false);
     const LOOPS: Duration = Duration::from_millis(500);
     // SAFETY: a function that holds something of its thread is not stopped, but where it calls.
     unsafe {
         Runtime::new(&MINE).procs(1).run(move || {
-            go("patient", || PATIENT_RAN.store(true, SeqCst));
-            maps(check, Instant::now() + LOOPS);
-            let in_time = PATIENT_RAN.load(SeqCst);
-            let (stopped, thread) = (STOPPED.load(SeqCst), refused(THREAD));
-            println!(
-                "in_time={} stopped={stopped} thread={thread}",
-                u8::from(in_time)
-            );
+            let (ran, stopped) = maps(check, Instant::now() + LOOPS);
+            let (in_time, thread) = (u8::from(ran), refused(THREAD));
+            println!("in_time={in_time} stopped={stopped} thread={thread}");
         });
     }
 }
