@@ -474,7 +474,7 @@ mod tests {
         let all = |range| points(&program, range).collect::<Vec<_>>();
         assert_eq!(all(HERE..HERE + 2), [at(HERE, Why::Undecodable)]);
         assert_eq!(all(0x500..0x510), [at(0x500, Why::Undecodable)]);
-        assert_eq!(all(HERE + 1..HERE), [], "no bytes at all");
+        assert_eq!(all(HERE..HERE), [], "no bytes at all");
         assert_eq!(all(HERE..HERE + 1), []);
     }
 

@@ -118,7 +118,7 @@ impl Program for Loaded {
 
     fn slot(&self, address: u64) -> Option<Why> {
         let whole = address.checked_add(7)?;
-        if address % 8 != 0 || !self.segment(address)?.range.contains(&whole) {
+        if !address.is_multiple_of(8) || !self.segment(address)?.range.contains(&whole) {
             return None;
         }
         // SAFETY: the eight bytes are mapped for reading. They may be a variable that another

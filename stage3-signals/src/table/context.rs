@@ -24,7 +24,7 @@ impl Context {
     ///
     /// # Safety
     /// The third argument of an `SA_SIGINFO` handler that runs, used only until it returns. The
-    /// [`REACH`] bytes below the interrupted code's stack pointer are memory that [`store`] may
+    /// `REACH` bytes below the interrupted code's stack pointer are memory that [`store`] may
     /// write, if something is stored.
     ///
     /// [`store`]: Context::store

@@ -2,11 +2,14 @@
 //! reason can be brought about, and the row itself where only its arguments differ.
 
 use super::own;
-use crate::fixture::stage3::{ask, quiet};
+use crate::fixture::stage3::{ask, quiet, with_rows};
 use crate::fixture::{my_p, step};
 use stage3_signals::rt;
 use stage3_signals::rt::safepoint::*;
+use stage3_signals::rt::table::Rows;
 use stage3_signals::*;
+use std::arch::naked_asm;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::*;
 
 /// Asks the calling goroutine, by a signal that lands here: in the C library. Returns which
@@ -171,6 +174,73 @@ fn outside_gotext_it_is_not_gotext_by_one_byte() {
         [start - 1, stop].map(|pc| answer(pc, sp))
     });
     assert_eq!(answers, [Err(NOT_GOTEXT); 2]);
+}
+
+/// Waits in `gotext` for the signal that it was asked for before: a loop of instructions of which
+/// one has the segment `fs`.
+#[unsafe(naked)]
+#[unsafe(link_section = "gotext")]
+extern "C" fn looks_at_its_thread(refused: &AtomicU64, enough: u64) {
+    naked_asm!(
+        ".cfi_startproc",
+        "2:",
+        "mov rax, fs:[0]",
+        "cmp [rdi], rsi",
+        "jb 2b",
+        "ret",
+        ".cfi_endproc"
+    )
+}
+
+/// Bytes of its four instructions.
+const LENGTH: usize = 9 + 3 + 2 + 1;
+
+#[test]
+fn in_a_function_that_touches_its_thread_it_is_thread_from_its_first_byte_to_its_last() {
+    let first = looks_at_its_thread as *const () as usize;
+    let answers = quiet(1, move || {
+        let sp = rt::arch::getg().stack.hi.get() - 4096;
+        [0, 9, LENGTH - 1].map(|offset| answer(first + offset, sp))
+    });
+    assert_eq!(answers, [Err(THREAD); 3]);
+}
+
+/// Between two functions of `gotext`.
+#[test]
+fn between_two_functions_it_is_no_function() {
+    let functions = functions(&Loaded::here()).expect("this program has unwind tables");
+    let gap = functions.windows(2).find(|two| two[0].end < two[1].start);
+    let gap = gap.expect("functions are aligned")[0].end as usize;
+    let answers = quiet(1, move || {
+        let sp = rt::arch::getg().stack.hi.get() - 4096;
+        [gap - 1, gap].map(|pc| answer(pc, sp))
+    });
+    assert_ne!(answers[0], Err(NO_FUNCTION));
+    assert_eq!(answers[1], Err(NO_FUNCTION));
+}
+
+/// A goroutine in such a function is asked again and again, and never stopped there.
+#[test]
+fn a_loop_that_touches_its_thread_is_refused_each_time() {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    static STOPPED: AtomicU64 = AtomicU64::new(0);
+    const ENOUGH: u64 = 20;
+    let rows = Rows {
+        push_call: |context, target| {
+            let first = looks_at_its_thread as *const () as usize;
+            let in_there = (first..first + LENGTH).contains(&context.pc());
+            STOPPED.fetch_add(u64::from(in_there), SeqCst);
+            (ROWS.push_call)(context, target);
+        },
+        refused: |mp, why| {
+            REFUSED.fetch_add(u64::from(why == THREAD), SeqCst);
+            (ROWS.refused)(mp, why);
+        },
+        ..ROWS
+    };
+    with_rows(rows, 1, || looks_at_its_thread(&REFUSED, ENOUGH));
+    assert!(REFUSED.load(SeqCst) >= ENOUGH);
+    assert_eq!(STOPPED.load(SeqCst), 0);
 }
 
 #[test]

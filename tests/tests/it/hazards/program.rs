@@ -13,6 +13,7 @@ use stage3_signals::rt::table::Rows;
 use stage3_signals::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
@@ -52,6 +53,11 @@ static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, check] = &words[..]
+        && name == "hash-map"
+    {
+        return hash_map(check == "with");
+    }
     let hazard = words
         .first()
         .and_then(|name| HAZARDS.iter().find(|h| h.0 == name));
@@ -189,7 +195,7 @@ fn errno(id: u64) -> u64 {
     for _ in 0..ROUNDS {
         // SAFETY: closes nothing, and looks for a file without a name.
         let expected = unsafe {
-            if id % 2 == 0 {
+            if id.is_multiple_of(2) {
                 libc::close(-1);
                 libc::EBADF
             } else {
@@ -245,7 +251,9 @@ fn address(_: u64) -> u64 {
     let tally = unsafe { &*tally() };
     tally.set(0);
     for _ in 0..100 * ROUNDS {
-        tally.set(black_box(tally.get() + 1));
+        // In memory, each time.
+        let tally = black_box(tally);
+        tally.set(tally.get() + 1);
     }
     let wrong = tally.get() != 100 * ROUNDS;
     drop(stay);
@@ -348,4 +356,39 @@ fn allocator(id: u64) -> u64 {
         }
     }
     wrong
+}
+
+// The price of the map: a loop with a `HashMap::new` in it is never stopped. Its way out is a check.
+
+static PATIENT_RAN: AtomicBool = AtomicBool::new(false);
+
+/// Until `until` is over; with a check in the loop if it is wanted. Has a goroutine that was made
+/// before the loop had its turn, and how often was the loop stopped?
+#[gofunc]
+fn maps(check: bool, until: Instant) -> (bool, u64) {
+    let stopped = STOPPED.load(SeqCst);
+    go("patient", || PATIENT_RAN.store(true, SeqCst));
+    let mut all = 0_usize;
+    while Instant::now() < until {
+        let mut map = HashMap::new();
+        map.insert(all, all);
+        all += black_box(map).len();
+        if check {
+            prologue!();
+        }
+    }
+    (PATIENT_RAN.load(SeqCst), STOPPED.load(SeqCst) - stopped)
+}
+
+/// Two goroutines on one P.
+fn hash_map(check: bool) {
+    const LOOPS: Duration = Duration::from_millis(500);
+    // SAFETY: a function that holds something of its thread is not stopped, but where it calls.
+    unsafe {
+        Runtime::new(&MINE).procs(1).run(move || {
+            let (ran, stopped) = maps(check, Instant::now() + LOOPS);
+            let (in_time, thread) = (u8::from(ran), refused(THREAD));
+            println!("in_time={in_time} stopped={stopped} thread={thread}");
+        });
+    }
 }
