@@ -91,7 +91,7 @@ pub mod stage3 {
         procs: usize,
         main: impl FnOnce() -> R + Send + 'static,
     ) -> R {
-        tables(rows, stage2_sysmon::ROWS, procs, main)
+        tables(rows, stage2_sysmon::ROWS, STAGE.godebug, procs, main)
     }
 
     /// As [`on`], and nothing asks by itself: neither sysmon nor a timer after a refusal.
@@ -104,12 +104,16 @@ pub mod stage3 {
             retake: |_| 0,
             ..stage2_sysmon::ROWS
         };
-        tables(rows, sysmon, procs, main)
+        tables(rows, sysmon, STAGE.godebug, procs, main)
     }
+
+    /// A row of stage 1: called where a run begins.
+    pub type Godebug = fn() -> &'static [&'static rt::life::GodebugKey];
 
     fn tables<R: Send + 'static>(
         rows: Rows,
         sysmon: stage2_sysmon::rt::table::Rows,
+        godebug: Godebug,
         procs: usize,
         main: impl FnOnce() -> R + Send + 'static,
     ) -> R {
@@ -117,6 +121,7 @@ pub mod stage3 {
             vec![Box::leak(Box::new(rows)), Box::leak(Box::new(sysmon))];
         let stage = Stage {
             more: more.leak(),
+            godebug,
             ..STAGE
         };
         on_stage(Box::leak(Box::new(stage)), procs, main)
@@ -137,6 +142,7 @@ pub mod stage3 {
     /// Runs `main` while a thread of the program's own asks all Ms again and again. `main` gets a
     /// counter: how often a goroutine was stopped by a signal.
     pub fn stormy<R: Send + 'static>(
+        godebug: Godebug,
         procs: usize,
         main: impl FnOnce(&'static AtomicU32) -> R + Send + 'static,
     ) -> R {
@@ -148,7 +154,7 @@ pub mod stage3 {
             },
             ..ROWS
         };
-        with_rows(rows, procs, || {
+        tables(rows, stage2_sysmon::ROWS, godebug, procs, || {
             let over = Arc::new(AtomicBool::new(false));
             let until = over.clone();
             let asker = std::thread::spawn(move || {
