@@ -1,5 +1,9 @@
 //! The section `gotext`: goroutines' own code, all of it and nothing else. Whether a program
 //! counter is in it decides what may be done to the thread that is there.
+//!
+//! It holds functions, each of which has an unwind table, and behind those of each object file the
+//! slow paths of their checks, three instructions each, which have none: `prologue!` says why. To be
+//! in the section is not yet to be in a function.
 
 unsafe extern "C" {
     static __start_gotext: u8;
