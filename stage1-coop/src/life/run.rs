@@ -268,7 +268,7 @@ impl Runtime {
         SCHED.allm.set(None);
         let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
         trace::start(trace, header).unwrap_or_else(|line| usage(&line));
-        morestackinit();
+        morestackinit().unwrap_or_else(|line| usage(&line));
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)
         });
