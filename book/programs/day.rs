@@ -11,7 +11,7 @@ use stage2_sysmon::*;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Stage 2, with somebody who listens.
+/// Stage 2, with a row that takes notes.
 static STAGE: Stage = Stage {
     more: &[&Rows {
         sysmon_delay: noted_delay,
@@ -20,7 +20,7 @@ static STAGE: Stage = Stage {
     ..stage2_sysmon::STAGE
 };
 
-/// What was noted, and when. Nobody holds the lock across anything but the push.
+/// What was noted, and when. The lock is not held across anything but the push.
 static NOTES: Mutex<Vec<(u64, What)>> = Mutex::new(Vec::new());
 
 enum What {

@@ -62,7 +62,7 @@ fn slices() {
     both([("ann", || hog(150)), ("bob", || hog(150))]);
 }
 
-/// A hog, and one who is in a call for 3 ms.
+/// A hog, and a goroutine that is in a call for 3 ms.
 fn back() {
     both([("hog", || hog(200)), ("caller", || nap(3))]);
 }
@@ -80,7 +80,7 @@ fn alone() {
     done.wait();
 }
 
-/// A hog, and one who sleeps for 5 ms.
+/// A hog, and a goroutine that sleeps for 5 ms.
 fn alarm() {
     both([
         ("sleeper", || sleep(Duration::from_millis(5))),
@@ -88,7 +88,7 @@ fn alarm() {
     ]);
 }
 
-/// Main waits for a value that nobody sends, while somebody is in a call and somebody sleeps.
+/// Main waits for a value that is never sent, while one goroutine is in a call and one sleeps.
 fn last() {
     let nothing = Chan::<()>::new(0);
     go("caller", || nap(4));

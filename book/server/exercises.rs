@@ -26,17 +26,15 @@ pub struct Entry {
 }
 
 /// All cards, in the order of the book.
+///
+/// # Errors
+/// The first folder or text that is not as it should be, in one line.
 pub fn cards(root: &Path) -> Result<Vec<Card>, String> {
     let mut cards = Vec::new();
-    for folder in safepoint_card::folders(&root.join("exercises")) {
-        let file = folder.path.join("exercise.toml");
-        let card = files::text(&file, files::MOST)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Card::parse(&folder, &text));
-        cards.push(card.map_err(|error| {
-            let file = file.strip_prefix(root).unwrap_or(&file).display();
-            format!("{file}: {}", one_line(&error))
-        })?);
+    for folder in safepoint_card::folders(&root.join("exercises"))? {
+        let text = files::text(&folder.path.join("exercise.toml"), files::MOST)
+            .map_err(|error| format!("{}/exercise.toml: {error}", folder.shown()))?;
+        cards.push(Card::parse(&folder, &text)?);
     }
     if cards.is_empty() {
         return Err("there are no exercises in exercises/".to_string());
@@ -57,14 +55,6 @@ pub fn progress(root: &Path) -> BTreeMap<String, Entry> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.try_into().ok()?)))
         .collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Reads files that others wrote: only regular ones, and only so much of them.
 //!
 //! A FIFO without a writer would hold its reader for ever, a device or a huge file would fill
-//! the memory. Whoever reads something that a reader, an editor or a program has put there
-//! reads it with this.
+//! the memory. What a reader of the book, an editor or a program has put there is read with
+//! this.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The most of a file that somebody wrote by hand.
+/// The most of a file that was written by hand.
 pub const MOST: u64 = 1024 * 1024;
 
 /// Opens a regular file, and waits for nothing.

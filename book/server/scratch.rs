@@ -69,6 +69,18 @@ impl Drop for Scratch {
     }
 }
 
+/// Removes this process's folders in the system's temporary place: it ends now, and a thread that
+/// still builds pages will not drop its own.
+pub fn leave() {
+    let mine = format!("{NAME}{}-", process::id());
+    let entries = fs::read_dir(std::env::temp_dir());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&mine) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Removes the folders that killed processes left in the system's temporary place.
 pub fn sweep() {
     sweep_in(&std::env::temp_dir());

@@ -51,7 +51,7 @@ impl Snapshots {
         format!("{pkg}__{name}__p{procs}__seed{seed}.snap")
     }
 
-    /// One recorded run, or `None` when nobody recorded it.
+    /// One recorded run, or `None` when it was not recorded.
     pub fn recording(
         &self,
         pkg: &str,

@@ -1,46 +1,56 @@
-//! Lists the folders of the exercises as modules. For each stage it writes a file of modules,
-//! and an array with each exercise's name, text and judge, which `src/stageN.rs` includes.
-//!
-//! The paths are put together by the compiler from `CARGO_MANIFEST_DIR` and not written down
-//! here: a checkout may be moved together with what was built in it, and then this program
-//! does not run again.
+//! Looks at the exercises' folders, and lists them as modules (`list.rs`). What is wrong with a
+//! folder or with its `exercise.toml` is said here, in one line, before anything is compiled.
 
-#[path = "../card/src/folders.rs"]
-mod folders;
+mod list;
 
-use folders::folders;
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use safepoint_card::{Card, Folder, folders};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 fn main() {
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
-    let mut stages: BTreeMap<u8, (String, String)> = BTreeMap::new();
-    for folder in folders(&here.join("..")) {
-        let (stage, name) = (folder.stage, &folder.name);
-        let (modules, list) = stages.entry(stage).or_default();
-        let module = name.replace('-', "_");
-        let file = |file| {
-            format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../stage{stage}/{name}/{file}\")")
-        };
-        let _ = writeln!(
-            modules,
-            "/// The judge of `{name}`, and what the learner's piece may call.\n\
-             pub mod {module} {{ include!({}); }}",
-            file("judge.rs")
-        );
-        let _ = writeln!(
-            list,
-            "Found {{ name: \"{name}\", text: include_str!({}), judge: &{module}::JUDGE }},",
-            file("exercise.toml")
-        );
-    }
-    for (stage, (modules, list)) in stages {
-        let text = format!("{modules}\npub(crate) const ALL: &[Found] = &[\n{list}];\n");
-        std::fs::write(out.join(format!("stage{stage}.rs")), text).expect("OUT_DIR can be written");
+    // Cargo can watch no folder that is not there yet. A new stage adds its crate to this file.
+    println!("cargo::rerun-if-changed=Cargo.toml");
+    println!("cargo::rerun-if-changed=list.rs");
+    let exercises = here.join("..");
+    let found = match folders(&exercises) {
+        Ok(found) => found,
+        Err(why) => return say(&why),
+    };
+    let stages: BTreeSet<u8> = found.iter().map(|folder| folder.stage).collect();
+    for stage in stages {
         // The whole folder, so that a new exercise is seen.
         println!("cargo::rerun-if-changed=../stage{stage}");
+        let shared = format!("stage{stage}/shared.rs");
+        if !exercises.join(&shared).is_file() {
+            say(&format!(
+                "exercises/{shared} is missing: what the judges of the stage share"
+            ));
+        }
     }
-    println!("cargo::rerun-if-changed=../card/src/folders.rs");
+    for folder in &found {
+        if let Err(why) = whole(folder) {
+            say(&why);
+        }
+    }
+    let text = list::modules(&found);
+    std::fs::write(out.join("stages.rs"), text).expect("OUT_DIR can be written");
+}
+
+/// Whether the folder's texts can be read and its judge is there.
+fn whole(folder: &Folder) -> Result<(), String> {
+    let shown = folder.shown();
+    let text = std::fs::read_to_string(folder.path.join("exercise.toml"))
+        .map_err(|error| format!("{shown}/exercise.toml: {error}"))?;
+    Card::parse(folder, &text)?;
+    if !folder.path.join("judge.rs").is_file() {
+        return Err(format!("{shown}: there is no judge.rs in it"));
+    }
+    Ok(())
+}
+
+/// Ends the build with this line.
+fn say(line: &str) {
+    println!("cargo::error={line}");
 }

@@ -1,5 +1,5 @@
-//! `grade`: a stage's files judged, for a teacher's CI. Only the learner's files are taken
-//! from his folder; the checks are those of the repository that this program was built in.
+//! `grade`: a stage's files judged, for a teacher's CI. Only the files themselves are taken
+//! from the learner's folder; the checks are those of the repository that this program was built in.
 
 use crate::app::{App, Usage, outcome_json};
 use crate::out::outln;

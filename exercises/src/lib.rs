@@ -1,7 +1,8 @@
 //! The exercises of the book, and the runner.
 //!
 //! The learner takes one piece out of the scheduler, writes it, and sees the trace come
-//! right. An exercise is a folder `stageN/NAME`, and nothing else names it but its page and the printed tables:
+//! right. An exercise is a folder `stageN/NAME`, and nothing else names it but its page and the
+//! printed tables:
 //!
 //! * `exercise.toml`: the texts, and where the piece belongs;
 //! * `judge.rs`: scenarios, and a judge that looks at what a run showed;
@@ -9,9 +10,12 @@
 //! * `wrong/`: plausible mistakes, each with the rule that must catch it in its first line;
 //! * `hostile/`: files that try to get past the grader, with what becomes of them in the last.
 //!
-//! The package `judges` compiles the judges: [`stage1`] and [`stage2`] hold what those of a stage
-//! share, [`catalogue`] is the list. [`runner`] builds, runs, judges and explains, and `main.rs`
-//! is the command line.
+//! A stage is a folder `stageN` with the exercises and one file, `shared.rs`: what its judges
+//! share, and the crate in which its pieces are plugged, as `library`. A new stage needs this
+//! folder, and the crate as a dependency of the package `judges`, no more.
+//!
+//! The package `judges` compiles the judges, and [`catalogue`] is their list. [`runner`] builds,
+//! runs, judges and explains, and `main.rs` is the command line.
 //!
 //! A row of the table is the usual socket: `Stage { row: mine, ..STAGE }` runs the real
 //! runtime with the learner's function. A piece on a hot path has no row and stands alone.
@@ -25,4 +29,4 @@
 
 pub mod runner;
 
-pub use safepoint_judges::{attempt, catalogue, plug, stage1, stage2};
+pub use safepoint_judges::{attempt, catalogue};

@@ -151,7 +151,7 @@ fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
 }
 
 /// Ctrl-C, a terminal that goes away and a polite kill end what runs, and then us; a full
-/// disk is an error and no signal; a reader who goes away ends us.
+/// disk is an error and no signal; a reader of our output that goes away ends us.
 fn quiet_signals() {
     extern "C" fn interrupted(signal: i32) {
         child::kill_current();

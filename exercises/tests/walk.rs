@@ -123,7 +123,7 @@ fn from_the_first_start_to_finished() {
         .iter()
         .all(|e| places.given(e, "solution").is_file())
     {
-        println!("skipped: the solutions are not all there, so nobody can walk ahead");
+        println!("skipped: the solutions are not all there, so there is no walking ahead");
         return;
     }
     // Where cargo put this test: PROFILE/deps.
@@ -206,7 +206,7 @@ fn a_starter_that_is_code(walk: &Walk) {
     assert!(walk.work("sticky_flag.rs.before-reset-1").exists());
 }
 
-/// An endless loop, and somebody who loses his patience: Ctrl-C.
+/// An endless loop, and a learner out of patience: Ctrl-C.
 fn an_endless_loop(walk: &Walk) {
     fs::write(
         walk.work("every_61st.rs"),

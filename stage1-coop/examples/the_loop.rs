@@ -1,12 +1,16 @@
-//! A loop that never calls anything: raise the flag all you like.
+//! A loop that never calls anything, and a goroutine that waits for its turn behind it.
 //!
-//! The request comes again and again, but only a function call looks for it, and this
-//! loop makes none. After a second the third party reports what it sees and ends the
-//! program. Ctrl-C raises the flag too, and is not heard either.
+//! The flag goes up again and again, but only a function call looks for it, and this loop makes
+//! none. After a second the third party reports what it sees and ends the program. Ctrl-C
+//! raises the flag, too. The same program in every stage: whether there is another way to
+//! stop the loop is the stage's affair.
 
 use stage1_coop::{Runtime, STAGE, ThirdParty, WaitGroup, exit, go, gofunc, prologue};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
+
+static HAD_ITS_TURN: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let runtime = Runtime::new(&STAGE).procs(1).third_party(raise_the_flag);
@@ -15,7 +19,10 @@ fn main() {
         runtime.run(|| {
             let stopped = WaitGroup::new();
             stopped.add(1);
-            go("patient", || println!("the patient goroutine has its turn"));
+            go("patient", || {
+                HAD_ITS_TURN.store(true, SeqCst);
+                println!("the patient goroutine has its turn");
+            });
             go("the_loop", the_loop);
             stopped.wait();
         });
@@ -40,6 +47,13 @@ fn raise_the_flag(me: &mut ThirdParty) {
         }
         me.raise_the_flag();
     }
-    println!("after 1 s: asked {} times, and still stuck", me.asked());
+    let turn = match HAD_ITS_TURN.load(SeqCst) {
+        true => "has had its turn",
+        false => "has never had a turn",
+    };
+    println!(
+        "after 1 s: asked {} times; the patient goroutine {turn}",
+        me.asked()
+    );
     exit(0);
 }

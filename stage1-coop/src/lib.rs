@@ -11,7 +11,7 @@
 //!
 //! | idea | room | Go |
 //! |---|---|---|
-//! | words, a ring, an order: what knows no G | `word.rs`, `ring.rs`, `order.rs` | `proc.go` |
+//! | words, a ring, an order: what knows no G | `word.rs`, `link.rs`, `ring.rs`, `order.rs` | `proc.go` |
 //! | G, M, P, and the words with a protocol | `gmp/` | `runtime2.go`, `proc.go` |
 //! | two stacks and a switch | `arch/` | `asm_amd64.s` |
 //! | two worlds of time: threads, locks, memory, signals | `os/`, the crate `safepoint-lockstep` | `os_linux.go`, `lock_futex.go`, `signal_unix.go` |
@@ -30,6 +30,8 @@
 //!
 //! [`STAGE`] is the table of the decisions that later stages change. [`rt`] holds the
 //! documented internals that they, and the exercises, build on.
+//!
+//! Tests: `printed`, `wings::stage_1_stands_on_its_ground_floor`, `heard`.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 // Each file says what it takes, and from which room.
@@ -44,6 +46,7 @@ mod arch;
 mod gmp;
 mod last_words;
 mod life;
+mod link;
 mod order;
 mod os;
 mod queues;
@@ -68,13 +71,13 @@ pub use sched::park::gosched;
 pub use stack::preempt::{Acquired, acquirem};
 pub use stack::ruler::with_frame;
 pub use stage::Stage;
+pub use sync::cases::Select;
 pub use sync::chan::{Chan, WouldBlock};
 pub use sync::cond::{Cond, Once};
 pub use sync::mutex::{Mutex, MutexGuard};
 pub use sync::receiver::Receiver;
 pub use sync::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use sync::scope::{JoinHandle, Scope, scope};
-pub use sync::select::Select;
 pub use sync::waitgroup::WaitGroup;
 pub use throw::exit;
 pub use trace::user_log;

@@ -11,6 +11,8 @@
 //! **The module as a whole still stands outside Rust's promise that safe code cannot break
 //! memory.** The fields of a G, M or P can be stored to from anywhere: their comments say what may.
 //! Go's `runtime` package is the same to Go. What is safe for programs is at the crate's root.
+//!
+//! Tests: `preemption`, `stealing`, `states`, which call what is here by its name.
 
 /// The words of a thread, and the switch between stacks.
 pub mod arch {
@@ -50,11 +52,13 @@ pub mod life {
 /// Threads, locks, time and memory, in both worlds of time.
 pub mod os {
     pub use crate::os::{
-        Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime, osyield,
-        outside_world, procyield, usleep, wait_fd,
+        Chained, Handler, Lock, Note, READ, WRITE, handle_during_run, last_resort, nanotime,
+        never_block, osyield, outside_world, procyield, usleep, wait_fd,
     };
     pub use crate::stack::preempt::LockGuard;
-    pub use safepoint_lockstep::{enabled as in_lockstep, said, say, say_bytes, say_line};
+    pub use safepoint_lockstep::{
+        Stopped, enabled as in_lockstep, in_handler, said, say, say_bytes, say_line, stopped,
+    };
 }
 
 /// The queues of runnable goroutines, and stealing from them.
@@ -74,10 +78,10 @@ pub mod sched {
     };
     pub use crate::sched::schedule::{GLOBAL_EVERY, execute, schedule_slow};
     pub use crate::sched::wake::{
-        acquirep, handoffp, newm, pidleget, pidleput, releasep, startm, stopm,
-        wake_for_queued_work, wakep, wirep,
+        acquirep, handoffp, handoffp_unless, newm, pidleget, pidleput, releasep, startm, stopm,
+        wakep, wirep,
     };
-    pub use crate::stage::{Next, Slow};
+    pub use crate::stage::{Next, Slow, Wake};
 }
 
 /// A goroutine's stack, the check in front of its functions, and the flag that the check finds.
@@ -106,15 +110,16 @@ pub mod stage {
 
 /// What channels and `select` stand on.
 pub mod sync {
+    pub use crate::sync::cases::{RecvCase, SendCase};
     pub use crate::sync::receiver::{End, Receive, Source};
-    pub use crate::sync::select::{Case, MAX_CASES, RecvCase, SendCase, selectgo};
+    pub use crate::sync::select::{Case, MAX_CASES, selectgo};
 }
 
 /// The event log.
 pub mod trace {
     pub use crate::trace::{
-        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, go_preempt, go_unblock, legend, on,
-        slice_begins,
+        Escaped, KINDS, Kind, TRACE_LOST, WaitReason, emit, emit_in_handler, go_preempt,
+        go_unblock, legend, on, slice_begins,
     };
 }
 

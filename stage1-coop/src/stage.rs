@@ -8,6 +8,9 @@
 //!
 //! Rows are cold. The guard check, the queue's put and get, the switch and the fast way
 //! through `schedule` never look here.
+//!
+//! Tests: `printed::the_stage_table_is_the_recorded_one`, `trace_of::stage_and_third_party`,
+//! `last_words::panics::a_panic_on_g0_ends_the_process_as_a_throw`.
 
 use crate::gmp::{G, M, P};
 use crate::order::Order;
@@ -27,7 +30,17 @@ pub enum Slow {
     /// Run this goroutine.
     Run(&'static G),
     /// The run is over: this M leaves.
-    Stop,
+    Over,
+}
+
+/// How the sleep of a thread of the runtime's ended.
+#[must_use = "a thread leaves when the run is over"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// It was woken for what it does; an M has a P.
+    Up,
+    /// The run is over: this thread leaves.
+    Over,
 }
 
 /// A key of `GODEBUG`. Each stage registers the ones that it reads.

@@ -131,6 +131,15 @@ pub(crate) fn no_panic<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// A panic on a goroutine that holds a lock of the runtime.
+#[cold]
+pub(crate) fn panic_holding_locks(message: Arguments<'_>) -> ! {
+    throw_after(
+        format_args!("panic: {message}\n"),
+        format_args!("panic holding locks"),
+    )
+}
+
 /// The text of a panic. Further lines are indented, so that none can pass for the next part
 /// of the message.
 pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {

@@ -5,8 +5,11 @@
 //! holds, relaxed loads and stores are enough for a field with one owner; if it does not,
 //! the result is a wrong value and not undefined behavior. Fields that publish something
 //! name their ordering where they are used.
+//!
+//! Tests: below.
 
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, Ordering::*};
+pub use crate::link::Link;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 // What files that also run under a model checker take from here: there they are its own.
 pub(crate) use std::sync::atomic::{AtomicU32, fence};
 
@@ -35,67 +38,6 @@ impl Word {
     pub fn bump(&self) {
         self.set(self.get().wrapping_add(1));
     }
-}
-
-/// A pointer to a structure that is never freed, or nothing: Go's `guintptr`, `muintptr`,
-/// `puintptr`.
-#[repr(transparent)]
-pub struct Link<T: 'static>(AtomicPtr<T>);
-
-impl<T> Link<T> {
-    /// No link.
-    pub const fn none() -> Link<T> {
-        Link(AtomicPtr::new(std::ptr::null_mut()))
-    }
-    /// Follows the link (relaxed: the caller owns the field, or synchronizes otherwise).
-    #[inline]
-    pub fn get(&self) -> Option<&'static T> {
-        self.load(Relaxed)
-    }
-    /// Sets the link (relaxed).
-    #[inline]
-    pub fn set(&self, to: Option<&'static T>) {
-        self.store(to, Relaxed);
-    }
-    /// Follows the link with the given ordering.
-    #[inline]
-    pub fn load(&self, order: Ordering) -> Option<&'static T> {
-        from(self.0.load(order))
-    }
-    /// Sets the link with the given ordering.
-    #[inline]
-    pub fn store(&self, to: Option<&'static T>, order: Ordering) {
-        self.0.store(into(to), order);
-    }
-    /// Replaces the link and returns what it was.
-    #[inline]
-    pub fn swap(&self, to: Option<&'static T>, order: Ordering) -> Option<&'static T> {
-        from(self.0.swap(into(to), order))
-    }
-    /// Sets the link if it is `old`; says whether it was.
-    #[inline]
-    pub fn cas(&self, old: Option<&'static T>, new: Option<&'static T>, order: Ordering) -> bool {
-        self.0
-            .compare_exchange(into(old), into(new), order, Relaxed)
-            .is_ok()
-    }
-    /// Whether the link leads to `other`.
-    #[inline]
-    pub fn is(&self, other: &T) -> bool {
-        std::ptr::eq(self.0.load(Relaxed), other)
-    }
-}
-
-#[inline]
-fn from<T>(p: *mut T) -> Option<&'static T> {
-    // SAFETY: every pointer stored in a Link came from a `&'static T` (see `into`), whose
-    // referent is never freed nor moved.
-    unsafe { p.cast_const().as_ref() }
-}
-
-#[inline]
-fn into<T>(to: Option<&'static T>) -> *mut T {
-    to.map_or(std::ptr::null_mut(), |r| std::ptr::from_ref(r).cast_mut())
 }
 
 /// A `&'static str` in one word, for names and reasons: the address above, the length in the

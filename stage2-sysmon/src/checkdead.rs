@@ -9,7 +9,7 @@
 //! head shows how).
 //!
 //! Tests: `sysmon::deadlock::whoever_is_the_last_one_finds_that_nobody_is_left`,
-//! `sysmon::deadlock::nobody_is_declared_dead_too_early`; loom: `checkdead.rs`.
+//! `sysmon::deadlock::nobody_is_declared_dead_too_early`; loom: `tests/loom/src/checkdead.rs`.
 
 use crate::table::words::ATTENTION_OVER;
 use crate::timers::{NEVER, time_sleep_until};

@@ -77,6 +77,8 @@
 //! ```
 //!
 //! Everything of stage 1 is here too, under the same names.
+//!
+//! Tests: `printed`, `wings::stage_2_has_no_circle`, `heard`.
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 // Each file says what it takes, and from which room.

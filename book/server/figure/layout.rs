@@ -49,7 +49,7 @@ impl Layout {
         }
     }
 
-    /// From so many slices or signs on, what nobody could tell apart is drawn as one.
+    /// From so many slices or signs on, what could not be told apart is drawn as one.
     pub fn many(self) -> usize {
         match self {
             Layout::Wide => 400,

@@ -10,7 +10,7 @@ use safepoint_trace::{Effect, Next};
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
-    /// Somebody asked for the P.
+    /// The P was asked for.
     Request,
     /// A check saw the request and the goroutine goes.
     Taken,
@@ -45,13 +45,15 @@ impl Sign {
     pub fn of(event: &Event) -> Option<Sign> {
         let says = |word: &str| event.args.iter().any(|arg| arg.starts_with(word));
         match event.effect() {
-            Effect::StartsP | Effect::StopsP | Effect::Makes => None,
+            Effect::MakesM | Effect::StartsP | Effect::StopsP | Effect::Makes => None,
             Effect::Starts | Effect::StartsNext | Effect::Leaves(Next::Dead) => None,
             // Comes with the call; that the P's slice ends there says the rest.
             Effect::CallBlocks => None,
             Effect::Asks => Some(Sign::Request),
             Effect::Refuses if says("refuse") => Some(Sign::Refused),
             Effect::Refuses => Some(Sign::Taken),
+            Effect::Declines => Some(Sign::Refused),
+            Effect::Sends | Effect::Lands | Effect::Interrupts => Some(Sign::Other),
             Effect::Obeys => Some(Sign::Preempted),
             Effect::Leaves(Next::Runnable) => Some(Sign::Yielded),
             Effect::Leaves(Next::Waiting) => Some(Sign::Blocked),
@@ -62,7 +64,6 @@ impl Sign {
             Effect::StealsP => Some(Sign::Took),
             // What changes nothing has a sign of its own where the page has one.
             Effect::Nothing | Effect::Works => match event.name.as_str() {
-                "ThreadStart" => None,
                 "StackGrow" => Some(Sign::Grew),
                 "Steal" => Some(Sign::Stole),
                 _ => Some(Sign::Other),

@@ -1,4 +1,4 @@
-//! Draws a trace as a picture: who ran where, who waited, who asked and what came of it.
+//! Draws a trace as a picture: what ran where, what waited, what asked and what came of it.
 //!
 //! `sleeps` is apart: the curve of sysmon's sleeps. Of the others, `timeline` turns events into lanes and marks, `scale` turns times into positions,
 //! `marks` knows the signs, `svg` writes the lanes and `frame` what stands around them. It

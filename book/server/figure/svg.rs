@@ -317,7 +317,7 @@ impl Picture<'_> {
             r(y),
             r(slice.x1.max(slice.x0 + 0.8))
         );
-        // Thousands of pop-up texts would be most of the page, and nobody can aim at one.
+        // Thousands of pop-up texts would be most of the page, and they are too small to aim at.
         if self.dense {
             let _ = writeln!(self.body, "<path {place}/>");
             return;

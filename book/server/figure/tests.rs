@@ -72,7 +72,7 @@ fn the_narrow_picture() {
     assert!(right(narrow) <= 330.0 && right(wide) > 600.0);
 }
 
-/// A call that blocks: its P lies there until somebody takes it, and the goroutine comes back
+/// A call that blocks: its P stays there until it is taken, and the goroutine comes back
 /// without one.
 const CALL: &str = "\
 0.000 m0 p0 -- GoStart g3

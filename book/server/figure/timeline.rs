@@ -1,6 +1,6 @@
 //! From events to lanes: which goroutine ran on which P, and what each goroutine did.
 //!
-//! The same events are told twice. A lane per P shows who had it; a lane per goroutine
+//! The same events are told twice. A lane per P shows which thread had it; a lane per goroutine
 //! shows whether it ran, could have run (the state that preemption is about), or waited
 //! for something. A thread without a P gets a lane only when it did something.
 
@@ -19,7 +19,7 @@ pub enum State {
     Runnable,
     /// It waits for something.
     Blocked,
-    /// It is in a system call. On a P's lane: the P lies there, and anybody may take it.
+    /// It is in a system call. On a P's lane: the P is free to be taken.
     InCall,
 }
 
@@ -143,7 +143,7 @@ impl Reader {
         if let Some(sign) = Sign::of(event) {
             let lane = event.p.map_or(Lane::M(event.m), Lane::P);
             self.mark(lane, sign, event, event.flow);
-            // What is taken away stands on another lane than who takes it: an arrow joins them.
+            // What is taken away is on another lane than its taker: an arrow joins them.
             if let (Sign::Took, Some(p)) = (sign, event.named_p()) {
                 // A number of its own, that no request has.
                 let joined = u32::MAX - self.out.marks.len() as u32;

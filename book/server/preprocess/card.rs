@@ -36,6 +36,11 @@ pub fn write(card: &Card) -> String {
     out
 }
 
+/// A card without its texts.
+pub fn place(name: &str) -> String {
+    format!("<section id=\"exercise-{}\"></section>\n", escape(name))
+}
+
 /// `name: text`, with the name as code when it is one.
 fn helper_line(helper: &str) -> String {
     match helper.split_once(": ") {

@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::directive::{Directive, Kind};
-use super::mechanisms::Page;
 use super::reading::Words;
-use super::{Expanded, Problem, Safepoint, panel, predict, rules};
+use super::{Expanded, Known, Problem, Safepoint, panel, predict, rules};
 use crate::trace;
 
 impl Safepoint {
@@ -19,7 +18,7 @@ impl Safepoint {
         &self,
         path: PathBuf,
         source: &str,
-        pages: &[Page],
+        known: &Known,
         problems: &mut Vec<Problem>,
     ) -> Expanded {
         let (fences, wrong) = rules::check(source);
@@ -27,7 +26,7 @@ impl Safepoint {
             book: self,
             folder: self.chapters().join(path.parent().unwrap_or(Path::new(""))),
             path: path.clone(),
-            pages,
+            known,
             wrong,
             ids: BTreeMap::new(),
             predicted: BTreeSet::new(),
@@ -89,7 +88,7 @@ pub(super) struct ChapterRun<'a> {
     pub(super) book: &'a Safepoint,
     pub(super) folder: PathBuf,
     pub(super) path: PathBuf,
-    pub(super) pages: &'a [Page],
+    pub(super) known: &'a Known,
     pub(super) wrong: Vec<(usize, String)>,
     /// Ids given out on this page, and how often: what is shown twice gets another one.
     pub(super) ids: BTreeMap<String, usize>,
@@ -234,7 +233,7 @@ impl ChapterRun<'_> {
         };
         let trace = trace::read(&recording.trace);
         let answer = query
-            .answer(&trace, &self.legend(&query.run))
+            .answer(&trace, &recording.output, &self.legend(&query.run))
             .map_err(here)?;
         self.predicted.insert(query.run.to_string());
         let id = self.id("predict");

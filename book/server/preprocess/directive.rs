@@ -23,7 +23,7 @@ pub struct Run {
 /// How a page is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// For everybody.
+    /// For every reader.
     Core,
     /// May be left out at first.
     Deeper,
@@ -115,7 +115,7 @@ const A_NAME: Option<&str> = Some("a name after it");
 const A_WORD: Option<&str> = Some("a word: {{#page core}} or {{#page deeper}}");
 const A_TITLE: Option<&str> = Some("a title: {{#deeper How the ring is read}}");
 const A_QUESTION: Option<&str> = Some(
-    "a question: {{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}, or value, or order",
+    "a question: {{#predict count stage1-coop/two_hogs procs=1 GoPreempt}}, or value, order, printed",
 );
 
 /// Every directive there is.

@@ -21,6 +21,7 @@ mod reading;
 mod rules;
 mod stages;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use anyhow::{Result, anyhow};
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
+use crate::exercises::{self, Card};
 use crate::workspace::Workspace;
 
 /// The preprocessor `safepoint` of `book.toml`.
@@ -47,6 +49,27 @@ pub struct Problem {
     pub line: usize,
     /// What is wrong and what to do.
     pub what: String,
+}
+
+/// What all chapters are expanded with.
+#[derive(Debug)]
+pub struct Known {
+    pages: Vec<mechanisms::Page>,
+    /// The exercises, read for the first card. What is wrong with one is said once, and not
+    /// for every card.
+    cards: OnceCell<Result<Vec<Card>, String>>,
+}
+
+impl Known {
+    fn cards(&self, ws: &Workspace) -> Option<&[Card]> {
+        let cards = self.cards.get_or_init(|| exercises::cards(&ws.root));
+        cards.as_deref().ok()
+    }
+
+    /// What is wrong with the exercises, if a card was asked for.
+    fn problem(self) -> Option<String> {
+        self.cards.into_inner()?.err()
+    }
 }
 
 /// A chapter after its directives were carried out.
@@ -102,21 +125,27 @@ impl Preprocessor for Safepoint {
                 pages.push(mechanisms::page(&path, &chapter.content));
             }
         });
+        let known = Known {
+            pages,
+            cards: OnceCell::new(),
+        };
         book.for_each_mut(|item| {
             if let Some((chapter, path)) = with_source(item) {
-                let expanded = self.chapter(path, &chapter.content, &pages, &mut problems);
+                let expanded = self.chapter(path, &chapter.content, &known, &mut problems);
                 chapter.content = expanded.text.clone();
                 done.push(expanded);
             }
         });
-        let known = done.iter().map(|chapter| chapter.path.clone()).collect();
-        self.orphans(&known, &mut problems);
+        let listed = done.iter().map(|chapter| chapter.path.clone()).collect();
+        self.orphans(&listed, &mut problems);
         links::check(&self.chapters(), &done, &mut problems);
-        if problems.is_empty() {
+        problems.sort_by(|a, b| (&a.chapter, a.line).cmp(&(&b.chapter, b.line)));
+        let exercises = known.problem().map(|what| format!("  {what}"));
+        let chapters = problems.iter().map(Problem::to_string);
+        let lines: Vec<String> = exercises.into_iter().chain(chapters).collect();
+        if lines.is_empty() {
             return Ok(book);
         }
-        problems.sort_by(|a, b| (&a.chapter, a.line).cmp(&(&b.chapter, b.line)));
-        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
         Err(anyhow!("the book was not built:\n{}", lines.join("\n")))
     }
 

@@ -36,12 +36,17 @@ pub enum What {
         /// p, g, m, us, ms, about (the time in whole milliseconds), target or args.
         field: String,
     },
-    /// `order ... EVENT[,EVENT] [limit=K]`: which events, about whom, in which order.
+    /// `order ... EVENT[,EVENT] [limit=K]`: which events, about which goroutine, in which order.
     Order {
         /// The events' names.
         events: Vec<String>,
         /// Only so many.
         limit: usize,
+    },
+    /// `printed ... NAME`: the number after `NAME=` in what the program printed.
+    Printed {
+        /// The name.
+        name: String,
     },
 }
 
@@ -54,9 +59,10 @@ impl Query {
             "count" => "count PACKAGE/EXAMPLE procs=N [g=K] EVENT [ARGUMENT]",
             "value" => "value PACKAGE/EXAMPLE procs=N EVENT nth=K FIELD",
             "order" => "order PACKAGE/EXAMPLE procs=N EVENT[,EVENT] [limit=K]",
+            "printed" => "printed PACKAGE/EXAMPLE procs=N NAME",
             _ => {
                 return Err(format!(
-                    "`{kind}` is no question: predict knows count, value and order"
+                    "`{kind}` is no question: predict knows count, value, order and printed"
                 ));
             }
         };
@@ -108,6 +114,9 @@ impl Query {
                 events: events.split(',').map(str::to_string).collect(),
                 limit: option("limit").map_or(usize::MAX, |limit| limit as usize),
             },
+            ("printed", [name]) => What::Printed {
+                name: name.to_string(),
+            },
             _ => return Err(wrong("some words are missing or too many")),
         };
         if let Some((key, number)) = options.first() {
@@ -116,8 +125,9 @@ impl Query {
         Ok(Query { run, what })
     }
 
-    /// The answer of this trace; the legend of the stage's events tells a misspelled name.
-    pub fn answer(&self, trace: &Trace, legend: &str) -> Result<String, String> {
+    /// The answer of a run with this trace and this output; the legend of the stage's events
+    /// tells a misspelled name.
+    pub fn answer(&self, trace: &Trace, output: &str, legend: &str) -> Result<String, String> {
         match &self.what {
             What::Count { g, event, argument } => {
                 known(trace, legend, event)?;
@@ -151,12 +161,33 @@ impl Query {
                     .collect();
                 Ok(all.join(", "))
             }
+            What::Printed { name } => printed(output, name),
         }
     }
 
     /// Must the choices be numbers?
     pub fn is_number(&self) -> bool {
-        matches!(self.what, What::Count { .. })
+        matches!(self.what, What::Count { .. } | What::Printed { .. })
+    }
+}
+
+/// The number after `NAME=`, a word of the output. It must be there once, or the same each time.
+fn printed(output: &str, name: &str) -> Result<String, String> {
+    let value = |word: &str| {
+        let (key, value) = word.split_once('=')?;
+        let value = value.trim_end_matches([',', ';', '.']);
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        (key == name && number).then(|| value.to_string())
+    };
+    let mut found: Vec<String> = output.split_whitespace().filter_map(value).collect();
+    found.dedup();
+    match found.as_slice() {
+        [number] => Ok(number.clone()),
+        [] => Err(format!("the recorded run prints no number `{name}=`")),
+        _ => Err(format!(
+            "the recorded run prints `{name}=` with {}: a question needs one number",
+            found.join(", ")
+        )),
     }
 }
 
@@ -186,7 +217,7 @@ fn value(event: &Event, field: &str) -> String {
     }
 }
 
-/// Whom an event is about: the goroutine that it names, or else what it names first, or
+/// What an event is about: the goroutine that it names, or else what it names first, or
 /// else the goroutine in whose row it stands.
 fn target(event: &Event) -> String {
     if let Some(g) = event.target() {
@@ -212,7 +243,12 @@ mod tests {
 
     fn ask(text: &str) -> Result<String, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        Query::parse(words[0], &words[1..])?.answer(&crate::trace::read(HOGS), "| `PollHit` |")
+        let output = "a=1 b=12; c=x\nd=4 d=4 e=1\ne=2";
+        Query::parse(words[0], &words[1..])?.answer(
+            &crate::trace::read(HOGS),
+            output,
+            "| `PollHit` |",
+        )
     }
 
     #[test]
@@ -231,6 +267,9 @@ mod tests {
                 "order a/b GoStart,GoPreempt limit=3",
                 "GoStart g1, GoStart g3, GoPreempt g3",
             ),
+            ("printed a/b a", "1"),
+            ("printed a/b procs=1 b", "12"),
+            ("printed a/b d", "4"),
         ] {
             assert_eq!(ask(question).as_deref(), Ok(answer), "{question}");
         }
@@ -239,7 +278,7 @@ mod tests {
     #[test]
     fn mistakes_say_the_form() {
         for (question, part) in [
-            ("guess a/b X", "count, value and order"),
+            ("guess a/b X", "count, value, order and printed"),
             ("count", "no recorded run"),
             ("count two_hogs GoPreempt", "PACKAGE/EXAMPLE"),
             ("count a/b", "missing or too many"),
@@ -252,6 +291,9 @@ mod tests {
             ("value a/b GoStart nth=99 p", "no GoStart number 99"),
             ("value a/b GoStart nth=1 q", "no field"),
             ("order a/b", "missing or too many"),
+            ("printed a/b", "missing or too many"),
+            ("printed a/b c", "prints no number `c=`"),
+            ("printed a/b e", "with 1, 2"),
         ] {
             let error = ask(question).unwrap_err();
             assert!(error.contains(part), "{question}: {error}");

@@ -6,7 +6,7 @@
 
 use super::directive::Kind;
 
-/// Words a minute, of somebody who stops to think now and then.
+/// Words a minute, of a reader who stops to think now and then.
 const SPEED: usize = 200;
 
 /// What was counted so far.

@@ -246,7 +246,7 @@ fn what_is_not_recorded_is_a_red_box_while_writing() {
     let page = Case::page(text).build(false).unwrap();
     assert!(page.contains("stage1-coop__two_hogs__p4__seed1.snap is not there"));
     assert!(page.contains("class=\"sp-missing\">?<"));
-    // A name that nobody has is a mistake in every mode.
+    // A name that does not exist is a mistake in every mode.
     assert!(
         Case::page("{{#example stage1-coop/no}}")
             .build(false)

@@ -14,14 +14,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::{Command, End, Event, Mode, Order, Runs, program, report};
 
 impl Runs {
-    /// Carries out an order. The last event is always `End`, unless nobody listens any more.
+    /// Carries out an order. The last event is always `End`, unless the page is gone.
     pub(super) async fn drive(
         self: &Arc<Runs>,
         order: Order,
         mut inbox: UnboundedReceiver<Command>,
         events: &UnboundedSender<Event>,
     ) {
-        // Sends fail when the page is gone; then this task has nobody to tell that either.
+        // Sends fail when the page is gone; then there is no page to tell that either.
         let note = |line: String| {
             let _ = events.send(Event::Note { line });
         };
@@ -117,6 +117,6 @@ async fn stopped(inbox: &mut UnboundedReceiver<Command>) {
             return;
         }
     }
-    // Nobody can press anything any more; the page's end is noticed elsewhere.
+    // No button can be pressed any more; the page's end is noticed elsewhere.
     std::future::pending().await
 }

@@ -68,7 +68,7 @@ impl Group {
     pub fn kill(&mut self) {
         #[cfg(unix)]
         if let Some(id) = self.id {
-            // An error says that nobody is left in the group.
+            // An error says that the group is empty.
             let _ = nix::sys::signal::killpg(id, nix::sys::signal::Signal::SIGKILL);
         }
         #[cfg(not(unix))]

@@ -103,15 +103,23 @@ pub fn serve(ws: Workspace, options: Options) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the server's threads")?;
-    let result = runtime.block_on(listen(ws, options));
+    let result = runtime.block_on(async {
+        // First, so that a signal ends the program in order whatever it does.
+        let ended = ended()?;
+        tokio::select! {
+            // A signal that came while the pages were built counts before the pages do.
+            biased;
+            () = ended => Ok(()),
+            stopped = listen(ws, options) => stopped,
+        }
+    });
     // Dropping the tasks kills what they started; the limit is for a build in progress.
     runtime.shutdown_timeout(Duration::from_secs(2));
+    crate::scratch::leave();
     result
 }
 
 async fn listen(ws: Workspace, options: Options) -> Result<()> {
-    // First, so that a signal during the first build ends the program in order too.
-    let ended = ended()?;
     #[cfg(unix)]
     crate::run::keeper::start();
     crate::scratch::sweep();
@@ -133,10 +141,8 @@ async fn listen(ws: Workspace, options: Options) -> Result<()> {
     if options.open && open::that_detached(&url).is_err() {
         eprintln!("Safepoint: no browser could be started; open {url} yourself");
     }
-    tokio::select! {
-        () = answer_all(app, listener) => bail!("the server stopped"),
-        () = ended => Ok(()),
-    }
+    answer_all(app, listener).await;
+    bail!("the server stopped")
 }
 
 async fn bind(port: u16) -> Result<TcpListener> {

@@ -27,8 +27,11 @@ pub async fn page(app: Arc<App>, uri: &Uri) -> Reply {
         Some(file) if html => whole(StatusCode::OK, HTML, dress(&app, &file)),
         Some(file) => {
             let mut file = whole(StatusCode::OK, kind(&path), file);
-            // A file of ours may be kept if the server is asked whether it is still the same.
-            let keep = header::HeaderValue::from_static("no-cache");
+            let keep = header::HeaderValue::from_static(match is_hashed(&path) {
+                true => "max-age=31536000, immutable",
+                // It may be kept if the server is asked whether it is still the same.
+                false => "no-cache",
+            });
             file.headers_mut().insert(header::CACHE_CONTROL, keep);
             file
         }
@@ -67,6 +70,14 @@ fn dress(app: &App, file: &Bytes) -> Bytes {
     Bytes::from(text)
 }
 
+/// Whether the name has a hash of the contents in it, as mdBook writes it: a file that is
+/// another one has another name. A page has some thirty of them.
+fn is_hashed(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let mut parts = name.split('.').filter_map(|part| part.rsplit_once('-'));
+    parts.any(|(_, hash)| hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 fn kind(path: &str) -> &'static str {
     match path.rsplit('.').next().unwrap_or("") {
         "css" => "text/css; charset=utf-8",
@@ -77,5 +88,31 @@ fn kind(path: &str) -> &'static str {
         "woff2" => "font/woff2",
         "txt" | "md" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_hash() {
+        for name in [
+            "book-609e4cb8.js",
+            "fonts/a-v15-500-2bdd9410.woff2",
+            "mark-09e88c2c.min.js",
+        ] {
+            assert!(is_hashed(name), "{name}");
+        }
+        for name in [
+            "toc.html",
+            "book.js",
+            "a-609e4cb.js",
+            "609e4cb8.js",
+            "x-609e4cb8/a.js",
+            "",
+        ] {
+            assert!(!is_hashed(name), "{name}");
+        }
     }
 }

@@ -104,7 +104,7 @@ fn no_path_leads_out_of_the_book() {
     }
 }
 
-/// A page may load and ask nothing from elsewhere, and nobody else may frame it.
+/// A page may load and ask nothing from elsewhere, and no other site may frame it.
 #[test]
 fn the_policy_of_the_pages() {
     let server = Server::fake(LONG);
@@ -448,7 +448,7 @@ fn the_headers_of_every_answer() {
             assert!(!line.is_empty(), "{method} {path}: {text:?}");
         }
     }
-    // A file may be kept, but never by a page of another site.
+    // A file whose name holds its hash may be kept, but never by a page of another site.
     let script = fs::read_dir(fixture().join("book/assets")).unwrap().count();
     assert!(script > 0);
     let page = server.get("/page.html").1;
@@ -463,8 +463,13 @@ fn the_headers_of_every_answer() {
         reply
             .head
             .iter()
-            .any(|head| head == "cache-control: no-cache")
+            .any(|head| head == "cache-control: max-age=31536000, immutable"),
+        "{:?}",
+        reply.head
     );
+    let unhashed = request(server.address, "GET", "/.nojekyll", "", "");
+    let asked = |head: &String| head == "cache-control: no-cache";
+    assert!(unhashed.head.iter().any(asked), "{:?}", unhashed.head);
 }
 
 #[test]
@@ -621,7 +626,7 @@ fn a_run_waits_for_its_own_example_only() {
     });
 }
 
-/// Who wants what is being built anyway waits for that build.
+/// A run of what is being built anyway waits for that build.
 #[test]
 fn the_first_example_is_not_built_twice_at_once() {
     let server = Server::fake(LONG);

@@ -35,7 +35,7 @@ fn a_browser_leaves_nothing_behind() {
     let [folder, temporary] = browser.folders();
     let made = fs::read_dir(temporary).unwrap().count();
     assert!(made > 0, "it makes its temporary files somewhere else");
-    drop(browser);
+    browser.end();
     assert!(!folder.exists(), "{}", folder.display());
 }
 

@@ -1,5 +1,11 @@
 //! A real browser, driven by `chromedriver` (plain HTTP with JSON), where both are installed.
+//!
+//! To start one takes longer than most tests, so a browser is used by one test after another. Each
+//! gets a window of its own, and a server of its own too: what a page stores belongs to the
+//! server's address. A browser ends with a failed test, and with this program, however it ends.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -9,8 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::support::request;
@@ -23,103 +27,59 @@ fn installed(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Where a browser writes: its profile, and what it thinks is the system's folder for temporary
-/// files. Short, since there are sockets in it. Gone afterwards.
-struct Folder(PathBuf);
+/// The driver `$1` with the folder `$2`. Its many processes are a group, which ends, and the
+/// folder with it, as soon as the input does: we have dropped it, or are gone. A process that was
+/// told to die may write for a moment yet.
+const KEEPER: &str = r#"
+setsid "$1" --port=0 </dev/null 2>/dev/null &
+exec >/dev/null
+cat
+kill -s KILL -- "-$!"
+n=0
+while ! rm -rf "$2" && [ $n -lt 500 ]; do sleep 0.02; n=$((n + 1)); done
+"#;
 
-impl Folder {
-    fn new(n: usize) -> std::io::Result<Folder> {
-        let name = format!("safepoint-browser-{}-{n}", std::process::id());
-        let folder = Folder(std::env::temp_dir().join(name));
-        std::fs::create_dir_all(folder.temporary())?;
-        Ok(folder)
-    }
-
-    fn profile(&self) -> PathBuf {
-        self.0.join("profile")
-    }
-
-    fn temporary(&self) -> PathBuf {
-        self.0.join("tmp")
-    }
-}
-
-impl Drop for Folder {
-    /// The browser's processes were told to die, and may write for a moment yet.
-    fn drop(&mut self) {
-        let start = Instant::now();
-        while std::fs::remove_dir_all(&self.0).is_err()
-            && self.0.exists()
-            && start.elapsed() < Duration::from_secs(10)
-        {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// A browser session; driver and browser end with it.
-pub struct Browser {
-    driver: Child,
+/// A driver and its browser. What they write is in a folder of their own: the profile, and what
+/// they think is the system's folder for temporary files.
+struct Running {
+    keeper: Child,
     address: SocketAddr,
     session: String,
-    folder: Folder,
-    _turn: MutexGuard<'static, ()>,
+    folder: PathBuf,
 }
 
-/// Two browsers at once: while one starts or loads, the other is looked at. More would only slow
-/// each other down.
-static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-
-impl Browser {
-    /// A browser, or `None` with one line why there is none here.
-    pub fn get() -> Option<Browser> {
-        let found = (
-            installed(&["chromedriver"]),
-            installed(&["chromium", "chromium-browser", "google-chrome"]),
-        );
-        let (Some(driver), Some(chromium)) = found else {
-            eprintln!("skipped: the browser tests need chromium and chromedriver");
-            return None;
-        };
-        let n = NEXT.fetch_add(1, SeqCst);
-        let turn = TURNS[n % TURNS.len()]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match Browser::start(&driver, &chromium, n, turn) {
-            Ok(browser) => Some(browser),
-            Err(why) => {
-                eprintln!("skipped: the browser cannot be driven here ({why})");
-                None
-            }
-        }
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
+}
 
-    fn start(
-        driver: &Path,
-        browser: &Path,
-        n: usize,
-        turn: MutexGuard<'static, ()>,
-    ) -> Result<Browser, String> {
-        let folder = Folder::new(n).map_err(|error| error.to_string())?;
-        // A group of its own: the browser's many processes end with the driver. Both make
-        // folders for temporary files, and leave them there if they are ended by force.
-        let mut child = Command::new(driver)
-            .arg("--port=0")
-            .env("TMPDIR", folder.temporary())
-            .stdin(Stdio::null())
+impl Running {
+    fn start(driver: &Path, browser: &Path) -> Result<Running, String> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let n = NEXT.fetch_add(1, SeqCst);
+        // Short, since there are sockets in it.
+        let name = format!("safepoint-browser-{}-{n}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(folder.join("tmp")).map_err(|error| error.to_string())?;
+        let mut keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "sh"])
+            .args([driver, &folder])
+            .env("TMPDIR", folder.join("tmp"))
+            // A key for this program is none for them.
+            .process_group(0)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let out = child.stdout.take().ok_or("no output")?;
-        let mut started = Browser {
-            driver: child,
+        let out = keeper.stdout.take().ok_or("no output")?;
+        let mut started = Running {
+            keeper,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             session: String::new(),
             folder,
-            _turn: turn,
         };
         let port = BufReader::new(out)
             .lines()
@@ -141,8 +101,7 @@ impl Browser {
                         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
                         "--no-first-run", "--disable-background-networking",
                         "--disable-component-update", "--disable-sync",
-                        "--window-size=390,800",
-                        format!("--user-data-dir={}", started.folder.profile().display()),
+                        format!("--user-data-dir={}", started.folder.join("profile").display()),
                     ],
                 },
             }}}),
@@ -157,49 +116,123 @@ impl Browser {
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "GET" {
-            String::new()
-        } else {
-            body.to_string()
+        let body = match method {
+            "POST" => body.to_string(),
+            _ => String::new(),
         };
-        let text = request(self.address, method, path, "", &body).rest();
+        let path = format!("{}{path}", self.session);
+        let text = request(self.address, method, &path, "", &body).rest();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         answer["value"].clone()
     }
 
+    /// Another window in place of the last one, and nothing that pages of `origins` have stored.
+    fn fresh(&self, origins: &BTreeSet<String>) {
+        for origin in origins {
+            let params = json!({"origin": origin, "storageTypes": "all"});
+            let body = json!({"cmd": "Storage.clearDataForOrigin", "params": params});
+            let answer = self.call("POST", "/goog/cdp/execute", &body);
+            assert_eq!(answer, json!({}), "{origin}");
+        }
+        let new = self.call("POST", "/window/new", &json!({"type": "window"}));
+        self.call("DELETE", "/window", &Value::Null);
+        let answer = self.call("POST", "/window", &json!({"handle": new["handle"]}));
+        assert!(answer.is_null(), "{answer}");
+        for kind in ["browser", "performance"] {
+            self.call("POST", "/se/log", &json!({"type": kind}));
+        }
+    }
+}
+
+/// A window of a browser, as wide as a phone's.
+pub struct Browser {
+    /// `Some` until it is dropped.
+    running: Option<Running>,
+    place: MutexGuard<'static, Option<Running>>,
+    origins: RefCell<BTreeSet<String>>,
+}
+
+/// Two browsers at once: while one starts or loads, the other is looked at. More would only slow
+/// each other down. Between two tests a browser is here.
+static PLACES: [Mutex<Option<Running>>; 2] = [const { Mutex::new(None) }; 2];
+
+impl Browser {
+    /// A browser, or `None` with one line why there is none here.
+    pub fn get() -> Option<Browser> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let found = (
+            installed(&["chromedriver"]),
+            installed(&["chromium", "chromium-browser", "google-chrome"]),
+        );
+        let (Some(driver), Some(chromium)) = found else {
+            eprintln!("skipped: the browser tests need chromium and chromedriver");
+            return None;
+        };
+        let place = &PLACES[NEXT.fetch_add(1, SeqCst) % PLACES.len()];
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = match place.take() {
+            Some(running) => Ok(running),
+            None => Running::start(&driver, &chromium),
+        };
+        let running = match running {
+            Ok(running) => running,
+            Err(why) => {
+                eprintln!("skipped: the browser cannot be driven here ({why})");
+                return None;
+            }
+        };
+        let browser = Browser {
+            running: Some(running),
+            place,
+            origins: RefCell::default(),
+        };
+        browser.width(390);
+        Some(browser)
+    }
+
+    /// Ends the browser; the next test starts another.
+    pub fn end(mut self) {
+        self.running = None;
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it is not dropped")
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.running().call(method, path, body)
+    }
+
     /// Its folder, and the one in it for temporary files.
     pub fn folders(&self) -> [PathBuf; 2] {
-        [self.folder.0.clone(), self.folder.temporary()]
+        let folder = &self.running().folder;
+        [folder.clone(), folder.join("tmp")]
     }
 
     pub fn open(&self, url: &str) {
-        self.call(
-            "POST",
-            &format!("{}/url", self.session),
-            &json!({"url": url}),
-        );
+        let origin = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        if origin.starts_with("http") {
+            self.origins.borrow_mut().insert(origin);
+        }
+        self.call("POST", "/url", &json!({"url": url}));
     }
 
     /// The value of a script in the page.
     pub fn script(&self, script: &str) -> Value {
         let body = json!({"script": script, "args": []});
-        self.call("POST", &format!("{}/execute/sync", self.session), &body)
+        self.call("POST", "/execute/sync", &body)
     }
 
     /// A click as a reader makes it: it fails when the button is hidden or covered.
     pub fn click(&self, css: &str) {
         let body = json!({"using": "css selector", "value": css});
-        let found = self.call("POST", &format!("{}/element", self.session), &body);
+        let found = self.call("POST", "/element", &body);
         let id = found
             .as_object()
             .and_then(|element| element.values().next())
             .and_then(Value::as_str)
             .unwrap_or_else(|| panic!("no {css}: {found}"));
-        let answer = self.call(
-            "POST",
-            &format!("{}/element/{id}/click", self.session),
-            &json!({}),
-        );
+        let answer = self.call("POST", &format!("/element/{id}/click"), &json!({}));
         assert!(answer.is_null(), "{css}: {answer}");
     }
 
@@ -219,7 +252,7 @@ impl Browser {
     /// Makes the window so many pixels wide.
     pub fn width(&self, width: u32) {
         let body = json!({"width": width, "height": 800});
-        self.call("POST", &format!("{}/window/rect", self.session), &body);
+        self.call("POST", "/window/rect", &body);
     }
 
     /// Opens pages without their scripts from now on. `script` and `click` do not work then,
@@ -240,7 +273,7 @@ impl Browser {
 
     fn tools(&self, command: &str, params: &Value) -> Value {
         let body = json!({"cmd": command, "params": params});
-        self.call("POST", &format!("{}/goog/cdp/execute", self.session), &body)
+        self.call("POST", "/goog/cdp/execute", &body)
     }
 
     /// Presses keys, one after the other, as a reader at the keyboard does. A name such as
@@ -273,7 +306,7 @@ impl Browser {
             }
         }
         let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]});
-        let answer = self.call("POST", &format!("{}/actions", self.session), &body);
+        let answer = self.call("POST", "/actions", &body);
         assert!(answer.is_null(), "{names:?}: {answer}");
     }
 
@@ -315,21 +348,20 @@ impl Browser {
     }
 
     pub fn log(&self, kind: &str) -> Vec<Value> {
-        let path = format!("{}/se/log", self.session);
-        let entries = self.call("POST", &path, &json!({"type": kind}));
+        let entries = self.call("POST", "/se/log", &json!({"type": kind}));
         entries.as_array().cloned().unwrap_or_default()
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() {
-            self.call("DELETE", &self.session, &Value::Null);
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        // After a failure it is in any state.
+        if !std::thread::panicking() {
+            running.fresh(&self.origins.borrow());
+            *self.place = Some(running);
         }
-        if let Ok(id) = i32::try_from(self.driver.id()) {
-            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-        }
-        let _ = self.driver.wait();
-        // Its folder is dropped next, and only then is it the next browser's turn.
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::OnceLock;
 
 use safepoint_book::run::Limits;
 use safepoint_book::workspace::Workspace;
@@ -11,13 +12,20 @@ use serde_json::Value;
 use super::driver::Browser;
 use super::support::{Server, repository};
 
+/// A server of the whole book. It stays until the tests end: to build the pages takes longer
+/// than to look at most of them.
+fn book() -> &'static Server {
+    static BOOK: OnceLock<Server> = OnceLock::new();
+    BOOK.get_or_init(|| Server::start(Workspace::at(repository()), Limits::default()))
+}
+
 /// A trace can be read on a phone: no picture is cut at its edge, no line of text is.
 #[test]
 fn traces_fit_every_width() {
     let Some(browser) = Browser::get() else {
         return;
     };
-    let server = Server::start(Workspace::at(repository()), Limits::default());
+    let server = book();
     let ours = format!("http://{}/", server.address);
     for width in [360, 540, 700, 1000, 1200] {
         browser.width(width);
@@ -59,7 +67,7 @@ fn every_page_is_quiet_local_and_fits() {
         return;
     };
     let root = repository();
-    let server = Server::start(Workspace::at(&root), Limits::default());
+    let server = book();
     let ours = format!("http://{}/", server.address);
     let summary = fs::read_to_string(root.join("book/chapters/SUMMARY.md")).unwrap();
     let pages: BTreeSet<String> = summary

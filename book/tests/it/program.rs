@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use safepoint_book::workspace::Workspace;
 
 use super::api::{gone, soon};
-use super::support::{fixture, order, repository, request};
+use super::support::{fixture, lesson, order, repository, request, script};
 
 fn book() -> Command {
     let mut command = Command::new(super::support::program());
@@ -152,6 +153,81 @@ fn it_says_where_serves_and_ends_in_order() {
     }
 }
 
+/// Ctrl-C is heard while the pages are built, however long that takes: nothing is served or
+/// opened afterwards, and no folder stays.
+#[test]
+fn a_signal_while_the_pages_are_built() {
+    let root = lesson("slow");
+    let (chapter, opened) = (root.join("book/chapters/other.md"), root.join("opened"));
+    script(&root.join("bin/xdg-open"), "echo \"$1\" > \"$OPENED\"\n");
+    let path = format!(
+        "{}:{}",
+        root.join("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let start = || {
+        let mut child = Command::new(super::support::program())
+            .args(["--port", "0", "--open", "--root"])
+            .arg(&root)
+            .env("PATH", &path)
+            .env("OPENED", &opened)
+            .env("CARGO", fixture().join("cargo"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        err.read_line(&mut line).unwrap();
+        assert!(line.contains("building the pages"), "{line}");
+        (child, err)
+    };
+    let interrupt = |child: &std::process::Child| {
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    // A chapter that nothing ever comes out of.
+    fs::remove_file(&chapter).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&chapter)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (mut child, _err) = start();
+    interrupt(&child);
+    let mut code = None;
+    soon("it ends", || {
+        code = child.try_wait().unwrap();
+        code.is_some()
+    });
+    assert_eq!(code.unwrap().code(), Some(0));
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(said, "");
+    assert!(!opened.exists(), "the browser");
+    assert!(!leaves_a_folder(child.id()));
+    // With a chapter that can be read the browser is told.
+    fs::remove_file(&chapter).unwrap();
+    fs::write(&chapter, "# Other\n").unwrap();
+    let (mut child, _err) = start();
+    soon("the browser opens", || opened.exists());
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn the_stock_command_finds_the_preprocessor() {
     assert_eq!(output(&["preprocess", "supports", "html"]).0, Some(0));
@@ -190,8 +266,10 @@ fn the_stock_command_builds_the_same_pages() {
 /// Starts a server, and an order that goes to `until`; says the server's process, the line,
 /// and keeps the stream open.
 fn busy(name: &str, until: &str) -> (std::process::Child, String, super::support::Reply) {
+    fs::create_dir_all(busy_folder(name)).unwrap();
     let mut child = book()
         .args(["--port", "0"])
+        .env("TMPDIR", busy_folder(name))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -210,10 +288,18 @@ fn busy(name: &str, until: &str) -> (std::process::Child, String, super::support
     (child, seen, reply)
 }
 
+/// Where a server that runs this program makes its folders. A start sweeps what killed servers
+/// left, so the servers of other tests, which start meanwhile, must not look there.
+fn busy_folder(name: &str) -> PathBuf {
+    super::support::scratch().join(format!("busy-{name}"))
+}
+
 /// The folders for pages and traces carry the number of their process.
 fn leaves_a_folder(pid: u32) -> bool {
     let name = format!("safepoint-book-{pid}-");
-    let mut all = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let busy = ["hang", "endless", "flag"].map(busy_folder);
+    let places = [std::env::temp_dir()].into_iter().chain(busy);
+    let mut all = places.flat_map(fs::read_dir).flatten().flatten();
     all.any(|entry| entry.file_name().to_string_lossy().starts_with(&name))
 }
 

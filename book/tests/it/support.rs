@@ -96,7 +96,7 @@ pub fn fixture() -> &'static Path {
         for (name, body) in PROGRAMS {
             let mut source = "//! A program of the tests.\n//! Try: --loud\n".to_string();
             if name == "flag" {
-                source.push_str("// third_party(: somebody who can be asked to raise it\n");
+                source.push_str("// third_party(: it can be asked to raise it\n");
             }
             write(&root.join(format!("stage1-fake/examples/{name}.rs")), &source);
             let body = body.replace("\"$TEXT\"", "").replace("'%s'", &format!("'{text}'"));
@@ -161,7 +161,7 @@ fn write(path: &Path, text: &str) {
 
 /// Writes an executable script from another process: a file that this process holds open
 /// for writing, while another thread forks, cannot be executed ("text file busy").
-fn script(path: &Path, body: &str) {
+pub fn script(path: &Path, body: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let status = Command::new("/bin/sh")
         .arg("-c")

@@ -61,17 +61,28 @@ impl Card {
     /// Reads the text of `exercise.toml` in `folder`.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// What is wrong with the text, in one line that begins with the file's name.
     pub fn parse(folder: &Folder, text: &str) -> Result<Card, String> {
-        let card: Card = toml::from_str(text).map_err(|error| error.to_string())?;
-        if card.row.is_some() == card.socket.is_some() {
-            return Err("either `row` or `socket` says where the piece belongs".to_owned());
-        }
+        let problem = |why: String| format!("{}/exercise.toml: {why}", folder.shown());
+        let card: Card = toml::from_str(text).map_err(|e| problem(in_one_line(&e, text)))?;
+        card.check().map_err(problem)?;
         Ok(Card {
             stage: folder.stage,
             name: folder.name.clone(),
             ..card
         })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.row.is_some() == self.socket.is_some() {
+            return Err("either `row` or `socket` says where the piece belongs".to_owned());
+        }
+        // Both are written into the program of an attempt as they are.
+        let names = self.row.iter().chain(&self.pieces);
+        match names.into_iter().find(|name| !is_path(name)) {
+            Some(name) => Err(format!("{name:?} is no name of a row or a piece")),
+            None => Ok(()),
+        }
     }
 
     /// What is asked of the learner's Rust, and the row.
@@ -85,5 +96,33 @@ impl Card {
     /// By this the cards are in the order of the book.
     pub fn place(&self) -> (u8, u32) {
         (self.stage, self.order)
+    }
+}
+
+/// Whether this is a name of Rust, or several joined by `::`.
+fn is_path(text: &str) -> bool {
+    text.split("::").all(|name| {
+        let mut letters = name.chars();
+        letters
+            .next()
+            .is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
+            && letters.all(|c| c == '_' || c.is_ascii_alphanumeric())
+    })
+}
+
+/// What the parser says of a text, with the line.
+fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+    let lines = error.message().lines().map(str::trim);
+    let what = lines
+        .filter(|l| !l.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
+    match error.span() {
+        // A key that is missing is missing in the text as a whole.
+        Some(span) if span.end > 0 => {
+            let before = text.get(..span.start).unwrap_or(text);
+            format!("line {}: {what}", before.matches('\n').count() + 1)
+        }
+        _ => what,
     }
 }

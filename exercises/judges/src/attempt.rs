@@ -159,7 +159,7 @@ impl Run {
         })
     }
 
-    /// Nobody can run any more.
+    /// No goroutine can run any more.
     pub fn is_deadlock(&self) -> bool {
         self.err.contains("lockstep: every thread sleeps")
             || self.err.contains("all goroutines are asleep")
@@ -203,7 +203,7 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
-/// Set by the runner's descriptor; empty for an attempt that somebody runs by hand.
+/// Set by the runner's descriptor; empty for an attempt that is run by hand.
 static PIPE: OnceLock<Option<File>> = OnceLock::new();
 
 pub(crate) fn tell_judge(what: Arguments<'_>) {

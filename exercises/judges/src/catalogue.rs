@@ -2,14 +2,16 @@
 //! folders; nothing else in this crate knows which there are.
 
 use crate::attempt::{Case, Judge, Kind, enter};
-use crate::{stage1, stage2};
 pub use safepoint_card::Card;
 use safepoint_card::Folder;
+use stage1_coop::Stage;
+use std::any::Any;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
 /// A folder, as `build.rs` lists it.
 pub(crate) struct Found {
+    pub(crate) stage: u8,
     pub(crate) name: &'static str,
     /// Its `exercise.toml`.
     pub(crate) text: &'static str,
@@ -32,26 +34,21 @@ pub struct Exercise {
 }
 
 static ALL: LazyLock<Vec<Exercise>> = LazyLock::new(|| {
-    let stages = [(1, stage1::ALL), (2, stage2::ALL)];
-    let mut all: Vec<Exercise> = stages
-        .iter()
-        .flat_map(|(stage, found)| found.iter().map(|found| exercise(*stage, found)))
-        .collect();
+    let found = crate::ALL.iter().copied().flatten();
+    let mut all: Vec<Exercise> = found.map(exercise).collect();
     all.sort_by_key(|exercise| exercise.card.place());
     all
 });
 
-fn exercise(stage: u8, found: &Found) -> Exercise {
+fn exercise(found: &Found) -> Exercise {
     let folder = Folder {
-        stage,
+        stage: found.stage,
         name: found.name.to_owned(),
-        path: format!("stage{stage}/{}", found.name).into(),
+        path: format!("stage{}/{}", found.stage, found.name).into(),
     };
-    let card = Card::parse(&folder, found.text)
-        .unwrap_or_else(|why| panic!("{}/exercise.toml: {why}", folder.path.display()));
     Exercise {
         name: found.name,
-        card,
+        card: Card::parse(&folder, found.text).expect("build.rs has read the same text"),
         kind: found.judge.kind,
         cases: found.judge.cases,
         compare: found.judge.compare,
@@ -132,6 +129,17 @@ pub fn markdown() -> String {
     text
 }
 
+/// `stage` with other rows of a table that a later stage has declared: they come before its
+/// own, and the first table of a type counts.
+pub fn with_rows(stage: &Stage, rows: impl Any + Send + Sync) -> &'static Stage {
+    let mine: &'static (dyn Any + Send + Sync) = Box::leak(Box::new(rows));
+    let more = [&[mine], stage.more].concat();
+    Box::leak(Box::new(Stage {
+        more: more.leak(),
+        ..*stage
+    }))
+}
+
 /// Plugs a learner's piece, which is in module `$work`, into its socket, and runs the case that
 /// the arguments name.
 #[macro_export]
@@ -144,14 +152,12 @@ macro_rules! plug {
         $crate::$stage::$exercise::attempt(MINE)
     }};
     ($work:ident, $stage:ident::$exercise:ident, own row $row:ident) => {{
-        const MINE: &$crate::$stage::library::Stage = &$crate::$stage::library::Stage {
-            more: &[&$crate::$stage::library::rt::table::Rows {
-                $row: $work::$row,
-                ..$crate::$stage::library::rt::table::ROWS
-            }],
-            ..$crate::$stage::library::STAGE
+        let rows = $crate::$stage::library::rt::table::Rows {
+            $row: $work::$row,
+            ..$crate::$stage::library::rt::table::ROWS
         };
-        $crate::$stage::$exercise::attempt(MINE)
+        let mine = $crate::catalogue::with_rows(&$crate::$stage::library::STAGE, rows);
+        $crate::$stage::$exercise::attempt(mine)
     }};
     ($work:ident, $stage:ident::$exercise:ident, alone $($($piece:ident)::+),+) => {
         $crate::$stage::$exercise::attempt($($work::$($piece)::+),+)

@@ -1,13 +1,11 @@
 //! What runs inside an attempt, and what judges it: the scenarios and judges of all exercises,
-//! from their folders, and what they share. The runner is in the package `exercises`, which
-//! passes these modules on: a learner's file knows them by that name.
+//! from their folders, and what they share. A module `stageN` is `exercises/stageN/shared.rs` with
+//! one module for each exercise of the stage; `build.rs` lists them. The runner is in the package
+//! `exercises`; a learner's file knows this crate by that name.
 
 mod answers;
 pub mod attempt;
 pub mod catalogue;
 mod death;
-pub mod stage1;
-pub mod stage2;
 
-/// The kinds of events in the traces of all exercises: those of the last stage.
-pub const KINDS: safepoint_testkit::trace::Kinds = stage2_sysmon::STAGE.kinds;
+include!(concat!(env!("OUT_DIR"), "/stages.rs"));

@@ -38,7 +38,7 @@ pub fn kill_current() {
     let group = GROUP.load(SeqCst);
     if group > 0 {
         // SAFETY: kill takes no pointers; the group is a child of ours that was not yet
-        // waited for, so its number belongs to nobody else.
+        // waited for, so its number is not used again.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
 }

@@ -1,6 +1,6 @@
 //! What an attempt or a compiler says, made safe for a terminal.
 //!
-//! A learner's text can reach the terminal of somebody else, for example through the
+//! A learner's text can reach another person's terminal, for example through the
 //! compiler's messages: no character of it may change the terminal's mode, or show a line in
 //! another order than it has.
 

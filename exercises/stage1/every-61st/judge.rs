@@ -1,5 +1,5 @@
 // A rare look at the global queue keeps two goroutines from starving all others. Alone, on
-// a model of `schedule`: the condition stands on a hot path, so it has no row.
+// a model of `schedule`: the condition is on a hot path, so it has no row.
 
 use crate::attempt::{Case, Fault, Judge, Kind, Run, tell};
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(crate) const JUDGE: Judge = Judge {
             seeds: &[1],
         },
         Case {
-            name: "nobody waits",
+            name: "none waits",
             what: "two goroutines keep the ring filled; the global queue is empty",
             procs: 1,
             seeds: &[1],
@@ -53,7 +53,7 @@ const TURNS: u32 = 1500;
 fn scenario(case: &str, look_first: LookFirst) {
     let mut local: VecDeque<u32> = [2, 3].into();
     let mut global: VecDeque<u32> = match case {
-        "nobody waits" => VecDeque::new(),
+        "none waits" => VecDeque::new(),
         _ => [4, 5, 6].into(),
     };
     let first = if case == "wrap" { u32::MAX - 40 } else { 1 };
@@ -115,14 +115,14 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     let looks = run.number("looks").unwrap_or(0);
     let longest = run.number("longest").unwrap_or(0);
     let turns = i64::from(TURNS);
-    if case.name == "nobody waits" {
+    if case.name == "none waits" {
         if looks > 0 {
             return Err(Fault::new(
                 "for-nothing",
                 format!(
-                    "Nobody waited in the global queue, and you looked there {looks} times in {turns} turns."
+                    "None waited in the global queue, and you looked there {looks} times in {turns} turns."
                 ),
-                "Each look takes the lock that all processors share; the number of those who wait can be read without it.",
+                "Each look takes the lock that all processors share; the number of those that wait can be read without it.",
             ));
         }
         return Ok(());
@@ -139,15 +139,15 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     if looks == 0 {
         return Err(Fault::new(
             "starved",
-            format!("{turns} turns went by, and nobody of those in the global queue ever ran."),
-            "Two goroutines that take turns keep the ring filled for ever: without an exception nobody else gets the processor.",
+            format!("{turns} turns went by, and none of those in the global queue ever ran."),
+            "Two goroutines that take turns keep the ring filled for ever: without an exception no other gets the processor.",
         ));
     }
     if longest > 75 {
         return Err(Fault::new(
             "too-rarely",
-            format!("Somebody in the global queue waited for {longest} turns."),
-            "About 60 is the bargain: rare enough for the lock, often enough for those who wait.",
+            format!("A goroutine in the global queue waited for {longest} turns."),
+            "About 60 is the bargain: rare enough for the lock, often enough for those that wait.",
         ));
     }
     Ok(())

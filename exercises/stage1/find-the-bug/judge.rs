@@ -13,7 +13,7 @@ pub(crate) const JUDGE: Judge = Judge {
     compare: false,
     cases: &[Case {
         name: "captured",
-        what: "two equal loops on one processor; every 10 ms somebody asks",
+        what: "two equal loops on one processor; a request every 10 ms",
         procs: 1,
         seeds: &[1],
     }],
@@ -83,7 +83,7 @@ fn the_event(trace: &Trace, answers: &Table) -> Result<(), Fault> {
             ..Fault::new(
                 rule,
                 what,
-                "Follow the first request: who was asked, when did it yield, and who ran next?",
+                "Follow the first request: which goroutine was asked, when did it yield, and which ran next?",
             )
         });
     }
@@ -105,7 +105,7 @@ fn the_harmed(trace: &Trace, answers: &Table) -> Result<(), Fault> {
                 "The event is right. \"{}\" is not the one that was harmed.",
                 text("harmed")
             ),
-            "Who could have run at that moment, and had to wait instead?",
+            "Which goroutine could have run at that moment, and had to wait instead?",
         )
         .at(bad));
     }

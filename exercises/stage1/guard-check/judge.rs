@@ -38,7 +38,7 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "two loops",
-            what: "two loops on one processor run with your comparison; every 10 ms somebody asks",
+            what: "two loops on one processor run with your comparison; a request every 10 ms",
             procs: 1,
             seeds: &[1, 2],
         },
@@ -203,7 +203,7 @@ fn compares_as_the_real_check(_: &Case, run: &Run) -> Result<(), Fault> {
             Fault::new(
                 "too-rarely",
                 format!("With the guard {place} there is no room, and your comparison goes on."),
-                "The function would write below its stack, into whatever lies there.",
+                "The function would write below its stack, into whatever is there.",
             )
         });
     }
@@ -246,7 +246,7 @@ fn the_request_is_fit(_: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "own-request",
             "Your comparison does not see your own request.",
-            "Whoever raises the flag would never be heard.",
+            "A raised flag would never be noticed.",
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-// A full ring gives half of itself, and the one that did not fit, to everybody. Row
+// A full ring gives half of itself, and the one that did not fit, to the global queue. Row
 // `runqputslow`.
 
 use super::sound;
@@ -144,7 +144,7 @@ fn all_in_the_global_queue(case: &Case, run: &Run) -> Result<(), Fault> {
                     "{batch} goroutines were handed over, and {missing} of them {} in no queue now.",
                     if missing == "1" { "is" } else { "are" }
                 ),
-                "A goroutine that can run and stands in no queue never runs; whoever waits for it waits for ever.",
+                "A goroutine that can run and is in no queue never runs; what waits for it waits for ever.",
             )
             .at(place(run)));
         }
@@ -162,7 +162,7 @@ fn all_in_the_global_queue(case: &Case, run: &Run) -> Result<(), Fault> {
                 format!(
                     "{batch} goroutines were handed over, and some were queued twice: the global queue does not end where it should."
                 ),
-                "A goroutine that stands in two places runs on two threads at once, on one stack.",
+                "A goroutine that is in two places runs on two threads at once, on one stack.",
             )
             .at(place(run)));
         }

@@ -7,7 +7,7 @@ use stage1_coop::{Runtime, STAGE, WaitGroup, go};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
-/// A place where goroutines wait: a lock, and who is written down.
+/// A place where goroutines wait: a lock, and those that are written down.
 pub mod place {
     use stage1_coop::rt;
     use stage1_coop::rt::gmp::G;
@@ -34,7 +34,7 @@ pub mod place {
     }
 
     impl Place {
-        /// An open place where nobody waits.
+        /// An open place where none waits.
         pub const fn new() -> Place {
             Place {
                 lock: Lock::new(),
@@ -56,32 +56,32 @@ pub mod place {
     }
 
     impl Held<'_> {
-        /// Writes the calling goroutine down, where whoever takes all will find it.
+        /// Writes the calling goroutine down, where `take_all` will find it.
         pub fn write_me_down(&mut self) {
-            // SAFETY: the lock is held, and nobody keeps a reference over a call.
+            // SAFETY: the lock is held, and no reference outlives a call.
             unsafe { &mut *self.place.waiting.get() }.push(rt::arch::getg());
         }
 
-        /// Takes everybody who is written down.
+        /// Takes all that are written down.
         pub fn take_all(&mut self) -> Vec<&'static G> {
             // SAFETY: as above.
             std::mem::take(unsafe { &mut *self.place.waiting.get() })
         }
 
-        /// Lets the lock go now.
+        /// Releases the lock now.
         pub fn unlock(self) {
             drop(self);
-            // In the laboratory this is where another thread may have its turn.
+            // In lockstep this is where another thread may have its turn.
             user_log("unlocked");
         }
 
-        /// Parks the calling goroutine: it counts as waiting first, and then the lock goes.
-        /// Returns when somebody has woken it.
+        /// Parks the calling goroutine: it counts as waiting first, and then the lock is released.
+        /// Returns when it was woken.
         pub fn park(self) {
             let lock = std::ptr::from_ref(&self.place.lock).cast_mut().cast::<()>();
             std::mem::forget(self);
-            // SAFETY: the scenarios call this on goroutines; the lock is held, and whoever
-            // waits borrows the place, so it lives.
+            // SAFETY: the scenarios call this on goroutines; the lock is held, and a
+            // goroutine that waits borrows the place, so it lives.
             unsafe { rt::sched::gopark(Some(unlock), lock, WaitReason::SyncWaitGroupWait) };
         }
     }
@@ -99,8 +99,8 @@ pub mod place {
         true
     }
 
-    /// Parks the calling goroutine. Nobody's lock goes: whoever is to wake it must find it
-    /// some other way, and not before it waits.
+    /// Parks the calling goroutine. No lock is released: the waker must find it some other
+    /// way, and not before it waits.
     pub fn park() {
         // SAFETY: the scenarios call this on goroutines.
         unsafe { rt::sched::gopark(None, std::ptr::null_mut(), WaitReason::SyncWaitGroupWait) };
@@ -133,7 +133,7 @@ pub(crate) const JUDGE: Judge = Judge {
     cases: &[
         Case {
             name: "after you",
-            what: "the event is set before anybody waits, and then again after somebody waits",
+            what: "the event is set before a goroutine waits, and then again while one waits",
             procs: 1,
             seeds: &[1],
         },
@@ -223,15 +223,15 @@ fn sleeps_under_the_lock(_: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "too-early",
             "A goroutine was woken before it counted as waiting, and the scheduler ended the process.",
-            "It was written down and the lock had gone, but it still ran: the lock must go after the goroutine counts as waiting.",
+            "It was written down and the lock was released, but it still ran: the lock must be released after the goroutine counts as waiting.",
         )
         .at(at));
     }
     if run.err.contains("schedule: holding locks") {
         return Err(Fault::new(
             "lock-kept",
-            "A goroutine went to sleep with the lock in its hand, and the scheduler ended the process.",
-            "Whoever wants to wake it needs that lock: it must go when the goroutine counts as waiting, which `held.park()` does and `park()` does not.",
+            "A goroutine went to sleep holding the lock, and the scheduler ended the process.",
+            "The waker needs that lock: it must be released when the goroutine counts as waiting, which `held.park()` does and `park()` does not.",
         )
         .at(last));
     }
@@ -242,8 +242,8 @@ fn waits(_: &Case, run: &Run) -> Result<(), Fault> {
     if run.says("early").is_some() {
         return Err(Fault::new(
             "no-wait",
-            "`wait` came back before anybody had called `set`.",
-            "Whoever relies on the event reads what is not there yet.",
+            "`wait` came back before `set` was called.",
+            "A goroutine that relies on the event reads what is not there yet.",
         ));
     }
     Ok(())
@@ -257,7 +257,7 @@ fn leaves_the_processor(_: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "busy",
             format!("The waiting goroutine came back {sched} times to look whether it may go on."),
-            "Waiting means to leave the processor to others until somebody says go: a goroutine that asks again and again keeps one busy.",
+            "Waiting means leaving the processor to others until the event is set: a goroutine that asks again and again keeps one busy.",
         )
         .at(at));
     }
@@ -274,14 +274,14 @@ fn wakes_all(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "set-first",
             "The event was set already, and `wait` sleeps for ever.",
-            "Nobody will set it again: whoever comes later must look at the flag first.",
+            "It will not be set again: a goroutine that comes later must look at the flag first.",
         ));
     }
     if sleeps && case.name == "three wait" {
         return Err(Fault::new(
             "one-of-three",
-            "Three waited, the event was set, and somebody still sleeps.",
-            "An event is for everybody who waits: take all who are written down.",
+            "Three waited, the event was set, and one still sleeps.",
+            "An event is for every goroutine that waits: take all that are written down.",
         )
         .at(last));
     }

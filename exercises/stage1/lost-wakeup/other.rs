@@ -31,7 +31,7 @@ impl Event {
         }
     }
 
-    /// It happens: everybody who waits may go on.
+    /// It happens: every goroutine that waits may go on.
     pub fn set(&self) {
         // The flag outside the lock is fine too, if the list is taken after it.
         self.set.store(true, SeqCst);

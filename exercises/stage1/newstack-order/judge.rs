@@ -33,7 +33,7 @@ pub mod helpers {
         }
     }
 
-    /// Whether the guard is a request. Anybody may raise it between two looks.
+    /// Whether the guard is a request. Any thread may raise it between two looks.
     pub fn asked(gp: &'static G) -> bool {
         gp.stackguard0.load(Relaxed) == STACK_PREEMPT
     }
@@ -46,7 +46,7 @@ pub mod helpers {
     /// Takes the flag down and records the refusal. Only for a request that is up.
     pub fn refuse(gp: &'static G) {
         if !asked(gp) {
-            rt::last_words::throw("refuse: nobody asked");
+            rt::last_words::throw("refuse: there is no request");
         }
         // The stage's own newstack refuses while a lock is held.
         let _held = why_not().is_none().then(acquirem);
@@ -55,7 +55,7 @@ pub mod helpers {
 
     /// The goroutine yields: return what this returns. Not while there is a reason to
     /// refuse.
-    pub fn heed(gp: &'static G) -> Next {
+    pub fn obey(gp: &'static G) -> Next {
         (STAGE.preempted)(gp)
     }
 
@@ -92,25 +92,25 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "yield",
-            what: "two loops that call functions; every 10 ms somebody asks",
+            what: "two loops that call functions; a request every 10 ms",
             procs: 1,
             seeds: &[1, 2],
         },
         Case {
             name: "refuse",
-            what: "somebody asks while a section is held",
+            what: "a request while a section is held",
             procs: 1,
             seeds: &[1, 2],
         },
         Case {
             name: "both",
-            what: "somebody asks, and the next check finds too little stack as well",
+            what: "a request, and the next check finds too little stack as well",
             procs: 1,
             seeds: &[1, 2],
         },
         Case {
             name: "bug",
-            what: "a check in a place where none may be, while somebody asks",
+            what: "a check in a place where none may be, during a request",
             procs: 1,
             seeds: &[1],
         },
@@ -218,7 +218,7 @@ fn refuses_what_must_be_refused(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "locks",
             "The goroutine yielded although its M held a lock, and the scheduler ended the process.",
-            "Whoever wants that lock next would wait for a goroutine that waits for its turn: a request comes after the question whether it may be obeyed.",
+            "The next goroutine that wants that lock would wait for a goroutine that waits for its turn: a request comes after the question whether it may be obeyed.",
         )
         .at(at));
     }
@@ -234,10 +234,10 @@ fn refuses_what_must_be_refused(case: &Case, run: &Run) -> Result<(), Fault> {
         )
         .at(refusals[1]));
     }
-    if run.err.contains("refuse: nobody asked") {
+    if run.err.contains("refuse: there is no request") {
         return Err(Fault::new(
             "nothing-to-refuse",
-            "`refuse` was called although nobody had asked.",
+            "`refuse` was called although there was no request.",
             "A check also fails for want of stack: only when the guard is a request is there anything to refuse.",
         ));
     }
@@ -277,7 +277,7 @@ fn refuses_nothing_else(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "refused-for-nothing",
             "A request was refused although nothing spoke against it.",
-            "Nobody raises the flag again, because no section ends: the request is lost.",
+            "The flag is not raised again, because no section ends: the request is lost.",
         )
         .at(*i));
     }
@@ -298,7 +298,7 @@ fn remembers_what_it_refused(case: &Case, run: &Run) -> Result<(), Fault> {
         let Some(&refused) = refusals(run).first() else {
             return Err(Fault::new(
                 "ignored",
-                "A request came while a section was held, and nobody noticed it there.",
+                "A request came while a section was held, and it was not noticed there.",
                 "The check must look whether the guard is a request, and say no.",
             ));
         };

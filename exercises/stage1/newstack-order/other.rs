@@ -9,7 +9,7 @@ use stage1_coop::rt::sched::Next;
 pub fn newstack(gp: &'static G) -> Next {
     match (bug(gp), asked(gp), why_not()) {
         (Some(what), _, _) => throw(what),
-        (None, true, None) => return heed(gp),
+        (None, true, None) => return obey(gp),
         (None, true, Some(_)) => refuse(gp),
         (None, false, _) => grow(gp),
     }

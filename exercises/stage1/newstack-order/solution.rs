@@ -15,7 +15,7 @@ pub fn newstack(gp: &'static G) -> Next {
             refuse(gp);
             return Some(gp);
         }
-        return heed(gp);
+        return obey(gp);
     }
     grow(gp);
     Some(gp)

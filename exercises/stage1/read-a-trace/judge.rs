@@ -46,7 +46,7 @@ fn scenario() {
 
 /// The questions: key, question, and the answer as the trace has it.
 fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<usize>)> {
-    let name = |g: Option<u32>| g.map_or("nobody".into(), |g| format!("g{g}"));
+    let name = |g: Option<u32>| g.map_or("none".into(), |g| format!("g{g}"));
     let blocked = trace.find("GoBlock").next().unwrap_or(0);
     let first = trace.after(blocked, |e| e.name == "GoStart");
     let asked = trace.find("Preempt").next();
@@ -66,7 +66,7 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
         ),
         (
             "from",
-            "Where did it stand: \"runnext\" or \"ring\"?",
+            "Where was it: \"runnext\" or \"ring\"?",
             match first.map(|i| &trace.events[i]) {
                 Some(e) if e.args.iter().any(|a| a == "next") => "runnext".into(),
                 _ => "ring".into(),
@@ -81,7 +81,7 @@ fn questions(trace: &Trace) -> Vec<(&'static str, &'static str, String, Option<u
         ),
         (
             "asked",
-            "Whom did request #1 ask?",
+            "Which goroutine did request #1 ask?",
             name(asked.and_then(|i| trace.events[i].target())),
             asked,
         ),
@@ -150,7 +150,7 @@ fn rule_of(key: &str) -> (&'static str, &'static str) {
         ),
         "from" => (
             "from",
-            "`next` behind a GoStart says that it came from runnext, in front of the queue, and inherits the slice.",
+            "`next` after a GoStart says that it came from runnext, in front of the queue, and inherits the slice.",
         ),
         "requests" => (
             "requests",
@@ -158,7 +158,7 @@ fn rule_of(key: &str) -> (&'static str, &'static str) {
         ),
         "asked" => (
             "asked",
-            "A request names its goal in its arguments, as pN/gN; the columns name who was asking.",
+            "A request names its target in its arguments, as pN/gN; the columns name what asked.",
         ),
         "taken" => (
             "taken",
@@ -166,7 +166,7 @@ fn rule_of(key: &str) -> (&'static str, &'static str) {
         ),
         "sleeper" => (
             "sleeper",
-            "GoBlock stands in the row of the goroutine that parks: look at the column G.",
+            "GoBlock is in the row of the goroutine that parks: look at the column G.",
         ),
         _ => (
             "waker",

@@ -29,7 +29,7 @@ pub(crate) const JUDGE: Judge = Judge {
     cases: &[
         Case {
             name: "recorded",
-            what: "your scenario on one processor; somebody raises the flag every 10 ms",
+            what: "your scenario on one processor; the flag is raised every 10 ms",
             procs: 1,
             seeds: &[1],
         },
@@ -114,7 +114,7 @@ fn notices_the_change(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "blind",
             "The scheduler was changed so that a preempted goroutine comes back at once, and your snapshot is still right.",
-            "A snapshot is worth what it would notice: choose events that show who runs after a yield.",
+            "A snapshot is worth what it would notice: choose events that show which goroutine runs after a yield.",
         ));
     }
     Ok(())
@@ -162,9 +162,9 @@ fn records_something(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     if run.trace.count("GoPreempt") == 0 {
         return Err(Fault::new(
-            "nobody-preempted",
-            "Nobody is preempted in your scenario.",
-            "It ends before somebody asks, or nobody who is asked comes to a check: 10 ms is the rhythm.",
+            "none-preempted",
+            "No goroutine is preempted in your scenario.",
+            "It ends before the first request, or no goroutine that is asked comes to a check: requests come every 10 ms.",
         ));
     }
     Ok(())

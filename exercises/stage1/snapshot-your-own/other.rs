@@ -1,4 +1,4 @@
-//! A snapshot of my own: a hog, and somebody who waits for a turn.
+//! A snapshot of my own: a hog, and a goroutine that waits for a turn.
 
 use stage1_coop::{Chan, go, gosched, prologue, spin};
 

@@ -1,6 +1,6 @@
 //! A snapshot of your own.
 //!
-//! The starter's loop is compiled code without a check: nobody can interrupt it, and how
+//! The starter's loop is compiled code without a check: nothing can interrupt it, and how
 //! long it takes is the compiler's business.
 
 use stage1_coop::{Chan, Mutex, WaitGroup, go, gofunc, gosched, prologue, spin};

@@ -1,4 +1,4 @@
-//! What happens if somebody comes in between? The processor is told to stop after each
+//! What happens if the owner comes in between? The processor is told to stop after each
 //! instruction of a function, and after the k-th one a queue's owner takes a goroutine out
 //! of it, as another thread might. Every k in turn is every place where that can happen.
 

@@ -221,13 +221,13 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(if how == "twice" {
             Fault::new(
                 "twice",
-                format!("{scene}, and now a goroutine stands in two places."),
-                "What you copied is yours only if the claim succeeded; if not, somebody else has it, and you begin again.",
+                format!("{scene}, and now a goroutine is in two places."),
+                "What you copied is yours only if the claim succeeded; if not, another thread has it, and you begin again.",
             )
         } else {
             Fault::new(
                 "gone",
-                format!("{scene}, and now a goroutine stands nowhere."),
+                format!("{scene}, and now a goroutine is nowhere."),
                 "A goroutine in no queue never runs: what leaves one queue must arrive in the other.",
             )
         });
@@ -236,7 +236,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "twice",
             "Two processors ran the same goroutine, and the scheduler ended the process.",
-            "What you copied is yours only if the claim succeeded (for runnext: take_next); if not, somebody else has it.",
+            "What you copied is yours only if the claim succeeded (for runnext: take_next); if not, another thread has it.",
         )
         .at(run.trace.events.len().saturating_sub(1)));
     }

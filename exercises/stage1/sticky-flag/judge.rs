@@ -18,7 +18,7 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "two sections",
-            what: "right behind the first section comes a second one, so it is refused twice",
+            what: "a second section follows the first one at once, so the request is refused twice",
             procs: 1,
             seeds: &[1, 2, 3],
         },
@@ -86,7 +86,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "never-down",
             format!("The same request was refused {} times.", refusals.len()),
-            "A refusal takes the flag down until the section ends; here somebody raised it again inside.",
+            "A refusal clears the flag until the section ends; here it was raised again inside.",
         )
         .at(refusals[1]));
     }
@@ -98,7 +98,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "forgotten",
             "The request was refused in the first section, and the second section's check did not even meet it.",
-            "The end of the first section must raise the flag, also when the next section begins at once.",
+            "The end of the first section must raise the flag, even if the next section begins at once.",
         )
         .at(at));
     }
@@ -112,8 +112,8 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         Some(i) if i < past => Ok(()),
         Some(i) => Err(Fault::new(
             "late",
-            "The request was taken, but not at the first check behind the section.",
-            "Whoever waits for the processor waits longer than he must.",
+            "The request was taken, but not at the first check after the section.",
+            "A goroutine that waits for the processor waits longer than it must.",
         )
         .at(i)),
         None if wanted == 2 => Err(Fault::new(

@@ -1,6 +1,6 @@
 //! A refused request is not forgotten.
 //!
-//! The section has ended, and somebody had asked the goroutine to yield. The starter trusts
+//! The section has ended, and the goroutine had been asked to yield. The starter trusts
 //! that `preempt`, which is still set, is enough.
 
 use stage1_coop::rt::gmp::G;

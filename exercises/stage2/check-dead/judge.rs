@@ -1,4 +1,4 @@
-// All goroutines are asleep when nobody is left who could wake one. Row `m_idle`.
+// All goroutines are asleep when no thread is left that could wake one. Row `m_idle`.
 
 use super::{Crew, busy, over, rows_of, sound, with_rows};
 use crate::attempt::{Case, Fault, Judge, Kind, Run, start, tell};
@@ -97,7 +97,7 @@ fn watched(mp: &'static M) {
     }
 }
 
-/// Nobody can do anything any more, and the process has not said so: sysmon's clock is the
+/// No thread can do anything any more, and the process has not said so: sysmon's clock is the
 /// only one that still runs.
 fn patience(now: u64) {
     if now > 2_000_000_000 && !over() {
@@ -185,7 +185,7 @@ fn says_when_all_sleep(case: &Case, run: &Run) -> Result<(), Fault> {
         let (rule, meaning) = match case.name {
             "locked" => (
                 "locked",
-                "A thread whose own goroutine sleeps is asleep too, and it does not stand on the idle list: it waits for that goroutine alone. Who counts it as awake waits for ever.",
+                "A thread whose own goroutine sleeps is asleep too, and it is not on the idle list: it waits for that goroutine alone. Who counts it as awake waits for ever.",
             ),
             "after you" => (
                 "silent",
@@ -193,12 +193,12 @@ fn says_when_all_sleep(case: &Case, run: &Run) -> Result<(), Fault> {
             ),
             _ => (
                 "lost",
-                "In this case somebody could always go on; this exercise is broken, please report it.",
+                "In this case a thread could always go on; this exercise is broken, please report it.",
             ),
         };
         return Err(Fault::new(
             rule,
-            "Nobody can ever run again, and the process says nothing and does not end.",
+            "No goroutine can ever run again, and the process says nothing and does not end.",
             meaning,
         )
         .at(last(run)));
@@ -215,7 +215,7 @@ fn only_then(case: &Case, run: &Run) -> Result<(), Fault> {
             ),
             "asleep for a while" => (
                 "timer",
-                "One thread sleeps until the next timer is due, and does not stand on the idle list: it is awake enough to wake the others.",
+                "One thread sleeps until the next timer is due, and is not on the idle list: it is awake enough to wake the others.",
             ),
             _ => (
                 "too-early",
@@ -224,7 +224,7 @@ fn only_then(case: &Case, run: &Run) -> Result<(), Fault> {
         };
         return Err(Fault::new(
             rule,
-            "The process ended with the words that all goroutines are asleep, and somebody was awake.",
+            "The process ended saying that all goroutines are asleep, and a thread was awake.",
             meaning,
         )
         .at(last(run)));
@@ -242,7 +242,7 @@ fn ends_as_it_should(case: &Case, run: &Run) -> Result<(), Fault> {
     if dies(case) {
         return Err(Fault::new(
             "silent",
-            "Everybody waits for somebody else, and the process ended as if all were well.",
+            "Every goroutine waits for another, and the process ended as if all were well.",
             "What cannot go on must not look as if it were done.",
         )
         .at(last(run)));
@@ -251,7 +251,7 @@ fn ends_as_it_should(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "lost",
             "The run ended before main was through.",
-            "The count may end the process only when nobody can do anything any more.",
+            "The count may end the process only when no thread can do anything any more.",
         )
         .at(last(run)));
     }

@@ -1,6 +1,6 @@
-//! Is anybody left?
+//! Is any thread left?
 //!
-//! The starter never asks. See how a program ends in which everybody waits.
+//! The starter never asks. See how a program ends in which every goroutine waits.
 
 use exercises::stage2::check_dead::helpers::*;
 use stage2_sysmon::rt::gmp::M;

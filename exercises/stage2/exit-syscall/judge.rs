@@ -17,7 +17,7 @@ pub mod helpers {
     use crate::stage2::without_lock;
     use stage2_sysmon::rt;
     use stage2_sysmon::rt::gmp::{G, P, SCHED, SchedGuard, SchedInner};
-    use stage2_sysmon::rt::sched::Next;
+    use stage2_sysmon::rt::sched::{Next, Wake};
 
     /// The goroutine is no longer in its call and no longer on this thread: it can run. Once,
     /// and first of all.
@@ -51,7 +51,7 @@ pub mod helpers {
     }
 
     /// The goroutine goes on at once, on this thread and with `pp`: return what this
-    /// returns. It stands in no queue. Not with the lock held.
+    /// returns. It is in no queue. Not with the lock held.
     pub fn go_on(pp: &'static P, gp: &'static G) -> Next {
         without_lock("go_on");
         can_run("go_on", gp);
@@ -61,7 +61,7 @@ pub mod helpers {
             .any(|other| std::ptr::eq(other, gp));
         drop(sched);
         if queued {
-            rt::last_words::throw("go_on: the goroutine stands in a queue");
+            rt::last_words::throw("go_on: the goroutine is in a queue");
         }
         let mp = rt::arch::getm();
         on_g0("go_on");
@@ -72,7 +72,7 @@ pub mod helpers {
             // It sleeps because no P was in use.
             rt::sysmon::schedule_slow(mp);
         }
-        // SAFETY: on g0; the goroutine can run and stands in no queue, as was checked; the
+        // SAFETY: on g0; the goroutine can run and is in no queue, as was checked; the
         // card says that the caller returns it.
         Some(unsafe { rt::sched::execute(mp, gp, false) })
     }
@@ -84,11 +84,14 @@ pub mod helpers {
         let mp = rt::arch::getm();
         if let Some(gp) = mp.lockedg.get() {
             on_g0("rest");
-            // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
-            return rt::sched::stoplockedm(mp)
-                .then(|| unsafe { rt::sched::execute(mp, gp, false) });
+            return match rt::sched::stoplockedm(mp) {
+                // SAFETY: on g0, woken with a P for the goroutine that is locked to this thread.
+                Wake::Up => Some(unsafe { rt::sched::execute(mp, gp, false) }),
+                Wake::Over => None,
+            };
         }
-        rt::sched::stopm(mp);
+        // `schedule` looks whether the run is over.
+        let (Wake::Up | Wake::Over) = rt::sched::stopm(mp);
         None
     }
 
@@ -223,29 +226,29 @@ fn back(trace: &Trace) -> usize {
 fn keeps_the_order(case: &Case, run: &Run) -> Result<(), Fault> {
     let trace = &run.trace;
     let back = back(trace);
-    let who = trace.events.get(back).and_then(|e| e.g);
-    let who = who.map_or("the goroutine".to_owned(), |g| format!("g{g}"));
+    let it = trace.events.get(back).and_then(|e| e.g);
+    let it = it.map_or("the goroutine".to_owned(), |g| format!("g{g}"));
     let said = |what: &str| run.err.contains(what);
     if said("the caller holds the scheduler's lock") {
         return Err(Fault::new(
             "lock-held",
             "The scheduler's lock was still held where the thread runs on or goes to sleep, and the process was ended.",
-            "Whoever wants to queue something, or to wake this thread, needs that lock. Let it go as soon as the goroutine stands where it belongs.",
+            "Queueing something or waking this thread needs that lock. Release it as soon as the goroutine is where it belongs.",
         )
         .at(back));
     }
     if said("the goroutine is still in its call") {
         return Err(Fault::new(
             "not-runnable",
-            format!("{who} was queued, or was to go on, and still counted as being in its system call."),
-            "Its state says who may do what with it. Only a runnable goroutine may stand in a queue or be started.",
+            format!("{it} was queued, or was to go on, and still counted as being in its system call."),
+            "Its state says what may be done with it. Only a runnable goroutine may be in a queue or be started.",
         )
         .at(back));
     }
-    if said("the goroutine stands in a queue") || said("expected runnable") {
+    if said("the goroutine is in a queue") || said("expected runnable") {
         return Err(Fault::new(
             "twice",
-            format!("{who} was put into the queue, and it also went on at once."),
+            format!("{it} was put into the queue, and it also went on at once."),
             "A goroutine in two places runs on two threads, on one stack. Either a processor is found and it goes on, or it queues.",
         )
         .at(back));
@@ -254,7 +257,7 @@ fn keeps_the_order(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "no-rest",
             "A thread without a processor went on to schedule, and the scheduler ended the process.",
-            "It may not touch any queue now. It has to rest until somebody comes with a processor.",
+            "It may not touch any queue now. It has to rest until another thread hands it a processor.",
         )
         .at(back));
     }
@@ -262,14 +265,14 @@ fn keeps_the_order(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(if case.name == "just free" {
             Fault::new(
                 "idle-left",
-                format!("{who} stands in the queue, the processor lies idle, and everybody sleeps."),
+                format!("{it} is in the queue, the processor is idle, and every thread sleeps."),
                 "Between the first look and the lock a processor may have become idle, and its thread found the queue empty. Look at the idle list once more, under the lock under which you queue.",
             )
         } else {
             Fault::new(
                 "lost",
-                format!("{who} came back from its system call and never ran again."),
-                "It is runnable and stands in no queue: no processor will ever find it, and whoever waits for it waits for ever.",
+                format!("{it} came back from its system call and never ran again."),
+                "It is runnable and in no queue: no processor will ever find it, and a goroutine that waits for it waits for ever.",
             )
         }
         .at(back));
@@ -279,7 +282,7 @@ fn keeps_the_order(case: &Case, run: &Run) -> Result<(), Fault> {
 
 fn keeps_the_invariants(case: &Case, run: &Run) -> Result<(), Fault> {
     match case.seeds {
-        // On the machine's clock the lines of two threads may stand in the wrong order.
+        // On the machine's clock the lines of two threads may be in the wrong order.
         [] => Ok(()),
         _ => sound(run),
     }
@@ -289,8 +292,8 @@ fn brings_all_back(_: &Case, run: &Run) -> Result<(), Fault> {
     if run.says("all are back").is_none() {
         return Err(Fault::new(
             "lost",
-            "The run ended before everybody was back.",
-            "A goroutine that comes back from a call goes on behind it, whatever happened meanwhile.",
+            "The run ended before every goroutine was back.",
+            "A goroutine that comes back from a call goes on after it, whatever happened meanwhile.",
         )
         .at(back(&run.trace)));
     }

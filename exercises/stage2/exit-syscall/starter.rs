@@ -1,6 +1,6 @@
 //! Back from a call, and no processor.
 //!
-//! The starter makes the goroutine runnable, and lets its thread rest. Who will run it?
+//! The starter makes the goroutine runnable, and lets its thread rest. Which thread will run it?
 
 use exercises::stage2::exit_syscall::helpers::*;
 use stage2_sysmon::rt::gmp::G;

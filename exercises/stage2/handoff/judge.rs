@@ -14,18 +14,18 @@ pub mod helpers {
     use stage2_sysmon::rt::gmp::{P, SCHED, SchedGuard, SchedInner};
     use std::sync::atomic::Ordering::*;
 
-    /// Whether goroutines stand in this processor's own queue.
+    /// Whether goroutines are in this processor's own queue.
     pub fn has_work(pp: &'static P) -> bool {
         !pp.runq.is_empty()
     }
 
-    /// How many goroutines stand in the global queue. Who puts one there holds the
+    /// How many goroutines are in the global queue. A thread that puts one there holds the
     /// scheduler's lock.
     pub fn global() -> u32 {
         SCHED.runqsize.load(Relaxed)
     }
 
-    /// How many processors lie on the idle list.
+    /// How many processors are on the idle list.
     pub fn idle() -> u32 {
         SCHED.npidle.load(Relaxed)
     }
@@ -58,7 +58,7 @@ pub mod helpers {
         SCHED.lock()
     }
 
-    /// Puts `pp` on the idle list. Its queue is empty; from here on somebody else may have it.
+    /// Puts `pp` on the idle list. Its queue is empty; from here on another thread may have it.
     pub fn set_aside(sched: &mut SchedInner, pp: &'static P) {
         rt::sched::pidleput(sched, pp);
     }
@@ -70,20 +70,20 @@ pub(crate) const JUDGE: Judge = Judge {
     compare: true,
     cases: &[
         Case {
-            name: "everybody's queue",
-            what: "a call of 5 ms; somebody stands in the global queue, the other processor sleeps",
+            name: "global queue",
+            what: "a call of 5 ms; a goroutine is in the global queue, the other processor sleeps",
             procs: 2,
             seeds: &[1, 2, 3],
         },
         Case {
             name: "its own queue",
-            what: "a call of 5 ms; somebody stands in the processor's own queue",
+            what: "a call of 5 ms; a goroutine is in the processor's own queue",
             procs: 1,
             seeds: &[1, 2, 3],
         },
         Case {
-            name: "nobody looks",
-            what: "a call of 5 ms; no work here, but on the busy processor beside it somebody waits",
+            name: "none looks",
+            what: "a call of 5 ms; no work here, but on the busy processor beside it a goroutine waits",
             procs: 2,
             seeds: &[1, 2],
         },
@@ -95,7 +95,7 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "nothing to do",
-            what: "a call of 5 ms, and nobody has any work",
+            what: "a call of 5 ms, and there is no other work",
             procs: 2,
             seeds: &[1, 2],
         },
@@ -110,7 +110,7 @@ pub fn attempt(mine: &'static Stage) {
 
 static WAITER: Bed = Bed::new();
 static RUNS: AtomicBool = AtomicBool::new(false);
-/// Somebody is to arrive when the lock is taken.
+/// A goroutine is to arrive when the lock is taken.
 static ARMED: AtomicBool = AtomicBool::new(false);
 
 /// What may happen in front of any lock: another thread puts a goroutine into the global
@@ -134,7 +134,7 @@ fn scenario(case: &str, mine: &'static Stage) {
         busy_until(|| WAITER.sleeper().is_some() && calm(1));
     };
     match case {
-        "everybody's queue" => start(Runtime::new(mine).procs(2), move || {
+        "global queue" => start(Runtime::new(mine).procs(2), move || {
             let crew = Crew::new();
             asleep(&crew);
             rt::arch::systemstack(into_the_global_queue);
@@ -147,10 +147,10 @@ fn scenario(case: &str, mine: &'static Stage) {
             crew.go("caller", call);
             crew.wait();
         }),
-        "nobody looks" => start(Runtime::new(mine).procs(2), move || {
+        "none looks" => start(Runtime::new(mine).procs(2), move || {
             let crew = Crew::new();
             crew.go("maker", || {
-                // Both processors are busy, so nobody is woken for this one.
+                // Both processors are busy, so no thread is woken for this one.
                 go("waiter", || busy(300));
                 RUNS.store(true, Relaxed);
                 busy(9_000);
@@ -165,8 +165,8 @@ fn scenario(case: &str, mine: &'static Stage) {
             ARMED.store(true, Relaxed);
             call();
             if ARMED.swap(false, Relaxed) {
-                // Whoever takes the lock without the helper meets nobody there.
-                tell!("nobody came");
+                // If the lock is taken without the helper, no goroutine arrives.
+                tell!("none came");
                 rt::arch::systemstack(into_the_global_queue);
             }
             crew.wait();
@@ -185,7 +185,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "lock-held",
             "You started a thread while you held the scheduler's lock, and the process was ended.",
-            "Starting takes the same lock, to find a thread: whoever holds it waits for himself. Let it go first.",
+            "Starting takes the same lock, to find a thread: a thread that holds it would wait for itself. Release it first.",
         )
         .at(last));
     }
@@ -193,7 +193,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "own-work",
             "A processor with goroutines in its own queue was treated as one without, and the scheduler ended the process.",
-            "On the idle list nobody would run them; and a thread that looks elsewhere for work is the wrong one. Look at its own queue first.",
+            "On the idle list no thread would run them; and a thread that looks elsewhere for work is the wrong one. Look at its own queue first.",
         )
         .at(last));
     }
@@ -219,7 +219,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             .at(i)),
         };
     }
-    if run.says("nobody came").is_some() {
+    if run.says("none came").is_some() {
         return Ok(());
     }
     let waiter = trace.goroutine("waiter").unwrap_or(0);
@@ -230,20 +230,20 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     let ms = millis(waited.unwrap_or(0));
     Err(match case.name {
-        "nobody looks" => Fault::new(
-            "nobody-looks",
+        "none looks" => Fault::new(
+            "none-looks",
             format!("g{waiter} waited on a busy processor for {ms} ms, and one without work was put aside."),
-            "When it was queued no processor was idle, so nobody was woken for it. If nobody looks for work and nothing is idle, this processor is the one that must go and look.",
+            "When it was queued no processor was idle, so no thread was woken for it. If no thread looks for work and nothing is idle, this processor is the one that must go and look.",
         ),
         "in between" => Fault::new(
             "in-between",
             format!("g{waiter} arrived in the global queue just before the processor was put aside, and waited for {ms} ms."),
-            "Who put it there found no idle processor, and you had looked already. Under the lock, in front of `set_aside`, look at the global queue again.",
+            "The thread that put it there found no idle processor, and you had looked already. Under the lock, before `set_aside`, look at the global queue again.",
         ),
         _ => Fault::new(
             "work-of-all",
             format!("g{waiter} stood in the global queue and waited for {ms} ms, while the processor was put aside."),
-            "Who put it there was promised that a processor in use will look at the queue. A processor that is handed on has to keep that promise.",
+            "The thread that put it there relies on this: a processor in use will look at the queue. A processor that is handed on has to keep that promise.",
         ),
     }
     .at(blocked))

@@ -1,4 +1,4 @@
-// Many goroutines become runnable at once: which queue, and who is woken? Row
+// Many goroutines become runnable at once: which queue, and which threads are woken? Row
 // `injectglist`.
 
 use super::{Bed, Crew, busy, busy_until, calm, rows_of, sound, with_rows};
@@ -25,7 +25,7 @@ pub mod helpers {
         rt::arch::getm().p.get()
     }
 
-    /// How many processors lie on the idle list.
+    /// How many processors are on the idle list.
     pub fn idle() -> usize {
         SCHED.npidle.load(Relaxed) as usize
     }
@@ -67,12 +67,12 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "from outside",
-            what: "two goroutines wake; the caller is a thread without a processor, and everybody sleeps",
+            what: "two goroutines wake; the caller is a thread without a processor, and all others sleep",
             procs: 2,
             seeds: &[1, 2, 3],
         },
         Case {
-            name: "nobody sleeps",
+            name: "all awake",
             what: "eight goroutines wake at once, and the caller's processor is the only one",
             procs: 1,
             seeds: &[1, 2],
@@ -99,7 +99,7 @@ fn from_outside(now: u64) {
     if WHEN.load(Relaxed) <= now {
         WHEN.store(u64::MAX, Relaxed);
         if let Some(list) = LIST.get() {
-            // SAFETY: they lie in their beds, and nobody else wakes them.
+            // SAFETY: they are in their beds, and nothing else wakes them.
             unsafe { rt::syscall::injectglist(list) };
         }
     }
@@ -135,7 +135,7 @@ fn scenario(case: &str, mine: &'static Stage) {
     );
     match case {
         "three sleep" => start(Runtime::new(stage).procs(4), || inject(3)),
-        "nobody sleeps" => start(Runtime::new(stage).procs(1), || inject(0)),
+        "all awake" => start(Runtime::new(stage).procs(1), || inject(0)),
         _ => start(Runtime::new(stage).procs(2), || {
             let crew = Crew::new();
             let list = asleep(&crew, 2, 1);
@@ -154,7 +154,7 @@ fn inject(idle: u32) {
     let crew = Crew::new();
     let list = asleep(&crew, MANY, idle);
     user_log("inject");
-    // SAFETY: they lie in their beds, and nobody else wakes them.
+    // SAFETY: they are in their beds, and nothing else wakes them.
     rt::arch::systemstack(|| unsafe { rt::syscall::injectglist(&list) });
     user_log("injected");
     // The caller has other things to do, and its processor is busy with them.
@@ -218,7 +218,7 @@ fn starts_enough(case: &Case, run: &Run) -> Result<(), Fault> {
         .filter_map(|i| trace.events[i].p)
         .collect();
     if case.name == "three sleep" && soon.len() < 3 {
-        let meaning = "Nobody looks at a queue because something was put there. As many threads as there are idle processors and goroutines must be started, and what they are to run must stand in the global queue.";
+        let meaning = "No thread looks at a queue because something was put there. As many threads as there are idle processors and goroutines must be started, and what they are to run must stand in the global queue.";
         return Err(match soon.len() {
             0 => Fault::new(
                 "ps-idle",
@@ -235,9 +235,9 @@ fn starts_enough(case: &Case, run: &Run) -> Result<(), Fault> {
     }
     if case.name == "from outside" && soon.is_empty() && since.is_some() {
         return Err(Fault::new(
-            "nobody-started",
-            "A thread without a processor made two goroutines runnable, a processor was idle, and nobody began to run them.",
-            "The caller will not run them itself. If it does not start a thread for an idle processor, nobody does.",
+            "none-started",
+            "A thread without a processor made two goroutines runnable, a processor was idle, and no thread began to run them.",
+            "The caller will not run them itself. If it does not start a thread for an idle processor, nothing does.",
         )
         .at(since.unwrap_or(0)));
     }
@@ -249,8 +249,8 @@ fn loses_none(_: &Case, run: &Run) -> Result<(), Fault> {
     if run.err.contains("checkdead: runnable g") || run.is_deadlock() {
         return Err(Fault::new(
             "lost",
-            "Some of the goroutines never ran, and everybody sleeps now.",
-            "A goroutine that can run and stands in no queue is never found. Count: the whole list must be in queues when you are done.",
+            "Some of the goroutines never ran, and every thread sleeps now.",
+            "A goroutine that can run and is in no queue is never found. Count: the whole list must be in queues when you are done.",
         )
         .at(last));
     }
@@ -262,7 +262,7 @@ fn loses_none(_: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "lost",
             format!("{wanted} goroutines became runnable, and {ran} of them ran."),
-            "A goroutine that can run and stands in no queue is never found.",
+            "A goroutine that can run and is in no queue is never found.",
         )
         .at(last));
     }

@@ -6,7 +6,7 @@ use stage2_sysmon::rt::gmp::G;
 /// Called with goroutines that have just become runnable and stand in no queue yet: queues
 /// them all, and starts threads for them.
 pub fn injectglist(list: &[&'static G]) {
-    // As Go did it before 1.15: all of them into the global queue, whoever calls. Simpler, and
+    // As Go did it before 1.15: all of them into the global queue, whatever the caller has. Simpler, and
     // the caller has to come for its share.
     {
         let mut sched = lock();

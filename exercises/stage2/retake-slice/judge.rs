@@ -38,7 +38,7 @@ pub mod helpers {
         seen.schedwhen.store(when, Relaxed);
     }
 
-    /// Asks whoever runs on this processor to yield.
+    /// Asks the goroutine that runs on this processor to yield.
     pub fn ask(pp: &'static P) {
         rt::stack::preemptone(pp);
     }
@@ -126,7 +126,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
             return Err(Fault::new(
                 "too-soon",
                 format!("g{} was asked to yield after {ran} ms.", event.target().unwrap_or(0)),
-                "A slice is at least ten milliseconds long, counted from the first look that saw it: each switch costs, and whoever is asked too soon gets nothing done.",
+                "A slice is at least ten milliseconds long, counted from the first look that saw it: each switch costs, and a goroutine that is asked too soon gets nothing done.",
             )
             .at(asked));
         }
@@ -149,7 +149,7 @@ fn judge(case: &Case, run: &Run) -> Result<(), Fault> {
         .at(asked),
         None if trace.count("Preempt") == 0 => Fault::new(
             "never",
-            format!("g{} ran for {ran} ms, others were waiting, and nobody ever asked it to yield.", slice.g),
+            format!("g{} ran for {ran} ms, others were waiting, and it was never asked to yield.", slice.g),
             "What is the difference between two looks at the same slice? Note a slice when it is new, and leave the note alone while it lasts.",
         )
         .at(slice.to),

@@ -14,7 +14,7 @@ pub(crate) const JUDGE: Judge = Judge {
     compare: false,
     cases: &[Case {
         name: "captured",
-        what: "a reader, a writer and somebody who computes, on one processor",
+        what: "a reader, a writer and a goroutine that computes, on one processor",
         procs: 1,
         seeds: &[1],
     }],
@@ -41,7 +41,7 @@ fn scenario() {
     });
 }
 
-/// The planted bug: the thread sleeps in the kernel, and nobody was told.
+/// The planted bug: the thread sleeps in the kernel, and the scheduler is not told.
 fn write_35_ms() {
     rt::os::usleep(35_000);
 }
@@ -105,10 +105,10 @@ fn the_holder(trace: &Trace, answers: &Table) -> Result<(), Fault> {
         return Err(Fault::new(
             "holder",
             format!(
-                "The pause is right. \"{}\" is not who held the processor in it.",
+                "The pause is right. \"{}\" is not the goroutine that held the processor in it.",
                 text("holder")
             ),
-            "Column G shows who ran on the thread before the event.",
+            "Column G shows which goroutine ran on the thread before the event.",
         )
         .at(from));
     }
@@ -145,21 +145,17 @@ fn the_missing(trace: &Trace, answers: &Table) -> Result<(), Fault> {
             "GoPreempt" => {
                 "A goroutine yields at its next check. The question is why there was none for so long."
             }
-            "ProcSteal" => {
-                "Sysmon takes processors that lie in a call. What tells it that one does?"
-            }
+            "ProcSteal" => "Sysmon takes processors that are in a call. What tells it that one is?",
             "GoSysExit" => {
-                "Nobody comes back from a call that never began, as far as the scheduler knows."
+                "No goroutine comes back from a call that never began, as far as the scheduler knows."
             }
             _ => {
-                "Look at the reader: it waits for the kernel as well. Which line stands behind \"reads\" that is missing behind \"writes\"?"
+                "Look at the reader: it waits for the kernel as well. Which line follows \"reads\" and is missing after \"writes\"?"
             }
         };
         return Err(Fault::new(
             "missing",
-            format!(
-                "\"{missing}\" is not the event that should stand at the beginning of the pause."
-            ),
+            format!("\"{missing}\" is not the event that should be at the beginning of the pause."),
             meaning,
         )
         .at(from));
@@ -173,7 +169,9 @@ fn the_cause(trace: &Trace, answers: &Table) -> Result<(), Fault> {
     if text("cause") != "c" {
         let meaning = match text("cause").as_str() {
             "a" => "Sysmon was there every ten milliseconds: the lines Preempt are its own.",
-            "b" => "The only processor that was taken, the reader's, ran somebody else at once.",
+            "b" => {
+                "The only processor that was taken, the reader's, ran another goroutine at once."
+            }
             "d" => "A refusal is a line PollHit, and there is none.",
             "e" => "The reader came back, found no processor, and queued. That is as it should be.",
             _ => "Choose one of the letters in the file.",

@@ -29,7 +29,7 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "nothing to find",
-            what: "a single goroutine computes for 60 ms, and nobody needs its processor",
+            what: "a single goroutine computes for 60 ms, and no other needs its processor",
             procs: 1,
             seeds: &[1],
         },
@@ -57,7 +57,7 @@ pub fn attempt(mine: &'static Stage) {
 static MINE: OnceLock<fn(u32, u32) -> u32> = OnceLock::new();
 static ROUNDS: AtomicU32 = AtomicU32::new(0);
 
-/// Asks the learner's function, counts, and lets nobody sleep for no time at all.
+/// Asks the learner's function, counts, and lets no sleep be of no time at all.
 fn watched(idle: u32, delay: u32) -> u32 {
     ROUNDS.fetch_add(1, Relaxed);
     let us = MINE.get().map_or(20, |mine| mine(idle, delay));
@@ -144,9 +144,9 @@ fn begins_close(case: &Case, run: &Run) -> Result<(), Fault> {
     let waited = from_to(trace, call.began, call.taken);
     if waited.is_none_or(|us| us > CLOSE) {
         let what = match waited {
-            None => "A processor lay in a system call for 5 ms, somebody had work for it, and nobody took it away.".to_owned(),
+            None => "A processor was in a system call for 5 ms, there was work for it, and it was not taken away.".to_owned(),
             Some(us) => format!(
-                "A processor lay in a system call, and it took {} ms until somebody took it away.",
+                "A processor was in a system call, and it took {} ms until it was taken away.",
                 millis(us)
             ),
         };
@@ -187,7 +187,7 @@ fn sees_the_end_of_a_slice(case: &Case, run: &Run) -> Result<(), Fault> {
                 slice.g,
                 millis(slice.us)
             ),
-            "A slice is ten milliseconds. Who looks less often than every ten sees its end too late.",
+            "A slice is ten milliseconds. If sysmon looks less often, it sees the end of one too late.",
         )
         .at(slice.to));
     }

@@ -15,12 +15,12 @@ pub mod helpers {
 
     pub use stage2_sysmon::rt::sysmon::SYSCALL_NS;
 
-    /// Whether goroutines stand in this processor's own queue.
+    /// Whether goroutines are in this processor's own queue.
     pub fn has_work(pp: &'static P) -> bool {
         !pp.runq.is_empty()
     }
 
-    /// How many processors lie on the idle list.
+    /// How many processors are on the idle list.
     pub fn idle() -> u32 {
         SCHED.npidle.load(Relaxed)
     }
@@ -30,7 +30,7 @@ pub mod helpers {
         SCHED.searchers.count()
     }
 
-    /// When sysmon first saw the call in which this processor lies: nanoseconds, on the same
+    /// When sysmon first saw the call in which this processor is: nanoseconds, on the same
     /// clock as `now`.
     pub fn first_seen(pp: &'static P) -> u64 {
         rt::sysmon::sysmontick(pp).syscallwhen.load(Relaxed)
@@ -57,19 +57,19 @@ pub(crate) const JUDGE: Judge = Judge {
         },
         Case {
             name: "work waits",
-            what: "a call of 5 ms, and somebody stands in the queue of its processor; the other processor sleeps",
+            what: "a call of 5 ms, and a goroutine is in the queue of its processor; the other processor sleeps",
             procs: 2,
             seeds: &[1, 2],
         },
         Case {
-            name: "nobody left",
+            name: "none left",
             what: "a call of 8 ms; the other processor computes, and then makes new work",
             procs: 2,
             seeds: &[1, 2],
         },
         Case {
             name: "a long one",
-            what: "a lonely goroutine sits in a call for 40 ms, and nobody has any work",
+            what: "a lonely goroutine is in a call for 40 ms, and there is no other work",
             procs: 2,
             seeds: &[1, 2],
         },
@@ -97,7 +97,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             let crew = Crew::new();
             crew.go("waiter", || WAITER.sleep());
             busy_until(|| WAITER.sleeper().is_some() && calm(1));
-            // Into the queue, and nobody is woken for it.
+            // Into the queue, and no thread is woken for it.
             rt::arch::systemstack(|| {
                 if let (Some(gp), Some(pp)) = (WAITER.wake(), rt::arch::getm().p.get()) {
                     rt::queues::runqput(pp, gp, false);
@@ -106,7 +106,7 @@ fn scenario(case: &str, mine: &'static Stage) {
             nanosleep(Duration::from_millis(5));
             crew.wait();
         },
-        "nobody left" => || {
+        "none left" => || {
             let crew = Crew::new();
             crew.go("maker", || {
                 RUNS.store(true, Relaxed);
@@ -137,7 +137,7 @@ fn leaves_short_calls_alone(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "for-nothing",
             format!(
-                "{} of {} short calls lost their processor, although nobody had anything to run on it.",
+                "{} of {} short calls lost their processor, although there was nothing else to run on it.",
                 taken.len(),
                 all.len()
             ),
@@ -164,10 +164,10 @@ fn takes_one_with_work(case: &Case, run: &Run) -> Result<(), Fault> {
         return Err(Fault::new(
             "work-waits",
             format!(
-                "g{waiter} stood in the queue of a processor that lay in a system call, and waited for {} ms.",
+                "g{waiter} was in the queue of a processor that was in a system call, and waited for {} ms.",
                 millis(waited.unwrap_or(0))
             ),
-            "Nobody was woken for it, so nobody looks. A processor in a call that has work of its own is taken, whoever else is idle.",
+            "No thread was woken for it, so none looks. A processor in a call that has work of its own is taken, whatever else is idle.",
         )
         .at(call.began));
     }
@@ -175,7 +175,7 @@ fn takes_one_with_work(case: &Case, run: &Run) -> Result<(), Fault> {
 }
 
 fn takes_the_last_one(case: &Case, run: &Run) -> Result<(), Fault> {
-    if case.name != "nobody left" {
+    if case.name != "none left" {
         return Ok(());
     }
     let trace = &run.trace;
@@ -188,12 +188,12 @@ fn takes_the_last_one(case: &Case, run: &Run) -> Result<(), Fault> {
     let waited = from_to(trace, made, ran);
     if waited.is_none_or(|us| us > 1_000) {
         return Err(Fault::new(
-            "nobody-left",
+            "none-left",
             format!(
-                "New work was made, no processor was idle for it, and it waited for {} ms. One lay in a system call the whole time.",
+                "New work was made, no processor was idle for it, and it waited for {} ms. One was in a system call the whole time.",
                 millis(waited.unwrap_or(0))
             ),
-            "When no processor is idle and no thread looks for work, the next goroutine that is made finds nobody. So one is taken in advance.",
+            "When no processor is idle and no thread looks for work, no processor is there for the next goroutine that is made. So one is taken in advance.",
         )
         .at(made));
     }
@@ -201,7 +201,7 @@ fn takes_the_last_one(case: &Case, run: &Run) -> Result<(), Fault> {
 }
 
 fn takes_one_after_ten_milliseconds(case: &Case, run: &Run) -> Result<(), Fault> {
-    if matches!(case.name, "short calls" | "work waits" | "nobody left") {
+    if matches!(case.name, "short calls" | "work waits" | "none left") {
         return Ok(());
     }
     let trace = &run.trace;
@@ -215,7 +215,7 @@ fn takes_one_after_ten_milliseconds(case: &Case, run: &Run) -> Result<(), Fault>
             return Err(Fault::new(
                 "for-nothing",
                 format!("After {} ms a lonely call lost its processor.", millis(us)),
-                "Nobody needs it before ten milliseconds are over.",
+                "Nothing needs it before ten milliseconds are over.",
             )
             .at(call.taken.unwrap_or(0)));
         }

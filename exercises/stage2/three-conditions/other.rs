@@ -7,8 +7,8 @@ use stage2_sysmon::rt::gmp::P;
 /// time in nanoseconds: shall it be taken away?
 pub fn retake_syscall(pp: &'static P, now: u64) -> bool {
     // The other way round: when may it stay where it is? If there is nothing to run on it,
-    // and somebody else is there for what may come, and the call is still a short one.
-    let somebody = idle() > 0 || looking() > 0;
+    // and another thread is there for what may come, and the call is still a short one.
+    let there_are_others = idle() > 0 || looking() > 0;
     let short = now.saturating_sub(first_seen(pp)) < SYSCALL_NS;
-    !(somebody && short && pp.runq.is_empty())
+    !(there_are_others && short && pp.runq.is_empty())
 }

@@ -1,7 +1,7 @@
 //! A processor in a system call: take it?
 //!
 //! The starter takes each one that sysmon has seen twice in the same call. Look at the calls
-//! of somebody who is alone.
+//! of a goroutine that is alone.
 
 use exercises::stage2::three_conditions::helpers::*;
 use stage2_sysmon::rt::gmp::P;

@@ -133,15 +133,19 @@ fn libraries() -> Vec<(String, PathBuf)> {
     let libraries: Vec<_> = messages
         .filter_map(|m| {
             let name = m["target"]["name"].as_str()?.replace('-', "_");
-            let ours = ["exercises", "stage1_coop", "stage2_sysmon"].contains(&&*name);
-            let files = m["filenames"].as_array().filter(|_| ours)?;
-            let mut paths = files.iter().filter_map(|f| f.as_str());
+            let name = match &*name {
+                // As `judges/attempt.rs` renames it.
+                "safepoint_judges" => "exercises".to_owned(),
+                _ if name.starts_with("stage") => name,
+                _ => return None,
+            };
+            let mut paths = m["filenames"].as_array()?.iter().filter_map(|f| f.as_str());
             Some((name, PathBuf::from(paths.find(|f| f.ends_with(".rmeta"))?)))
         })
         .collect();
-    assert_eq!(
-        libraries.len(),
-        3,
+    let stages: BTreeSet<u8> = catalogue::all().iter().map(|e| e.card.stage).collect();
+    assert!(
+        libraries.len() > stages.len(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );

@@ -285,7 +285,7 @@ fn numbers(file: &Path) -> Vec<u32> {
 }
 
 fn lives(pid: u32) -> bool {
-    // A zombie that nobody collects has ended too.
+    // A zombie that is not collected has ended too.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')')
         .next()

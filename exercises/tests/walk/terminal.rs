@@ -53,7 +53,7 @@ impl Terminal {
         let to = shown.clone();
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // EIO: nobody has the other end any more.
+            // EIO: no process has the other end any more.
             while let Ok(n @ 1..) = from.read(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..n]).replace('\r', "");
                 to.lock().expect("no panic").push_str(&text);

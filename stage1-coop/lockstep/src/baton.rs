@@ -10,6 +10,8 @@
 //! behavior; the order comes from the hand-over, a release store of `turn` that the taker
 //! acquires. The baton is awaited with all signals blocked, so a signal sent to a waiting
 //! thread arrives at the instruction where that thread resumes.
+//!
+//! Tests: below; `determinism`.
 
 use crate::{CHECK_NS, CLOCK_NS, Config, EVENT_NS, WAKE_NS, fds, sys, trap, watchdog};
 use std::cell::UnsafeCell;
@@ -334,6 +336,11 @@ pub(crate) fn others_ready() -> bool {
         .any(|(id, a)| Some(id) != me && a.state.load(Relaxed) == READY)
 }
 
+/// Whether the calling thread has the baton.
+pub(crate) fn is_held() -> bool {
+    trap::me() == Some(HOLDER.load(Relaxed))
+}
+
 fn give(next: ActorId) {
     HANDOVERS.fetch_add(1, Relaxed);
     HOLDER.store(next, Relaxed);
@@ -406,15 +413,22 @@ pub(crate) fn hand_over_blocked(me: ActorId, now: u64) {
 }
 
 fn hand_over(me: ActorId, now: u64) {
+    debug_assert!(
+        !watchdog::in_handler(&ACTORS[me].watch),
+        "a handler of the runtime waits"
+    );
     let old = sys::block_signals();
     hand_over_blocked(me, now);
     sys::restore_signals(old);
 }
 
-/// Hands the baton on if the caller's clock has passed its horizon.
+/// Hands the baton on if the caller's clock has passed its horizon, and it is in no handler.
 pub fn pass() {
     let me = holder();
     let a = &ACTORS[me];
+    if watchdog::in_handler(&a.watch) {
+        return;
+    }
     // What the caller did since it was here last may have made a descriptor ready: then
     // its actor can go on from now, and not from the next time that the baton moves.
     fds::look(a.clock.load(Relaxed));

@@ -7,6 +7,8 @@
 //! (one `poll` for all that wait, in the order of their registration) gives the same answer
 //! in every run. When no actor can go on, what is awaited comes from outside the process: then
 //! we really wait, and the trace is marked, because the outside has another clock.
+//!
+//! Tests: `netpoll::outside`.
 
 use crate::baton::{self, ACTORS, Actor, MAX_ACTORS, Portable};
 use crate::{WAKE_NS, sys, trap};

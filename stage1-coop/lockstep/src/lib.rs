@@ -13,14 +13,17 @@
 //! chapter is *What lockstep is, and what it hides*.
 //!
 //! The pieces: [`baton`](self) is which thread runs, `trap` the clock inside [`spin`], `fds`
-//! which wait for a file descriptor, and `watchdog` notices a compiled loop that never
-//! reaches a tick.
+//! which wait for a file descriptor, `watchdog` notices a compiled loop that never reaches a
+//! tick, and `interrupt` says what a handler of the runtime's may do.
+//!
+//! Tests: `determinism`, `bad_input::lockstep`, `interrupted`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 // Words must not kill the speaker: the runtime speaks by `say!`.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 mod baton;
 mod fds;
+mod interrupt;
 mod say;
 mod sys;
 mod trap;
@@ -32,6 +35,7 @@ pub use baton::{
     register, release_events, sleep, start, stop, unblock, unregister,
 };
 pub use fds::{READ, WRITE, wait_fd};
+pub use interrupt::{Stopped, in_handler, stopped};
 pub use say::{last_words, said, say_bytes, say_line};
 #[doc(hidden)]
 pub use sys::KeepErrno;

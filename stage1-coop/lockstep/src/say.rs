@@ -7,6 +7,8 @@
 //! runs may wait for its reader, as it would anywhere else. One that dies may not: from
 //! [`last_words`] on each write asks for room first, and the first one that gets none within
 //! `PATIENCE_MS` is the last.
+//!
+//! Tests: below; `bad_input::stderr`, `last_words::readers`.
 
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};

@@ -1,5 +1,7 @@
 //! The few system calls that the laboratory needs: a futex word to wait on, a signal mask
 //! to wait behind, and handlers.
+//!
+//! Tests: `determinism`, `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`.
 
 use std::sync::atomic::{AtomicU32, Ordering::*};
 

@@ -5,6 +5,8 @@
 //! clock and, past the horizon, hands the baton on *inside the handler*. The goroutine is
 //! then stopped in the middle of its loop, as a real interrupt would stop it, and any
 //! signal sent to it meanwhile arrives exactly there.
+//!
+//! Tests: `determinism`, `last_words::faults::a_handler_keeps_errno`.
 
 use crate::baton::{self, ActorId};
 use crate::{fds, sys, watchdog};

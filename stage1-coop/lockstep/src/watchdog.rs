@@ -9,6 +9,16 @@
 //!
 //! A *finite* loop that comes near that time is another matter: a faster machine would not
 //! have declared it. Such a trace is marked as not portable.
+//!
+//! Once declared, a goroutine need not prove again that it spins: whenever it gets the baton, it
+//! runs for a moment of real time and is declared again. The kernel looks at a thread's
+//! processor time only at its own ticks, which are milliseconds apart, so that moment has a
+//! timer of its own, on the machine's clock. What was declared is the goroutine's, not the
+//! thread's: `interrupt.rs` says how it moves.
+//!
+//! Tests: `interrupted::a_loop_that_a_signal_stops_gives_the_same_trace_each_time`,
+//! `interrupted::a_loop_that_ends_after_it_was_declared_is_told_on_whatever_thread`,
+//! `bad_input::lockstep::a_trace_says_when_a_loop_s_length_decides_it`.
 
 use crate::baton::{self, Portable, not_portable};
 use crate::{sys, trap};
@@ -17,8 +27,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 /// Processor time between two looks. A loop that reaches no tick for one whole period is
 /// *near*; after the second it is declared.
 const PERIOD_NS: u64 = 20_000_000;
-/// The same once a goroutine is known to spin: the kernel's own grain.
-const AGAIN_NS: u64 = 1_000_000;
+/// Real time from when a declared goroutine goes on until it is declared again. Enough for many
+/// turns of its loop: it may wait for what another thread has just written.
+const AGAIN_NS: u64 = 50_000;
+/// The same after a look that found it outside `gotext`, so that a slow machine gets out of
+/// there, too.
+const ONCE_MORE_NS: u64 = 1_000_000;
 /// Virtual time that a declared goroutine is moved on, at least.
 const DECLARED_NS: u64 = 1_000_000;
 /// Looks outside a goroutine's own code, without a tick, after which a line says so: 30 s of
@@ -31,17 +45,22 @@ const ALONE_LOOKS: u32 = 100;
 const ALONE: &[u8] =
     b"lockstep: a loop without a check has taken 2 s of processor time, and nobody else can run; if it never ends, neither will this run\n";
 
-/// What the watchdog keeps for one actor. Written by the actor's own thread only.
+/// What the watchdog keeps for one actor. Written by the actor's own thread only, and by its
+/// signal handlers.
 pub struct Watch {
-    /// The kernel's timer plus one, 0 while there is none.
-    timer: AtomicUsize,
+    /// The kernel's timers plus one, 0 while there are none: on the thread's processor time for
+    /// ever, and on the machine's clock once for each time that a declared goroutine goes on.
+    period: AtomicUsize,
+    again: AtomicUsize,
     ticks: AtomicU64,
     /// `ticks` at the last look.
     seen: AtomicU64,
     /// No tick in at least one period.
     near: AtomicBool,
-    /// The goroutine has been declared to spin and has not ticked since.
+    /// The goroutine on this thread has been declared to spin and has not ticked since.
     declared: AtomicBool,
+    /// A handler of the runtime's runs: what it does is no tick of the code that it interrupted.
+    handler: AtomicBool,
     /// Looks in a row that found the thread outside `gotext` without a tick.
     outside: AtomicU32,
     /// Looks in a row that found it in `gotext` without a tick, and no other thread ready.
@@ -51,11 +70,13 @@ pub struct Watch {
 impl Watch {
     pub const fn new() -> Watch {
         Watch {
-            timer: AtomicUsize::new(0),
+            period: AtomicUsize::new(0),
+            again: AtomicUsize::new(0),
             ticks: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             near: AtomicBool::new(false),
             declared: AtomicBool::new(false),
+            handler: AtomicBool::new(false),
             outside: AtomicU32::new(0),
             alone: AtomicU32::new(0),
         }
@@ -78,55 +99,70 @@ pub fn uninstall() {
 
 /// Starts watching the calling thread.
 pub fn begin(watch: &Watch) {
-    // SAFETY: a zeroed sigevent is a valid value of the type.
-    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
-    event.sigev_notify = libc::SIGEV_THREAD_ID;
-    event.sigev_signo = libc::SIGVTALRM;
-    // SAFETY: gettid has no arguments.
-    event.sigev_notify_thread_id = unsafe { libc::syscall(libc::SYS_gettid) } as i32;
-    let mut timer: libc::timer_t = std::ptr::null_mut();
-    // SAFETY: both structs are ours; the timer signals this thread only.
-    let rc = unsafe { libc::timer_create(libc::CLOCK_THREAD_CPUTIME_ID, &mut event, &mut timer) };
-    if rc != 0 {
-        crate::die(
-            &baton::config(),
-            format_args!(
-                "cannot create a timer on a thread's processor time: {}",
-                std::io::Error::last_os_error()
-            ),
-        );
-    }
     watch.ticks.store(0, Relaxed);
     watch.seen.store(u64::MAX, Relaxed);
     watch.near.store(false, Relaxed);
     watch.declared.store(false, Relaxed);
+    watch.handler.store(false, Relaxed);
     watch.outside.store(0, Relaxed);
     watch.alone.store(0, Relaxed);
-    watch.timer.store(timer as usize + 1, Relaxed);
-    arm(watch, PERIOD_NS);
+    create(
+        &watch.again,
+        libc::CLOCK_MONOTONIC,
+        "on the machine's clock",
+    );
+    let processor = libc::CLOCK_THREAD_CPUTIME_ID;
+    create(&watch.period, processor, "on a thread's processor time");
+    arm(&watch.period, PERIOD_NS, PERIOD_NS);
+}
+
+/// Creates a timer that signals the calling thread.
+fn create(timer: &AtomicUsize, clock: libc::clockid_t, which: &str) {
+    // SAFETY: a zeroed sigevent is a valid value of the type.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_THREAD_ID;
+    event.sigev_signo = libc::SIGVTALRM;
+    event.sigev_value.sival_ptr = std::ptr::from_ref(timer).cast_mut().cast();
+    event.sigev_notify_thread_id = sys::thread_id();
+    let mut made: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: both structs are ours; the timer signals this thread only.
+    let rc = unsafe { libc::timer_create(clock, &mut event, &mut made) };
+    if rc != 0 {
+        crate::die(
+            &baton::config(),
+            format_args!(
+                "cannot create a timer {which}: {}",
+                std::io::Error::last_os_error()
+            ),
+        );
+    }
+    timer.store(made as usize + 1, Relaxed);
 }
 
 /// Stops watching the calling thread.
 pub fn end(watch: &Watch) {
-    let timer = watch.timer.swap(0, Relaxed);
-    if timer != 0 {
-        // SAFETY: the timer was created by `begin` and is deleted once.
-        unsafe { libc::timer_delete((timer - 1) as libc::timer_t) };
+    for timer in [&watch.period, &watch.again] {
+        let timer = timer.swap(0, Relaxed);
+        if timer != 0 {
+            // SAFETY: the timer was created by `begin` and is deleted once.
+            unsafe { libc::timer_delete((timer - 1) as libc::timer_t) };
+        }
     }
 }
 
-fn arm(watch: &Watch, ns: u64) {
-    let timer = watch.timer.load(Relaxed);
+/// The timer fires in so many nanoseconds, and then every `interval`, or never again if that is 0.
+fn arm(timer: &AtomicUsize, ns: u64, interval: u64) {
+    let timer = timer.load(Relaxed);
     if timer == 0 {
         return;
     }
-    let period = libc::timespec {
+    let time = |ns| libc::timespec {
         tv_sec: 0,
         tv_nsec: ns as i64,
     };
     let setting = libc::itimerspec {
-        it_interval: period,
-        it_value: period,
+        it_interval: time(interval),
+        it_value: time(ns),
     };
     // SAFETY: the timer lives (`end` clears it first), the setting is ours.
     unsafe {
@@ -139,9 +175,12 @@ fn arm(watch: &Watch, ns: u64) {
     }
 }
 
-/// The actor reached a tick.
+/// The actor reached a tick, unless it is in a handler.
 #[inline]
 pub fn tick(watch: &Watch) {
+    if in_handler(watch) {
+        return;
+    }
     watch
         .ticks
         .store(watch.ticks.load(Relaxed).wrapping_add(1), Relaxed);
@@ -156,9 +195,30 @@ pub fn tick(watch: &Watch) {
 fn late_tick(watch: &Watch) {
     not_portable(Portable::NearWatchdog);
     watch.near.store(false, Relaxed);
-    if watch.declared.swap(false, Relaxed) {
-        arm(watch, PERIOD_NS);
-    }
+    watch.declared.store(false, Relaxed);
+}
+
+/// Whether a handler of the runtime's runs on the calling thread.
+#[inline]
+pub fn in_handler(watch: &Watch) -> bool {
+    watch.handler.load(Relaxed)
+}
+
+/// Says whether one runs, and returns what was said before.
+pub fn set_handler(watch: &Watch, runs: bool) -> bool {
+    watch.handler.swap(runs, Relaxed)
+}
+
+/// The goroutine on this thread leaves it in the middle of its code. Returns whether it was
+/// declared to spin.
+pub fn take_off(watch: &Watch) -> bool {
+    watch.declared.swap(false, Relaxed)
+}
+
+/// The goroutine on this thread, which was declared to spin, is about to go on.
+pub fn goes_on(watch: &Watch) {
+    watch.declared.store(true, Relaxed);
+    arm(&watch.again, AGAIN_NS, 0);
 }
 
 /// Counts a look, and writes the line when there were `looks` in a row.
@@ -169,30 +229,53 @@ fn says_after(counter: &AtomicU32, looks: u32, line: &'static [u8]) {
     }
 }
 
-extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+/// Whether there was no tick since the last look.
+fn has_stood_still(watch: &Watch) -> bool {
+    let ticks = watch.ticks.load(Relaxed);
+    let still = watch.seen.swap(ticks, Relaxed) == ticks;
+    if !still {
+        watch.outside.store(0, Relaxed);
+        watch.alone.store(0, Relaxed);
+    }
+    still
+}
+
+extern "C" fn on_look(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let (Some(me), Some(actor)) = (trap::me(), baton::actor()) else {
         return;
     };
     let _errno = sys::KeepErrno::new();
     let watch = &actor.watch;
-    let ticks = watch.ticks.load(Relaxed);
-    if watch.seen.swap(ticks, Relaxed) != ticks {
-        watch.outside.store(0, Relaxed);
-        watch.alone.store(0, Relaxed);
+    // SAFETY: we are in an SA_SIGINFO handler, this is its siginfo, and a timer's has a value.
+    let timer: *const AtomicUsize = unsafe { (*info).si_value() }.sival_ptr.cast();
+    let again = std::ptr::eq(timer, &watch.again);
+    if again {
+        // A goroutine that was to be declared may have left the thread meanwhile. Then this must not
+        // count as a look at the next one.
+        if !watch.declared.load(Relaxed) {
+            return;
+        }
+    } else if !has_stood_still(watch) {
         return;
     }
-    // SAFETY: we are in an SA_SIGINFO handler and this is its context.
+    // SAFETY: as above, and this is its context.
     let pc = unsafe { sys::pc(context) };
     if !(baton::config().in_gotext)(pc) {
         // A long call of std, say. Nothing can be done about it: a holder of a lock of std's
         // must go on. It costs no virtual time.
-        says_after(&watch.outside, OUTSIDE_LOOKS, OUTSIDE);
+        if again {
+            arm(&watch.again, ONCE_MORE_NS, 0);
+        } else {
+            says_after(&watch.outside, OUTSIDE_LOOKS, OUTSIDE);
+        }
         return;
     }
     watch.outside.store(0, Relaxed);
     if !baton::others_ready() {
         // No actor waits for the baton, so its length does not matter, whatever it is.
-        says_after(&watch.alone, ALONE_LOOKS, ALONE);
+        if !again {
+            says_after(&watch.alone, ALONE_LOOKS, ALONE);
+        }
         return;
     }
     if !watch.near.load(Relaxed) && !watch.declared.load(Relaxed) {
@@ -207,5 +290,5 @@ extern "C" fn on_look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
     let past = baton::later(actor.horizon.load(Relaxed), 1);
     actor.clock.store(clock.max(past), Relaxed);
     baton::hand_over_blocked(me, actor.clock.load(Relaxed));
-    arm(watch, AGAIN_NS);
+    goes_on(watch);
 }

@@ -4,6 +4,8 @@
 //! The check itself is `prologue!()` in `stage1-coop`; this crate only pastes it, so it
 //! needs no parser and no dependency. Mirrors `cmd/internal/obj/x86.stacksplit`.
 //! The chapter on the check tells the story.
+//!
+//! Tests: `check_shape`, `heard`.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 

@@ -1,5 +1,7 @@
 //! What knows the processor: where `g` lives, the switch, the words of a thread, and walking a
 //! stack. The check and `morestack` know it too; they are in `stack/`.
+//!
+//! Tests: `check`, `threads`.
 
 mod counters;
 pub(crate) mod gotext;
@@ -14,4 +16,4 @@ pub(crate) use switch::{default_fp_controls, set_fp_controls};
 pub(crate) use switch::{on_stack, prefetch_below, prefetch_g, prefetch_stack};
 pub use tls::{Tls, getg, getm, getm_opt, goroutine, on_goroutine, setg};
 pub(crate) use tls::{setm, tls};
-pub(crate) use unwind::{callers, entry, switched_out};
+pub(crate) use unwind::{Frame, callers, switched_out};

@@ -9,6 +9,8 @@
 //! returns stay paired, which the processor's return predictor thanks with 10 ns.
 //!
 //! The chapter *Two stacks and a switch* draws the stacks.
+//!
+//! Tests: `check::switch`.
 
 use crate::arch::tls::getg;
 use crate::gmp::{G, M};

@@ -6,6 +6,9 @@
 //! another thread, with the address of the old thread's variable in its hand. Assembly
 //! with the `fs` segment reads the right word every time. Mirrors `getg` and `TLS` of
 //! Go's `asm_amd64.s`; the chapter on stacks and the switch tells it.
+//!
+//! Tests: `check::checks_pass_on_threads_that_the_runtime_does_not_know`, `check::switch`,
+//! `threads`.
 
 use crate::gmp::{G, M};
 use std::arch::{asm, global_asm};

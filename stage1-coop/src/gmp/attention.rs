@@ -26,8 +26,8 @@
 //!    set woke nothing, and relies on this look.
 //!
 //! Model: `tests/loom/src/attention.rs` runs this file, and shows the order of the last step.
-//! Tests: `what_cannot_be_stopped_ends_with_the_process_and_one_line`,
-//! `the_end_of_a_run_says_who_holds_it_up_and_how`.
+//! Tests: `last_words::runs::what_cannot_be_stopped_ends_with_the_process_and_one_line`,
+//! `diagnostics::end::the_end_of_a_run_says_who_holds_it_up_and_how`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;

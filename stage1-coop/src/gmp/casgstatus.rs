@@ -4,6 +4,9 @@
 //! Which changes are legal is decided when the program is compiled: `OLD` and `NEW` are
 //! const parameters, and an edge that Go does not have does not build. Whether the
 //! goroutine really *is* in the state `OLD` is checked when it happens.
+//!
+//! Tests: `states::only_go_s_changes_of_state_are_legal`,
+//! `last_words::throws::the_scheduler_throws_what_go_s_throws`.
 
 use crate::gmp::{G, gstatus_name};
 use crate::stage::stage;

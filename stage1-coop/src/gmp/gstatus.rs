@@ -51,8 +51,7 @@
 //! alone clears it, with [`settle`](GStatus::settle). Nothing in this stage does.
 //!
 //! Model: `tests/loom/src/gstatus.rs` runs this file. Tests:
-//! `only_go_s_changes_of_state_are_legal`,
-//! `a_goroutine_s_state_says_where_it_is`.
+//! `states::only_go_s_changes_of_state_are_legal`, `states::a_goroutine_s_state_says_where_it_is`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;
@@ -96,8 +95,14 @@ pub fn gstatus_name(status: u32) -> &'static str {
     }
 }
 
-/// Go's legal changes from one plain state to another, as far as the stages need them. A stage
-/// with more of them adds them here, with Go's function.
+/// Go's legal changes from one plain state to another, as far as the stages need them. This one
+/// makes those of the picture above. The others, by Go's functions:
+///
+/// * running to syscall: `entersyscall`; back to running: `exitsyscall`, and to runnable, if
+///   there is no P: `exitsyscall0`;
+/// * running to preempted: `preemptPark`; preempted to waiting: `suspendG`.
+///
+/// A stage with more of them adds them here, with Go's function.
 pub const fn legal(old: u32, new: u32) -> bool {
     matches!(
         (old, new),

@@ -40,6 +40,8 @@ record! {
         pub locked_ext: AtomicU32 = AtomicU32::new(0),
         /// See `locked_ext`.
         pub locked_int: AtomicU32 = AtomicU32::new(0),
+        /// Sections of `acquirem` that its goroutine is in; they count in `m.locks`, too. *owner*
+        pub sections: AtomicU32 = AtomicU32::new(0),
         /// Its goroutine ended while locked to it: the thread ends too. *owner*
         pub leaving: AtomicBool = AtomicBool::new(false),
         /// Next idle M, next M without a thread, or next M that the template thread is to start.
@@ -56,7 +58,9 @@ record! {
         pub waitlock: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut()),
         /// State of `fastrand`. *owner*
         pub fastrand: AtomicU64 = AtomicU64::new(1),
-        /// The kernel's number of the thread. Written by each thread that becomes this M.
+        /// The kernel's number of the thread, 0 while there is none. *owner*, which takes it
+        /// away under `sched.lock`: a thread that holds that, and reads another number, can
+        /// signal the thread.
         pub procid: AtomicI32 = AtomicI32::new(0),
         /// Sleeps on a note. *owner*; others read it for a glance.
         pub blocked: AtomicBool = AtomicBool::new(false),
@@ -95,6 +99,7 @@ impl M {
         self.lockedg.set(None);
         self.locked_ext.store(0, Relaxed);
         self.locked_int.store(0, Relaxed);
+        self.sections.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
         self.waitunlockf.set(0);
         self.blocked.store(false, Relaxed);

@@ -13,6 +13,8 @@
 //!   holds it; for an M its own thread.
 //! * *lock*: under [`SCHED`]'s lock.
 //! * *any*: every thread, with the ordering that the field's comment names.
+//!
+//! Tests: `states`, `waking::there_are_exactly_gomaxprocs_ps`.
 
 mod attention;
 pub(crate) mod casgstatus;
@@ -42,19 +44,48 @@ pub(crate) use sched::{make_allp, steal_order};
 pub use searchers::Searchers;
 
 /// A structure whose fields are declared together with what they hold at first, and the
-/// function that makes one.
+/// function that makes one. Of a structure that outlives a run, `=> each_run` marks the fields
+/// that hold the same again when the next one begins: a method of the field's type, to which
+/// `reset` hands what it holds.
 macro_rules! record {
     (
         $(#[$attr:meta])*
         pub struct $name:ident {
-            $( $(#[$doc:meta])* pub $field:ident: $type:ty = $first:expr, )+
+            $( $(#[$doc:meta])* $field_vis:vis $field:ident: $type:ty = $first:expr
+                $(=> $each_run:ident)?, )+
+        }
+        $(#[$new_doc:meta])*
+        $vis:vis fn new();
+        $(#[$reset_doc:meta])*
+        $reset_vis:vis fn reset();
+    ) => {
+        $crate::gmp::record! {
+            $(#[$attr])*
+            pub struct $name {
+                $( $(#[$doc])* $field_vis $field: $type = $first, )+
+            }
+            $(#[$new_doc])*
+            $vis fn new();
+        }
+
+        impl $name {
+            $(#[$reset_doc])*
+            $reset_vis fn reset(&self) {
+                $( $( self.$field.$each_run($first); )? )+
+            }
+        }
+    };
+    (
+        $(#[$attr:meta])*
+        pub struct $name:ident {
+            $( $(#[$doc:meta])* $field_vis:vis $field:ident: $type:ty = $first:expr, )+
         }
         $(#[$new_doc:meta])*
         $vis:vis fn new($($arg:ident: $arg_type:ty)?);
     ) => {
         $(#[$attr])*
         pub struct $name {
-            $( $(#[$doc])* pub $field: $type, )+
+            $( $(#[$doc])* $field_vis $field: $type, )+
         }
 
         impl $name {

@@ -28,8 +28,8 @@
 //! reader says why that does not matter (`runqgrab` sleeps for nothing, `preemptone` asks
 //! again).
 //!
-//! Model: `tests/loom/src/syscall.rs` runs this file. Tests:
-//! `an_idle_p_s_queue_is_empty`, `there_are_exactly_gomaxprocs_ps`.
+//! Model: `tests/loom/src/syscall.rs` runs this file. Tests: `states::an_idle_p_s_queue_is_empty`,
+//! `waking::there_are_exactly_gomaxprocs_ps`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;
@@ -47,7 +47,12 @@ pub const PGCSTOP: u32 = 3;
 pub const PDEAD: u32 = 4;
 
 /// Go's changes of a P's state, of all stages. (Go writes them down nowhere; these are what
-/// `proc.go` does.)
+/// `proc.go` does.) This one makes those of the picture above. The others, by Go's functions:
+///
+/// * running to syscall: `entersyscall`; syscall to idle: `exitsyscallfast`, `retake`;
+/// * idle, running and syscall to gcstop: `stopTheWorldWithSema`, `gcstopm`, `handoffp`; gcstop
+///   to running or idle: `startTheWorldWithSema`, by way of `procresize`;
+/// * gcstop to dead and back: `procresize`.
 pub const fn legal_p(old: u32, new: u32) -> bool {
     matches!(
         (old, new),

@@ -7,6 +7,7 @@ use crate::gmp::attention::Attention;
 use crate::gmp::g::G;
 use crate::gmp::m::M;
 use crate::gmp::p::P;
+use crate::gmp::record;
 use crate::gmp::searchers::Searchers;
 use crate::order::{Order, RandomOrder};
 use crate::os::{Lock, Note};
@@ -14,31 +15,38 @@ use crate::word::Link;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 
-/// What the whole scheduler shares: Go's `schedt`.
-pub struct Sched {
-    lock: Lock,
-    inner: UnsafeCell<SchedInner>,
-    /// Idle Ps. Changed under the lock, read anywhere (see `searchers.rs` for the order).
-    pub npidle: AtomicU32,
-    /// Ms that search for work. Go's `nmspinning`.
-    pub searchers: Searchers,
-    /// Length of the global queue: changed under the lock, read anywhere (relaxed: a hint).
-    pub runqsize: AtomicU32,
-    /// What `schedule` must look at before its queue, as bits; 0 nearly always.
-    pub attention: Attention,
-    /// Number of the last goroutine.
-    pub goidgen: AtomicUsize,
-    /// Ms whose threads have not left the run.
-    pub live: AtomicU32,
-    /// Where an M that leaves says so, to the one that ran `main` to its end ...
-    pub left: Note,
-    /// ... and to M0, which waits for all of them.
-    pub all_left: Note,
-    /// All Ms, newest first.
-    pub allm: Link<M>,
-    /// Threads without a P that are making a goroutine runnable. A new run waits until there
-    /// are none: see `ready_from_outside`.
-    pub outside: AtomicU32,
+record! {
+    /// What the whole scheduler shares: Go's `schedt`.
+    pub struct Sched {
+        lock: Lock = Lock::new(),
+        inner: UnsafeCell<SchedInner> = UnsafeCell::new(SchedInner::new()),
+        /// Idle Ps. Changed under the lock, read anywhere (see `searchers.rs` for the order).
+        pub npidle: AtomicU32 = AtomicU32::new(0) => each_run,
+        /// Ms that search for work. Go's `nmspinning`.
+        pub searchers: Searchers = Searchers::new() => each_run,
+        /// Length of the global queue: changed under the lock, read anywhere (relaxed: a hint).
+        pub runqsize: AtomicU32 = AtomicU32::new(0) => each_run,
+        /// What `schedule` must look at before its queue, as bits; 0 nearly always. The last
+        /// run's bit stays until the next one is ready for threads that wake its goroutines.
+        pub attention: Attention = Attention::new(),
+        /// Number of the last goroutine.
+        pub goidgen: AtomicUsize = AtomicUsize::new(0) => each_run,
+        /// Ms whose threads have not left the run.
+        pub live: AtomicU32 = AtomicU32::new(0) => each_run,
+        /// Where an M that leaves says so, to the one that ran `main` to its end ...
+        pub left: Note = Note::new() => each_run,
+        /// ... and to M0, which waits for all of them.
+        pub all_left: Note = Note::new() => each_run,
+        /// All Ms, newest first.
+        pub allm: Link<M> = Link::none() => each_run,
+        /// Threads without a P that are making a goroutine runnable. A new run waits until there
+        /// are none: see `ready_from_outside`.
+        pub outside: AtomicU32 = AtomicU32::new(0),
+    }
+    /// The scheduler before the first run.
+    fn new();
+    /// A new run begins. What is under the lock begins with [`SchedInner::reset`].
+    pub(crate) fn reset();
 }
 
 // SAFETY: `inner` is only reached through `Sched::lock`.
@@ -47,64 +55,78 @@ unsafe impl Sync for Sched {}
 /// Threads that a run may have unless it says otherwise: Go's number.
 pub const MAX_THREADS: i32 = 10_000;
 
-/// The part of [`Sched`] that its lock protects.
-pub struct SchedInner {
-    /// Idle Ms, last in first out.
-    pub midle: Option<&'static M>,
-    /// How many.
-    pub nmidle: u32,
-    /// Ms that sleep until the goroutine which is locked to them can run. Below 0 for a
-    /// moment when it can before its M has gone to sleep.
-    pub nmidlelocked: i32,
-    /// Ms that were made for one function and run no goroutines.
-    pub nmsys: i32,
-    /// Ms whose thread has ended before the run, and that have no other yet.
-    pub nmfreed: i32,
-    /// Those of them whose thread does not touch them any more, last in first out: the next
-    /// thread gets one of these. Go frees them (`sched.freem`).
-    pub freem: Option<&'static M>,
-    /// Ms made so far; the number of the next new one.
-    pub mnext: usize,
-    /// Ms that there may be at once.
-    pub maxmcount: i32,
-    /// Idle Ps, last in first out.
-    pub pidle: Option<&'static P>,
-    /// First and last of the global queue.
-    pub runqhead: Option<&'static G>,
-    /// See `runqhead`.
-    pub runqtail: Option<&'static G>,
-    /// Every G that was ever made.
-    pub allgs: Vec<&'static G>,
+record! {
+    /// The part of [`Sched`] that its lock protects.
+    pub struct SchedInner {
+        /// Idle Ms, last in first out.
+        pub midle: Option<&'static M> = None,
+        /// How many.
+        pub nmidle: u32 = 0,
+        /// Ms that sleep until the goroutine which is locked to them can run. Below 0 for a
+        /// moment when it can before its M has gone to sleep.
+        pub nmidlelocked: i32 = 0,
+        /// Ms that were made for one function and run no goroutines.
+        pub nmsys: i32 = 0,
+        /// Ms whose thread has ended before the run, and that have no other yet.
+        pub nmfreed: i32 = 0,
+        /// Those of them whose thread does not touch them any more, last in first out: the next
+        /// thread gets one of these. Go frees them (`sched.freem`).
+        pub freem: Option<&'static M> = None,
+        /// Ms made so far; the number of the next new one.
+        pub mnext: usize = 0,
+        /// Ms that there may be at once.
+        pub maxmcount: i32 = MAX_THREADS,
+        /// Idle Ps, last in first out.
+        pub pidle: Option<&'static P> = None,
+        /// First and last of the global queue.
+        pub runqhead: Option<&'static G> = None,
+        /// See `runqhead`.
+        pub runqtail: Option<&'static G> = None,
+        /// Every G that was ever made.
+        pub allgs: Vec<&'static G> = Vec::new(),
+    }
+    /// Without goroutines and threads.
+    fn new();
 }
 
 /// The scheduler of this process.
-pub static SCHED: Sched = Sched {
-    lock: Lock::new(),
-    inner: UnsafeCell::new(SchedInner {
-        midle: None,
-        nmidle: 0,
-        nmidlelocked: 0,
-        nmsys: 0,
-        nmfreed: 0,
-        freem: None,
-        mnext: 0,
-        maxmcount: MAX_THREADS,
-        pidle: None,
-        runqhead: None,
-        runqtail: None,
-        allgs: Vec::new(),
-    }),
-    npidle: AtomicU32::new(0),
-    searchers: Searchers::new(),
-    runqsize: AtomicU32::new(0),
-    attention: Attention::new(),
-    goidgen: AtomicUsize::new(0),
-    live: AtomicU32::new(0),
-    left: Note::new(),
-    all_left: Note::new(),
-    allm: Link::none(),
-    outside: AtomicU32::new(0),
-};
+pub static SCHED: Sched = Sched::new();
+
+/// A word that a new run finds as the first one did. While it is written, no M uses it.
+trait EachRun {
+    /// The word holds what `first` holds.
+    fn each_run(&self, first: Self);
+}
+
+impl EachRun for AtomicU32 {
+    fn each_run(&self, first: AtomicU32) {
+        self.store(first.into_inner(), SeqCst);
+    }
+}
+
+impl EachRun for AtomicUsize {
+    fn each_run(&self, first: AtomicUsize) {
+        self.store(first.into_inner(), SeqCst);
+    }
+}
+
+impl<T> EachRun for Link<T> {
+    fn each_run(&self, first: Link<T>) {
+        self.store(first.get(), SeqCst);
+    }
+}
+
+impl EachRun for Searchers {
+    fn each_run(&self, _none: Searchers) {
+        self.reset();
+    }
+}
+
+impl EachRun for Note {
+    fn each_run(&self, _clear: Note) {
+        self.clear();
+    }
+}
 
 /// The scheduler, locked. Not under it: functions with a check (see `Lock::raw_unlock`).
 pub struct SchedGuard {
@@ -151,6 +173,15 @@ impl std::ops::DerefMut for SchedGuard {
 }
 
 impl SchedInner {
+    /// A new run begins, with at most so many threads at once. The Gs stay: they are used again.
+    pub(crate) fn reset(&mut self, maxmcount: i32) {
+        *self = SchedInner {
+            maxmcount,
+            allgs: std::mem::take(&mut self.allgs),
+            ..SchedInner::new()
+        };
+    }
+
     /// How many Ms have a thread, or are about to get one. Go's `mcount`.
     pub fn mcount(&self) -> i32 {
         self.mnext as i32 - self.nmfreed

@@ -42,11 +42,10 @@
 //!
 //! The counts of Ms that sleep are under `sched.lock` and have no part in this.
 //!
-//! Model: `tests/loom/src/wake.rs` runs this file, and shows what each barrier and each look
-//! is for. Tests:
-//! `an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps`,
-//! `a_burst_of_n_goroutines_reaches_n_ps`,
-//! `at_most_half_of_the_busy_ps_have_somebody_who_looks_for_work`.
+//! Model: `tests/loom/src/wake.rs` runs this file, and shows what each barrier and each look is
+//! for. Tests: `waking::an_m_that_did_not_search_looks_at_all_queues_before_it_sleeps`,
+//! `waking::a_burst_of_n_goroutines_reaches_n_ps`,
+//! `waking::at_most_half_of_the_busy_ps_have_somebody_who_looks_for_work`.
 
 use crate::word::{AtomicU32, fence};
 use std::sync::atomic::Ordering::*;
@@ -100,6 +99,9 @@ impl Searchers {
     }
 
     /// One searcher less: it has found work, or there is no P for it.
+    ///
+    /// # Panics
+    /// If there is none, which ends the process: it is called on `g0`, or under `sched.lock`.
     #[inline]
     pub fn leave(&self) {
         let before = self.0.fetch_sub(1, SeqCst);

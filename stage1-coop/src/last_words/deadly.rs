@@ -8,6 +8,8 @@
 //! A handler may interrupt anything. It tells the thread that writes the trace, and returns,
 //! or waits for the end if the code that it interrupted cannot go on. Mirrors
 //! `dieFromSignal` of `signal_unix.go`.
+//!
+//! Tests: `last_words::signals`.
 
 use crate::arch;
 use crate::last_words::fault::{Line, goroutine_fault};

@@ -3,8 +3,10 @@
 //! A parked goroutine's frames are found by the compiler's tables, from where the switch left
 //! it (`arch/unwind.rs`). Names come from the debug information, on the stack of the thread that
 //! prints.
+//!
+//! Tests: `last_words::throws`, `diagnostics::sigquit`.
 
-use crate::arch::{callers, entry, switched_out};
+use crate::arch::{Frame, callers, switched_out};
 use crate::gmp::casgstatus::readgstatus;
 use crate::gmp::{G, GDEAD, GIDLE, GRUNNING, GSCAN, GWAITING, SCHED, gstatus_name};
 use crate::stack::guards;
@@ -24,7 +26,7 @@ const SHOWN: usize = 50;
 #[derive(Default)]
 struct Panics {
     /// Where the last one began.
-    pcs: Vec<usize>,
+    frames: Vec<Frame>,
     /// What it said, and what the one before it said.
     texts: [String; 2],
 }
@@ -34,11 +36,11 @@ static PANICS: Mutex<Option<HashMap<usize, Panics>>> = Mutex::new(None);
 
 /// Keeps the caller's frames for the dump that comes after the unwinding.
 pub(crate) fn remember_here(gp: &G, text: String) {
-    let pcs = callers();
+    let frames = callers();
     if let Ok(mut panics) = PANICS.lock() {
         let panics = panics.get_or_insert_default();
         let panics = panics.entry(gp.goid.get()).or_default();
-        panics.pcs = pcs;
+        panics.frames = frames;
         panics.texts.swap(0, 1);
         panics.texts[0] = text;
         gp.panicked.store(true, Relaxed);
@@ -67,7 +69,7 @@ pub(crate) fn forget(gp: &G) {
 /// Prints the goroutine that speaks, with the frames of now.
 pub(crate) fn running(gp: &'static G) {
     say!("\n{}:", header(gp, "running"));
-    frames(&callers());
+    say_frames(&callers());
     created_by(gp);
 }
 
@@ -80,7 +82,7 @@ pub(crate) fn panicked(gp: &'static G) {
     match panics {
         Some(panics) => {
             say!("\n{}:", header(gp, "running"));
-            frames(&panics.pcs);
+            say_frames(&panics.frames);
             created_by(gp);
         }
         None => running(gp),
@@ -112,14 +114,14 @@ pub(crate) fn others(me: &G) {
         if status == GRUNNING {
             say!("\tgoroutine running on other thread; stack unavailable");
         } else if gp.stack.lo.get() != 0 {
-            frames(&standing(gp));
+            say_frames(&standing(gp));
         }
         created_by(gp);
     }
 }
 
-/// The return addresses of a goroutine that does not run: from where it was left.
-fn standing(gp: &G) -> Vec<usize> {
+/// The frames of a goroutine that does not run: from where it was left.
+fn standing(gp: &G) -> Vec<Frame> {
     // Unchecked code uses the slack below `lo`, so its whole slot counts.
     // SAFETY: it has a stack and does not run. (If it is set going this very moment: the world
     // is frozen, as far as it could be, and the process ends.)
@@ -129,7 +131,7 @@ fn standing(gp: &G) -> Vec<usize> {
 /// Prints a goroutine whose check brought us to `g0`.
 pub(crate) fn at_its_check(gp: &'static G) {
     say!("\n{}:", header(gp, "running"));
-    frames(&standing(gp));
+    say_frames(&standing(gp));
     created_by(gp);
 }
 
@@ -158,31 +160,31 @@ fn created_by(gp: &G) {
     }
 }
 
-/// Prints return addresses as Go does, without the runtime's own frames unless asked. Of a
-/// deep stack both ends.
-fn frames(pcs: &[usize]) {
-    if pcs.len() <= 2 * SHOWN {
-        return print_frames(pcs);
+/// Prints frames as Go does, without the runtime's own unless asked. Of a deep stack both ends.
+fn say_frames(frames: &[Frame]) {
+    if frames.len() <= 2 * SHOWN {
+        return say_each(frames);
     }
-    print_frames(&pcs[..SHOWN]);
-    say!("...{} frames elided...", pcs.len() - 2 * SHOWN);
-    print_frames(&pcs[pcs.len() - SHOWN..]);
+    say_each(&frames[..SHOWN]);
+    say!("...{} frames elided...", frames.len() - 2 * SHOWN);
+    say_each(&frames[frames.len() - SHOWN..]);
 }
 
-fn print_frames(pcs: &[usize]) {
-    for &pc in pcs {
-        // The call, not the instruction after it.
-        backtrace::resolve((pc - 1) as *mut c_void, |symbol| {
+fn say_each(frames: &[Frame]) {
+    for frame in frames {
+        backtrace::resolve(frame.returns_to() as *mut c_void, |symbol| {
             let name = symbol
                 .name()
                 .map_or_else(|| "?".to_owned(), |n| format!("{n:#}"));
-            let file = symbol
-                .filename()
-                .map_or_else(|| "?".to_owned(), |f| f.display().to_string());
-            if traceback() < Traceback::System && internal(&name, &file) {
+            let file = symbol.filename().map(|f| f.display().to_string());
+            if traceback() < Traceback::System && internal(&name, file.as_deref()) {
                 return;
             }
-            let offset = entry(pc).map_or_else(String::new, |e| format!(" +{:#x}", pc - e));
+            let offset = frame
+                .offset()
+                .filter(|&n| n > 0)
+                .map_or_else(String::new, |n| format!(" +{n:#x}"));
+            let file = file.as_deref().unwrap_or("?");
             say!("{name}(...)");
             say!("\t{file}:{}{offset}", symbol.lineno().unwrap_or(0));
         });
@@ -190,28 +192,67 @@ fn print_frames(pcs: &[usize]) {
 }
 
 /// Frames that say nothing about the program: the runtime's own, and std's. Inlined frames
-/// have short names, so the file decides first.
-fn internal(name: &str, file: &str) -> bool {
+/// have short names, so the file decides first. Functions that are nothing but assembly have
+/// none.
+fn internal(name: &str, file: Option<&str>) -> bool {
     const OURS: &str = env!("CARGO_MANIFEST_DIR");
     const PREFIXES: &[&str] = &[
         "stage1_coop::",
-        "<stage1_coop::",
         "std::",
-        "<std::",
         "core::",
-        "<core::",
         "alloc::",
-        "<alloc::",
         "__rust",
         "rust_begin_unwind",
         "rust_panic",
     ];
+    // `<T as stage1_coop::Trait>::function` and `<stage1_coop::T>::function`.
+    let name = name.strip_prefix('<').unwrap_or(name);
+    let by_name = PREFIXES.iter().any(|p| name.starts_with(p));
+    let Some(file) = file else {
+        return by_name || of_a_stage(name);
+    };
     // The stages lie side by side: the folder's name up to its number, and then `src`.
-    OURS.strip_suffix("1-coop")
-        .and_then(|stages| file.strip_prefix(stages))
-        .is_some_and(|rest| rest.contains("/src/"))
+    by_name
+        || OURS
+            .strip_suffix("1-coop")
+            .and_then(|stages| file.strip_prefix(stages))
+            .is_some_and(|rest| rest.contains("/src/"))
         || file.contains("/library/std/")
         || file.contains("/library/core/")
         || file.contains("/library/alloc/")
-        || PREFIXES.iter().any(|p| name.starts_with(p))
+}
+
+/// Whether a symbol is of a crate of ours: `stage`, a number, an underscore.
+fn of_a_stage(name: &str) -> bool {
+    let number = name.strip_prefix("stage");
+    let rest = number.map(|n| n.trim_start_matches(|c: char| c.is_ascii_digit()));
+    rest.is_some_and(|rest| rest.starts_with('_') && number != Some(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::internal;
+
+    #[test]
+    fn assembly_of_a_later_stage_is_the_runtime_s_own() {
+        let ours = [
+            "stage1_coop::stack::morestack::morestack",
+            "stage3_signals::inject::async_preempt",
+            "<stage12_later::Thing>::naked",
+        ];
+        assert!(ours.iter().all(|name| internal(name, None)));
+        let program_s = ["stage_play::main", "stage3::main", "staged::main", "?"];
+        assert!(!program_s.iter().any(|name| internal(name, None)));
+        // With a file, the folder decides: an example of a stage is a program.
+        let folder = |stage: &str| env!("CARGO_MANIFEST_DIR").replace("stage1-coop", stage);
+        let file = |path: &str| format!("{}/{path}", folder("stage3-signals"));
+        assert!(internal(
+            "push_call",
+            Some(&file("src/inject/push_call.rs"))
+        ));
+        assert!(!internal(
+            "stage3_loop::main",
+            Some(&file("examples/loop.rs"))
+        ));
+    }
 }

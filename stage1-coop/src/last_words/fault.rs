@@ -4,6 +4,8 @@
 //!
 //! The second half runs in a signal handler that may have interrupted anything, so it
 //! formats into a buffer on its own stack and writes with one system call.
+//!
+//! Tests: `last_words::faults`.
 
 use crate::arch::getg;
 use crate::gmp::G;

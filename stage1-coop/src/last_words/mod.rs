@@ -1,5 +1,7 @@
 //! What a process says before it ends: panics, faults, deadly signals, and where all
 //! goroutines are.
+//!
+//! Tests: `last_words`.
 
 use crate::stack::newstack;
 use crate::throw::{self, LastWords};

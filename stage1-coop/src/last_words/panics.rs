@@ -4,13 +4,15 @@
 //!
 //! Tests: `last_words::panics`.
 
-use crate::arch::{getg, on_goroutine, systemstack};
+use crate::arch::{getg, getm, locks, on_goroutine, systemstack};
 use crate::gmp::{ATTENTION_FREEZE, G, M, SCHED};
 use crate::last_words::dump;
 use crate::os;
 use crate::stack::preempt::preemptall;
 use crate::stage::stage;
-use crate::throw::{Traceback, begin_dying, die, dying, dying_thread, message_of, traceback};
+use crate::throw::{
+    Traceback, begin_dying, die, dying, dying_thread, message_of, panic_holding_locks, traceback,
+};
 use crate::trace;
 use safepoint_lockstep::say;
 use std::any::Any;
@@ -109,6 +111,10 @@ pub(crate) fn third_party_panicked(payload: &(dyn Any + Send)) -> ! {
 /// Remembers where a goroutine's panic began, before it unwinds: called for every panic of
 /// the process, in front of the hook that was there. One that cannot unwind ends here: after
 /// the hook std would abort, without a trace and without a word about the goroutine.
+///
+/// One under a lock of the runtime (an assertion, an index) is a broken invariant, as on `g0`,
+/// and must not unwind: half of a decision was taken. Go's `gopanic` looks at `m.locks`, too. The
+/// hook that was there is not asked: it might need the lock.
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -119,6 +125,12 @@ pub(crate) fn install_hook() {
             }
             let gp = getg();
             let text = message_of(info.payload());
+            if holds_a_lock() {
+                let place = info
+                    .location()
+                    .map_or(String::new(), |at| format!("\n\tat {at}"));
+                panic_holding_locks(format_args!("{text}{place}"));
+            }
             let why = why_no_unwinding(&text);
             if why.is_none() {
                 dump::remember_here(gp, text);
@@ -129,6 +141,12 @@ pub(crate) fn install_hook() {
             }
         }));
     });
+}
+
+/// Whether the goroutine holds a lock of the runtime: `m.locks` without the sections of
+/// `acquirem`, which a panic may leave.
+fn holds_a_lock() -> bool {
+    i64::from(locks()) > i64::from(getm().sections.load(Relaxed))
 }
 
 /// Why a panic cannot unwind.

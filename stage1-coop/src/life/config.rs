@@ -1,6 +1,9 @@
 //! Reads the switches: Go's environment variables by Go's names, and some of ours, which
 //! `switches.rs` lists. A value that cannot be understood gets one line and status 2, never
-//! silence. Mirrors `runtime1.go` (`parsedebugvars`).
+//! silence. Mirrors `runtime1.go` (`parsedebugvars`): what the program itself says for a key of
+//! `GODEBUG` comes first, and the environment wins.
+//!
+//! Tests: `bad_input`, `switches`.
 
 use crate::life::shellword::{ShellWord, one_line};
 use crate::stage::GodebugKey;
@@ -28,6 +31,32 @@ pub static ASYNCPREEMPTOFF: GodebugKey = GodebugKey {
     value: AtomicI64::new(0),
 };
 
+/// Keys that a stage may have.
+const KEYS: usize = 16;
+
+/// What the program says for keys of `GODEBUG`, each by its place in its stage's list.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Settings([Option<u32>; KEYS]);
+
+impl Settings {
+    /// Sets a key, if there is one of this name; otherwise that is said.
+    ///
+    /// # Errors
+    /// One line for the user: it is no value for this key.
+    pub(crate) fn set(
+        &mut self,
+        keys: &[&'static GodebugKey],
+        name: &str,
+        value: &str,
+    ) -> Result<(), String> {
+        const WHERE: &str = "Runtime::godebug";
+        if let Some((at, n)) = setting(keys, name, value, WHERE, WHERE)? {
+            self.0[at] = Some(n);
+        }
+        Ok(())
+    }
+}
+
 static SEEDED: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
 
@@ -38,11 +67,12 @@ pub(crate) struct Config {
     pub trace: Option<Output>,
 }
 
-/// Reads the environment. `keys` are the GODEBUG keys of all stages in use.
+/// Reads the environment. `keys` are the GODEBUG keys of all stages in use, and `program` what
+/// the program says for them.
 ///
 /// # Errors
 /// One line for the user.
-pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
+pub(crate) fn read(keys: &[&'static GodebugKey], program: &Settings) -> Result<Config, String> {
     let procs = match var("GOMAXPROCS")? {
         None => None,
         Some(text) => match number(&text) {
@@ -71,7 +101,7 @@ pub(crate) fn read(keys: &[&'static GodebugKey]) -> Result<Config, String> {
     }
     SEEDED.store(seed.is_some(), Relaxed);
     SEED.store(seed.unwrap_or(0), Relaxed);
-    godebug(keys)?;
+    godebug(keys, program)?;
     let traceback = match var("GOTRACEBACK")?.as_deref() {
         None | Some("single") => Traceback::Single,
         Some("none" | "0") => Traceback::None,
@@ -124,40 +154,49 @@ fn shown(text: &str) -> String {
     out
 }
 
-fn godebug(keys: &[&'static GodebugKey]) -> Result<(), String> {
-    for key in keys {
-        key.value.store(0, Relaxed);
+fn godebug(keys: &[&'static GodebugKey], program: &Settings) -> Result<(), String> {
+    for (at, key) in keys.iter().enumerate() {
+        let said = program.0.get(at).copied().flatten();
+        key.value.store(said.map_or(0, i64::from), Relaxed);
     }
     let Some(text) = var("GODEBUG")? else {
         return Ok(());
     };
+    let all = format!("GODEBUG={}", shown(&text));
     for field in text.split(',').filter(|f| !f.is_empty()) {
         let Some((name, value)) = field.split_once('=') else {
             return Err(format!(
-                "GODEBUG={}: `{}` is not of the form key=number",
-                shown(&text),
+                "{all}: `{}` is not of the form key=number",
                 shown(field)
             ));
         };
-        match keys.iter().find(|k| k.name == name) {
-            Some(key) => {
-                let n: u32 = number(value).ok_or_else(|| {
-                    format!(
-                        "GODEBUG={}: `{name}` takes a number, not `{}`",
-                        shown(&text),
-                        shown(value)
-                    )
-                })?;
-                key.value.store(i64::from(n), Relaxed);
-            }
-            // Go's own keys may be set for real Go programs: say so, and go on.
-            None => say!(
-                "GODEBUG: `{}` means nothing here and is ignored",
-                shown(name)
-            ),
+        if let Some((at, n)) = setting(keys, name, value, "GODEBUG", &all)? {
+            keys[at].value.store(i64::from(n), Relaxed);
         }
     }
     Ok(())
+}
+
+/// The place of a key in `keys`, and its value. `None` if there is no such key, which is said:
+/// Go's own may be set for real Go programs. `place` is where the user set it, and `all` what
+/// was set there.
+fn setting(
+    keys: &[&'static GodebugKey],
+    name: &str,
+    value: &str,
+    place: &str,
+    all: &str,
+) -> Result<Option<(usize, u32)>, String> {
+    let Some(at) = keys.iter().position(|key| key.name == name) else {
+        say!(
+            "{place}: `{}` means nothing here and is ignored",
+            shown(name)
+        );
+        return Ok(None);
+    };
+    let value = number(value)
+        .ok_or_else(|| format!("{all}: `{name}` takes a number, not `{}`", shown(value)))?;
+    Ok(Some((at, value)))
 }
 
 fn output() -> Result<Option<Output>, String> {

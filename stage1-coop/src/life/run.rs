@@ -5,6 +5,8 @@
 //! on: every M leaves at its next look at the scheduler, what was changed is put back, and
 //! `run` can be called again. The frames of goroutines that never finished are leaked: they
 //! are never unwound, and their stacks never used again.
+//!
+//! Tests: `last_words::runs`.
 
 use crate::arch;
 use crate::arch::gotext;
@@ -12,7 +14,7 @@ use crate::arch::{getg, getm_opt};
 use crate::gmp::casgstatus::{casgstatus, readgstatus};
 use crate::gmp::{GDEAD, GRUNNABLE, M, MAX_THREADS, SCHED, allp, make_allp};
 use crate::last_words::{self, deadly, panics};
-use crate::life::config::{self, Config};
+use crate::life::config::{self, Config, Settings};
 use crate::life::third_party::ThirdParty;
 use crate::os;
 use crate::queues::free::gfspill;
@@ -57,6 +59,7 @@ pub struct Runtime {
     procs: Option<usize>,
     max_threads: i32,
     third_party: Option<fn(&mut ThirdParty)>,
+    godebug: Settings,
 }
 
 impl Runtime {
@@ -67,6 +70,7 @@ impl Runtime {
             procs: None,
             max_threads: MAX_THREADS,
             third_party: None,
+            godebug: Settings::default(),
         }
     }
 
@@ -101,6 +105,27 @@ impl Runtime {
     /// flag. With it, Ctrl-C raises the flag too.
     pub fn third_party(mut self, f: fn(&mut ThirdParty)) -> Runtime {
         self.third_party = Some(f);
+        self
+    }
+
+    /// Gives a key of `GODEBUG` a value, as a `//go:debug` line does in Go: for programs that
+    /// need it whatever they are started with. The environment wins. README lists the keys and
+    /// the stages that have them.
+    ///
+    /// ```no_run
+    /// use stage1_coop::{Runtime, STAGE};
+    ///
+    /// let runtime = Runtime::new(&STAGE).godebug("asyncpreemptoff", 1);
+    /// // SAFETY: nothing runs.
+    /// unsafe { runtime.run(|| ()) };
+    /// ```
+    ///
+    /// A key that the stage does not have is named on stderr and ignored. A value that is no
+    /// number from 0 to 4294967295 ends the process with one line and status 2.
+    pub fn godebug(mut self, key: &str, value: impl std::fmt::Display) -> Runtime {
+        let keys = (self.stage.godebug)();
+        let set = self.godebug.set(keys, key, &value.to_string());
+        set.unwrap_or_else(|line| usage(&line));
         self
     }
 
@@ -227,8 +252,7 @@ impl Runtime {
     fn schedinit(&self) -> &'static M {
         last_words::install();
         os::set_thread_body(mstart);
-        let config = config::read((self.stage.godebug)()).unwrap_or_else(|line| usage(&line));
-        let Config { procs, seed, trace } = config;
+        let Config { procs, seed, trace } = self.config();
         if let Some(seed) = seed {
             let lab = lab::Config {
                 seed,
@@ -258,33 +282,14 @@ impl Runtime {
         template::reset();
         os::note_timer_slack();
         leave::reset();
-        SCHED.npidle.store(0, SeqCst);
-        SCHED.searchers.reset();
-        SCHED.runqsize.store(0, SeqCst);
-        SCHED.goidgen.store(0, SeqCst);
-        SCHED.live.store(0, SeqCst);
-        SCHED.left.clear();
-        SCHED.all_left.clear();
-        SCHED.allm.set(None);
+        SCHED.reset();
+        SCHED.lock().reset(self.max_threads);
         let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
         trace::start(trace, header).unwrap_or_else(|line| usage(&line));
         morestackinit().unwrap_or_else(|line| usage(&line));
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)
         });
-        let mut sched = SCHED.lock();
-        sched.midle = None;
-        sched.nmidle = 0;
-        sched.nmidlelocked = 0;
-        sched.nmsys = 0;
-        sched.nmfreed = 0;
-        sched.freem = None;
-        sched.pidle = None;
-        sched.runqhead = None;
-        sched.runqtail = None;
-        sched.maxmcount = self.max_threads;
-        sched.mnext = 0;
-        drop(sched);
         let Some(reserved) = m_reserve_id(&mut SCHED.lock()) else {
             unreachable!("max_threads is at least 1");
         };
@@ -293,6 +298,12 @@ impl Runtime {
         // program's own that wakes a goroutine finds a P and starts an M for it.
         SCHED.attention.reset();
         mp
+    }
+
+    /// What the environment asks for, and the program.
+    fn config(&self) -> Config {
+        let keys = (self.stage.godebug)();
+        config::read(keys, &self.godebug).unwrap_or_else(|line| usage(&line))
     }
 
     /// Every other M has left: wait for the last thread's end, keep what can be used again.

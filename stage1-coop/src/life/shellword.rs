@@ -1,4 +1,6 @@
 //! A command line on one line of a trace's head, so that a shell reads it back as it was.
+//!
+//! Tests: below; `chrome::the_replay_line_can_be_pasted`.
 
 use safepoint_trace::breaks_a_line;
 use std::ffi::{OsStr, OsString};

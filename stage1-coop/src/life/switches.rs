@@ -24,7 +24,7 @@ pub const SWITCHES: &[Switch] = &[
         name: "GODEBUG",
         values: &[(
             "`KEY=N,...`",
-            "the keys below; those that we do not have are named and ignored",
+            "the keys below; they win over `Runtime::godebug`, and those that we do not have are named and ignored",
         )],
     },
     Switch {

@@ -1,6 +1,9 @@
 //! The third party: a thread of the runtime that has no P, runs no goroutine, and can
 //! therefore look on while all Ps are busy. In this stage it must raise the flag, by a
 //! function of the user's or by Ctrl-C.
+//!
+//! Tests: below; `waking::the_third_party_runs_no_goroutine`,
+//! `waking::ctrl_c_raises_the_flag_until_the_run_is_over`.
 
 use crate::arch::getm;
 use crate::gmp::{ATTENTION_STOP, SCHED, allp};

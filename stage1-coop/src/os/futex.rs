@@ -1,5 +1,8 @@
 //! The kernel's half of every lock and note: a thread sleeps on a word, and is woken by it.
 //! Mirrors `futexsleep` and `futexwakeup` of `os_linux.go`.
+//!
+//! Tests: `waking::sleeping_threads_are_used_again`,
+//! `waking::an_idle_program_uses_no_processor_time`.
 
 use std::sync::atomic::AtomicU32;
 

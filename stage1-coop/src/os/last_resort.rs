@@ -7,6 +7,9 @@
 //!
 //! The clock is SIGALRM, because a handler is all that runs then for sure. In a dying process
 //! nothing else needs it. Nothing of Go corresponds to it.
+//!
+//! Tests: `last_words::readers`,
+//! `last_words::throws::a_lock_that_nobody_gives_back_costs_the_list_only`.
 
 use super::{exit_now, this_thread_id};
 use safepoint_lockstep::{self as lab, said, say_bytes};

@@ -1,5 +1,7 @@
 //! Memory from the kernel: reserving address space, guarding a page, giving pages back.
 //! Mirrors `mem_linux.go`.
+//!
+//! Tests: below; `bad_input::system`.
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
 use std::num::NonZeroUsize;

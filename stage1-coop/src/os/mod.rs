@@ -2,7 +2,11 @@
 //! clock, or in lockstep on a virtual one. The scheduler calls these names and does not
 //! know which form runs. Mirrors `os_linux.go` and `lock_futex.go`; the chapter
 //! *What lockstep is, and what it hides* says more.
+//!
+//! Tests: below; `determinism`.
 
+mod action;
+mod chained;
 mod futex;
 pub mod last_resort;
 mod lock;
@@ -12,17 +16,20 @@ mod noteword;
 mod signal;
 mod thread;
 
+pub use action::Handler;
+pub use chained::Chained;
 pub(crate) use futex::{futex_wait, futex_wake};
 pub use lock::Lock;
 pub use note::Note;
 #[cfg(test)]
 pub(crate) use signal::ctrl_c_note;
-pub use signal::{Handler, handle_during_run};
+pub use signal::handle_during_run;
 pub(crate) use signal::{
     Hands, NoSignalStack, SignalStack, block_all_signals, initsig, minit_signals, restore_mask,
-    unminit_signals,
+    set_mask, unminit_signals,
 };
 pub(crate) use signal::{ctrl_c_count, restoresig, unwatch_ctrl_c, watch_ctrl_c};
+pub use thread::never_block;
 pub(crate) use thread::{ends, newosproc, note_timer_slack, room_for_a_stack, this_thread_id};
 pub(crate) use thread::{may_be_changed, note_mask, run_mask, set_thread_body};
 

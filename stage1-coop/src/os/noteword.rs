@@ -20,7 +20,8 @@
 //! 3. *then* looks at what the wakers wrote. A waker that found the word set in its step 2 did
 //!    not wake it again. It came before the clearing, so what it wrote is seen here.
 //!
-//! Model: `tests/loom/src/note.rs` runs this file. Tests: `sleeping_threads_are_used_again`.
+//! Model: `tests/loom/src/note.rs` runs this file. Tests:
+//! `waking::sleeping_threads_are_used_again`.
 
 use crate::word::AtomicU32;
 use std::sync::atomic::Ordering::*;

@@ -4,7 +4,12 @@
 //!
 //! Everything is put back as it was when the run ends. Mirrors parts of `signal_unix.go`
 //! and `os_linux.go` (`minit`, `unminit`).
+//!
+//! Tests: below; `last_words::faults`,
+//! `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`,
+//! `waking::ctrl_c_raises_the_flag_until_the_run_is_over`.
 
+use super::action::{Handled, Handler, calls, calls_nothing, current, install};
 use super::{Note, last_resort, mem};
 use crate::arch::on_goroutine;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -40,9 +45,6 @@ static CTRL_C: AtomicU32 = AtomicU32::new(0);
 static CTRL_C_NOTE: std::sync::atomic::AtomicPtr<Note> =
     std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
 
-/// A handler that sees the whole of it.
-pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
-
 /// What the handlers of this file call: the rooms above know, and hand it in.
 pub(crate) struct Hands {
     /// A fault on a goroutine's stack: the signal, its code, the address, and the stack pointer
@@ -59,9 +61,7 @@ static HANDS: OnceLock<Hands> = OnceLock::new();
 
 /// Whether an action is the handler of deadly signals: as good as none.
 fn is_deadly(action: &libc::sigaction) -> bool {
-    HANDS
-        .get()
-        .is_some_and(|hands| action.sa_sigaction == hands.deadly as *const () as usize)
+    HANDS.get().is_some_and(|hands| calls(action, hands.deadly))
 }
 
 /// Why [`minit_signals`] has failed.
@@ -72,46 +72,17 @@ pub(crate) enum NoSignalStack {
     Refused(std::io::Error),
 }
 
-/// What a signal does now.
-fn current(signal: i32) -> libc::sigaction {
-    // SAFETY: a zeroed sigaction is a valid value; without a new action nothing changes.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut now);
-        now
-    }
-}
-
 /// Puts `old` back in place of `ours`, unless the program has changed it meanwhile.
 fn put_back(signal: i32, ours: Option<Handler>, old: &libc::sigaction) {
     let now = current(signal);
     let is_ours = match ours {
-        Some(handler) => now.sa_sigaction == handler as *const () as usize,
+        Some(handler) => calls(&now, handler),
         None => is_deadly(&now),
     };
     if is_ours {
         // SAFETY: the struct was filled in by the kernel.
         unsafe { libc::sigaction(signal, old, std::ptr::null_mut()) };
     }
-}
-
-/// Installs `handler` and returns what was there, or why the kernel (or a filter in front of
-/// it) refuses.
-fn install(signal: i32, handler: Handler) -> std::io::Result<libc::sigaction> {
-    // SAFETY: a zeroed sigaction is a valid value of the type.
-    let (mut new, mut old): (libc::sigaction, libc::sigaction) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-    new.sa_sigaction = handler as *const () as usize;
-    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: both structs are ours; the handlers of this file are async-signal-safe.
-    let refused = unsafe {
-        libc::sigfillset(&mut new.sa_mask);
-        libc::sigaction(signal, &new, &mut old) != 0
-    };
-    if refused {
-        return Err(std::io::Error::last_os_error());
-    }
-    Ok(old)
 }
 
 /// Installs the handlers of faults, and that of the `deadly` signals which nobody else handles.
@@ -140,27 +111,50 @@ pub(crate) fn initsig(
 }
 
 /// A handler of a later stage's, which must be async-signal-safe, for the rest of the run.
-/// Then the old one is put back, and `at_end` is called. A handler of the program's own
-/// stays where it is: then this does nothing, and neither does it where the kernel refuses.
-pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) {
+/// Then the old one is put back, and `at_end` is called. Returns whether it is in place: a
+/// handler of the program's own stays where it is, and the kernel may refuse. A handler that
+/// shares its signal with the program's is a [`Chained`](super::Chained).
+pub fn handle_during_run(signal: i32, handler: Handler, at_end: fn()) -> bool {
+    install_for_the_run(signal, handler, at_end, is_free).unwrap_or(false)
+}
+
+/// Whether the program has no handler there.
+pub(super) fn is_free(action: &libc::sigaction) -> bool {
+    calls_nothing(action) || is_deadly(action)
+}
+
+/// Installs `handler` until the run is over, if `agrees` to what is there. It is asked before
+/// the handler is in place, and once more with what the kernel has found in its place. Returns
+/// whether the handler is in place.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn install_for_the_run(
+    signal: i32,
+    handler: Handler,
+    at_end: fn(),
+    agrees: impl Fn(&libc::sigaction) -> bool,
+) -> std::io::Result<bool> {
     let mut saved = SAVED.lock().expect("no panic while it is held");
     let Some(saved) = saved.as_mut() else {
-        return;
+        return Ok(false);
     };
-    let Ok(old) = install(signal, handler) else {
-        return;
-    };
-    if matches!(old.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) || is_deadly(&old) {
-        saved.more.push(Later {
-            signal,
-            handler,
-            old,
-            at_end,
-        });
-    } else {
+    if !agrees(&current(signal)) {
+        return Ok(false);
+    }
+    let old = install(signal, handler)?;
+    if !agrees(&old) {
         // SAFETY: the struct was filled in by the kernel.
         unsafe { libc::sigaction(signal, &old, std::ptr::null_mut()) };
+        return Ok(false);
     }
+    saved.more.push(Later {
+        signal,
+        handler,
+        old,
+        at_end,
+    });
+    Ok(true)
 }
 
 /// Puts back what [`initsig`] and [`watch_ctrl_c`] replaced, where the program has not put
@@ -233,6 +227,8 @@ extern "C" fn on_ctrl_c(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // A handler of the program's may mend what has faulted.
+    let _errno = lab::KeepErrno::new();
     // SAFETY: the kernel gives an SA_SIGINFO handler a valid siginfo and context.
     let (addr, code, sp, pc) = unsafe {
         let regs = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
@@ -259,16 +255,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     if old.sa_sigaction <= libc::SIG_IGN {
         return fault_again(signal);
     }
-    // SAFETY: the old action is a handler; its flags say which signature it has.
-    unsafe {
-        if old.sa_flags & libc::SA_SIGINFO != 0 {
-            let handler: Handler = std::mem::transmute(old.sa_sigaction);
-            handler(signal, info, context);
-        } else {
-            let handler: extern "C" fn(i32) = std::mem::transmute(old.sa_sigaction);
-            handler(signal);
-        }
-    }
+    // SAFETY: this is a handler of the signal, and the old action is what the kernel had there.
+    unsafe { Handled::by(&old).call(signal, info, context) };
     if current(signal).sa_sigaction == libc::SIG_DFL {
         // That is what std's does: it leaves the fault to the system. A handler that has mended
         // it would not have.
@@ -338,16 +326,17 @@ pub(crate) fn unminit_signals(stack: SignalStack) {
 
 /// Blocks all signals of the calling thread and returns the mask that was.
 pub(crate) fn block_all_signals() -> SigSet {
+    set_mask(&SigSet::all())
+}
+
+/// The calling thread blocks these signals and no others; returns the mask that was.
+pub(crate) fn set_mask(mask: &SigSet) -> SigSet {
     let mut old = SigSet::empty();
-    let _ = pthread_sigmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
-        Some(&mut old),
-    );
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), Some(&mut old));
     old
 }
 
 /// Puts a mask back.
 pub(crate) fn restore_mask(mask: &SigSet) {
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), None);
+    set_mask(mask);
 }

@@ -1,13 +1,15 @@
 //! New threads, and what becomes of those that end. Mirrors `newosproc`: the thread is created
 //! with all signals blocked, so that none can arrive before it has a signal stack and knows
 //! its M.
+//!
+//! Tests: `threads`, `bad_input::system::without_threads_the_program_ends_with_go_s_words`.
 
 use super::{block_all_signals, mem, restore_mask};
 use crate::arch::getm_opt;
 use crate::gmp::M;
 use nix::sys::signal::SigSet;
 use safepoint_lockstep as lab;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,6 +40,7 @@ pub(crate) fn newosproc(mp: &'static M) -> Result<(), std::io::Error> {
     // Not faster than threads end: otherwise those that are at their end pile up.
     ends(None);
     let actor = lab::enabled().then(lab::register);
+    HAS_THREADS.store(true, Relaxed);
     // Held until the handle is there: a thread that ends at once waits for it.
     let mut place = mp.thread.lock().expect("no panic while it is held");
     let mask = block_all_signals();
@@ -107,20 +110,55 @@ pub(crate) fn ends(mine: Option<JoinHandle<()>>) {
     }
 }
 
-/// The signal mask of the thread that called `run`: every M gets it.
+/// The signal mask of the thread that called `run`: every M gets it, without those that no M
+/// blocks.
 static MASK: Mutex<Option<SigSet>> = Mutex::new(None);
 
-/// Remembers the caller's signal mask for all threads of the run.
+/// Signals that no M of the run blocks: bit `n - 1` for number `n`.
+static NEVER_BLOCKED: AtomicU64 = AtomicU64::new(0);
+/// The run has asked for a second thread, which may have its mask already.
+static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
+/// A run begins: remembers the caller's signal mask for all its threads.
 pub(crate) fn note_mask() {
     let mask = block_all_signals();
     restore_mask(&mask);
     *MASK.lock().unwrap_or_else(PoisonError::into_inner) = Some(mask);
+    NEVER_BLOCKED.store(0, Relaxed);
+    HAS_THREADS.store(false, Relaxed);
+}
+
+/// No M of this run blocks the signal `number`, whatever mask the caller of `run` had: a stage
+/// that sends it to Ms needs it answered. To be called in the row `minit` of the run's first M,
+/// which has its mask when the row returns, as every other. Threads that goroutines make
+/// inherit it. So a program that blocks the signal to take it by `sigwait` or a signalfd misses
+/// what the kernel gives to one of these threads.
+///
+/// # Panics
+/// If the run has more than one thread already, or there is no such signal.
+pub fn never_block(number: i32) {
+    assert!(
+        !HAS_THREADS.load(Relaxed),
+        "never_block: there are threads that block it already"
+    );
+    assert!(
+        (1..=64).contains(&number),
+        "never_block: no signal has the number {number}"
+    );
+    NEVER_BLOCKED.fetch_or(1 << (number - 1), Relaxed);
 }
 
 /// The signal mask that every M runs with.
 pub(crate) fn run_mask() -> SigSet {
     let mask = *MASK.lock().unwrap_or_else(PoisonError::into_inner);
-    mask.unwrap_or_else(SigSet::empty)
+    let mut mask = *mask.unwrap_or_else(SigSet::empty).as_ref();
+    let never = NEVER_BLOCKED.load(Relaxed);
+    for number in (1..=64).filter(|number| never >> (number - 1) & 1 != 0) {
+        // SAFETY: the set is ours.
+        unsafe { libc::sigdelset(&mut mask, number) };
+    }
+    // SAFETY: a set that the kernel has filled in, with fewer signals.
+    unsafe { SigSet::from_sigset_t_unchecked(mask) }
 }
 
 /// Whether the kernel's idea of the calling thread may not be that of the thread which called

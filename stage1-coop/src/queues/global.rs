@@ -1,6 +1,8 @@
 //! The global queue: where goroutines go that have lost their turn, and where a full local
 //! queue empties half of itself. A linked list under `sched.lock`. Mirrors `globrunqput`,
 //! `globrunqget` and `runqputslow` of `proc.go`; the chapter is *P, queues, stealing*.
+//!
+//! Tests: `queues`.
 
 use crate::arch::prefetch_stack;
 use crate::gmp::{G, P, SCHED, SchedInner, allp, gomaxprocs};

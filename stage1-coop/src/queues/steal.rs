@@ -1,5 +1,7 @@
 //! Stealing: a P without work takes half of another's. Mirrors `stealWork`, `runqsteal` and
 //! `randomOrder` of `proc.go`; the chapter is *P, queues, stealing*.
+//!
+//! Tests: `stealing`.
 
 use crate::arch::getm;
 use crate::gmp::{ATTENTION_LEAVE, G, M, P, PRUNNING, SCHED, allp, steal_order};

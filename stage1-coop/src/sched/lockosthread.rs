@@ -1,12 +1,14 @@
 //! Goroutines that insist on one thread. Mirrors `LockOSThread`, `stoplockedm` and
 //! `startlockedm` of `proc.go`; the chapter is *Blocking, and the one unsafe word*.
+//!
+//! Tests: `threads`.
 
 use crate::arch::{getg, getm, on_goroutine};
 use crate::gmp::{G, M, SCHED};
 use crate::prologue;
 use crate::sched::template;
 use crate::sched::wake::{mpark, releasep, stopm};
-use crate::stage::stage;
+use crate::stage::{Wake, stage};
 use crate::throw::throw;
 use std::sync::atomic::Ordering::*;
 
@@ -76,9 +78,9 @@ fn dounlock(mp: &'static M, gp: &'static G) {
     gp.lockedm.set(None);
 }
 
-/// The M's goroutine is not runnable: give the P away and sleep until it is, and until
-/// we are lent a P. Returns false when the run is over. Go's `stoplockedm`.
-pub fn stoplockedm(mp: &'static M) -> bool {
+/// The M's goroutine is not runnable: gives the P away and sleeps until it is and the M is lent
+/// a P for it, or until the run is over. Go's `stoplockedm`.
+pub fn stoplockedm(mp: &'static M) -> Wake {
     if mp.p.get().is_some() {
         // SAFETY: mp is the calling thread's.
         let pp = unsafe { releasep(mp) };
@@ -103,7 +105,8 @@ pub(crate) fn startlockedm(mp: &'static M, gp: &'static G) {
     let pp = unsafe { releasep(mp) };
     locked.nextp.set(Some(pp));
     locked.park.wakeup();
-    stopm(mp);
+    // `schedule` looks at `attention` in either case.
+    let (Wake::Up | Wake::Over) = stopm(mp);
 }
 
 /// The goroutine that ended was locked to `mp`: its thread must not run another. The P goes

@@ -1,5 +1,8 @@
 //! The first and the last thing a thread does as an M. Mirrors `mstart`, `minit` and `mexit`
 //! of `proc.go` and `os_linux.go`.
+//!
+//! Tests: `last_words::runs::handlers_masks_and_signal_stacks_are_put_back`,
+//! `threads::a_thread_that_has_ended_leaves_nothing_behind`.
 
 use crate::arch::{default_fp_controls, setg, setm, tls};
 use crate::gmp::{M, SCHED};
@@ -9,11 +12,13 @@ use crate::sched::schedule::scheduler;
 use crate::sched::wake::acquirep;
 use crate::stage::stage;
 use crate::throw::{no_panic, out_of_memory, refused, throw};
+use nix::sys::signal::SigSet;
 use std::sync::atomic::Ordering::*;
 
 /// What a thread was before it became an M, to be put back.
 pub(crate) struct Before {
     signal_stack: os::SignalStack,
+    mask: SigSet,
 }
 
 /// The calling thread becomes the M `mp`, with `mp.g0` as its G. Go's `minit`.
@@ -38,21 +43,28 @@ pub(crate) fn minit(mp: &'static M) -> Before {
     mp.signal_stack.lo.set(lo);
     mp.signal_stack.hi.set(hi);
     (stage().minit)(mp);
-    Before { signal_stack }
+    // Last, as in Go: a signal that comes from here on finds all that its handler needs. A new
+    // thread has blocked them all so far, and the first M those of the program's.
+    let mask = os::set_mask(&os::run_mask());
+    Before { signal_stack, mask }
 }
 
 /// The calling thread is no M any more. Go's `unminit`.
 pub(crate) fn unminit(mp: &'static M, before: Before) {
+    os::block_all_signals();
     (stage().unminit)(mp);
     mp.signal_stack.lo.set(0);
     mp.signal_stack.hi.set(0);
     os::unminit_signals(before.signal_stack);
     {
-        // A reader holds this lock, and afterwards the thread may end.
+        // A reader holds this lock, and afterwards the thread may end, and another thread of
+        // the system get its number.
         let _sched = SCHED.lock();
         mp.tls.store(std::ptr::null_mut(), Release);
+        mp.procid.store(0, Release);
     }
     setm(None);
+    os::restore_mask(&before.mask);
 }
 
 /// Body of every thread that the runtime makes. Go's `mstart`.
@@ -65,7 +77,6 @@ fn mstart1(mp: &'static M) {
     // The kernel gave the thread its maker's, which may be a goroutine's own.
     default_fp_controls();
     let before = minit(mp);
-    os::restore_mask(&os::run_mask());
     let mstartfn = mp
         .mstartfn
         .lock()
@@ -99,7 +110,6 @@ pub(crate) fn retire(mp: &'static M, seat: bool) {
 fn mexit(mp: &'static M, before: Before, seat: bool) {
     retire(mp, seat);
     after_main(mp);
-    os::block_all_signals();
     let thread = mp.thread.lock().expect("no panic while it is held").take();
     unminit(mp, before);
     {

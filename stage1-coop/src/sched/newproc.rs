@@ -3,6 +3,8 @@
 //!
 //! A new goroutine is a G with a closure in it and no stack: the stack is bound when it
 //! first runs, so a thousand that run one after the other share one.
+//!
+//! Tests: `ends`, `queues::the_newest_runs_first_and_the_others_in_their_order`.
 
 use crate::arch::{getg, getm, mcall, on_goroutine};
 use crate::gmp::casgstatus::{casgstatus, readgstatus};

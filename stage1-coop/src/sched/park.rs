@@ -24,9 +24,9 @@
 //! 3. it puts the goroutine into a queue, and looks whether an M must be woken for it
 //!    (`searchers.rs`).
 //!
-//! With the lock released before step 3, a waker would find a goroutine that is still
-//! running. Model: `tests/loom/src/gstatus.rs` has both orders. Tests:
-//! `a_goroutine_s_state_says_where_it_is`, and every test of a channel.
+//! With the lock released before step 3, a waker would find a goroutine that is still running.
+//! Model: `tests/loom/src/gstatus.rs` has both orders. Tests:
+//! `states::a_goroutine_s_state_says_where_it_is`, and every test of a channel.
 
 use crate::arch::{getg, getm, getm_opt, mcall, on_goroutine};
 use crate::gmp::casgstatus::casgstatus;

@@ -4,6 +4,8 @@
 //!
 //! In Go, `schedule` never returns. Here an M's life is a loop on `g0` ([`scheduler`]):
 //! choose a goroutine, go to it, and when it comes back do what it asked for.
+//!
+//! Tests: `queues`, `waking`.
 
 use crate::arch::{gogo, locks};
 use crate::gmp::casgstatus::casgstatus;
@@ -17,7 +19,7 @@ use crate::queues::steal;
 use crate::sched::lockosthread::{startlockedm, stoplockedm};
 use crate::sched::wake::{acquirep, pidleget, pidleput, releasep, stopm, wakep};
 use crate::stack::slots;
-use crate::stage::{Slow, stage};
+use crate::stage::{Slow, Wake, stage};
 use crate::throw::throw;
 use crate::trace;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -31,7 +33,7 @@ pub fn schedule_slow(_mp: &'static M) -> Slow {
         }
     }
     if SCHED.attention.has(ATTENTION_STOP) {
-        return Slow::Stop;
+        return Slow::Over;
     }
     Slow::Continue
 }
@@ -77,11 +79,11 @@ fn schedule(mp: &'static M) -> Option<&'static G> {
                 Slow::Again => continue,
                 // SAFETY: on g0 of mp; the row took it from a queue, and our caller goes to it.
                 Slow::Run(gp) => return Some(unsafe { execute(mp, gp, false) }),
-                Slow::Stop => return None,
+                Slow::Over => return None,
             }
         }
         if let Some(gp) = mp.lockedg.get() {
-            if !stoplockedm(mp) {
+            if stoplockedm(mp) == Wake::Over {
                 continue;
             }
             // SAFETY: on g0 of mp, which was woken to run this goroutine; our caller does.
@@ -225,9 +227,12 @@ fn search(mp: &'static M, pp: &'static P) -> ControlFlow<Option<(&'static G, boo
         Slow::Continue => {}
         Slow::Again => return Continue(()),
         Slow::Run(gp) => return Break(Some((gp, false))),
-        Slow::Stop => return Break(None),
+        Slow::Over => return Break(None),
     }
-    if stopm(mp) { Continue(()) } else { Break(None) }
+    match stopm(mp) {
+        Wake::Up => Continue(()),
+        Wake::Over => Break(None),
+    }
 }
 
 /// Puts the P on the idle list, unless the global queue has something after all. Under the

@@ -7,6 +7,8 @@
 //! clean, one more is made that changes nothing and does only this. Mirrors
 //! `startTemplateThread`, `newmHandoff` and `templateThread` of `proc.go`; the chapter is
 //! *Blocking, and the one unsafe word*.
+//!
+//! Tests: `threads::a_changed_thread_is_nobody_s_mother`.
 
 use crate::arch::{getm, systemstack};
 use crate::gmp::{ATTENTION_STOP, M, SCHED};
@@ -33,13 +35,16 @@ struct Inner {
 // SAFETY: `inner` is only reached with the lock held, by `with`.
 unsafe impl Sync for Handoff {}
 
+/// No template thread, and none is needed.
+const NONE: Inner = Inner {
+    serving: false,
+    template: None,
+    newm: None,
+};
+
 static HANDOFF: Handoff = Handoff {
     lock: Lock::new(),
-    inner: UnsafeCell::new(Inner {
-        serving: false,
-        template: None,
-        newm: None,
-    }),
+    inner: UnsafeCell::new(NONE),
 };
 
 fn with<R>(f: impl FnOnce(&mut Inner) -> R) -> R {
@@ -50,13 +55,7 @@ fn with<R>(f: impl FnOnce(&mut Inner) -> R) -> R {
 
 /// A new run begins, and has no template thread.
 pub(crate) fn reset() {
-    with(|h| {
-        *h = Inner {
-            serving: false,
-            template: None,
-            newm: None,
-        }
-    });
+    with(|h| *h = NONE);
 }
 
 /// Called before a goroutine locks its thread: from now on there is a template thread. Go's

@@ -4,12 +4,14 @@
 //!
 //! When one is woken, and why no goroutine is left in a queue beside an idle P, is told in
 //! `searchers.rs`.
+//!
+//! Tests: `waking`.
 
 use crate::gmp::{ATTENTION_STOP, M, P, PIDLE, PRUNNING, SCHED, SchedGuard, SchedInner, StartFn};
 use crate::os;
 use crate::queues::global::work_is_queued;
 use crate::sched::template;
-use crate::stage::stage;
+use crate::stage::{Wake, stage};
 use crate::throw::{thread_exhaustion, throw, too_many_threads};
 use crate::trace;
 use std::sync::atomic::Ordering::*;
@@ -227,13 +229,12 @@ fn mcommoninit(mp: &'static M) {
     SCHED.allm.store(Some(mp), Release);
 }
 
-/// Puts the M to sleep until it is given a P. Returns false when it was woken because
-/// the run is over. Go's `stopm`.
-pub fn stopm(mp: &'static M) -> bool {
+/// Puts the M to sleep until it is given a P, or the run is over. Go's `stopm`.
+pub fn stopm(mp: &'static M) -> Wake {
     {
         let mut sched = SCHED.lock();
         if SCHED.attention.has(ATTENTION_STOP) {
-            return false;
+            return Wake::Over;
         }
         mp.schedlink.set(sched.midle);
         sched.midle = Some(mp);
@@ -244,32 +245,49 @@ pub fn stopm(mp: &'static M) -> bool {
 }
 
 /// Sleeps on `m.park` and takes the P that came with the waking. Go's `mPark`.
-pub(crate) fn mpark(mp: &'static M) -> bool {
+pub(crate) fn mpark(mp: &'static M) -> Wake {
     mp.park.sleep();
     mp.park.clear();
     if SCHED.attention.has(ATTENTION_STOP) {
-        return false;
+        return Wake::Over;
     }
     let Some(pp) = mp.nextp.swap(None, Relaxed) else {
         throw("mpark: woken without a p");
     };
     // SAFETY: this thread is mp; the waker gave the P to it alone.
     unsafe { acquirep(mp, pp) };
-    true
+    Wake::Up
 }
 
-/// The row `handoffp` of this stage: another M should run `pp`, whose M cannot. Go's
-/// `handoffp`.
+/// The row `handoffp` of this stage: another M should run `pp`, whose M cannot.
 pub fn handoffp(pp: &'static P) {
-    if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
+    handoffp_unless(pp, || false, |_| false);
+}
+
+// ANCHOR: handoffp
+/// Hands off `pp`, whose M cannot use it: starts an M for it if there is a reason, or puts it on
+/// the idle list. It must start one in every case in which `findrunnable` would find something
+/// to run on `pp`.
+///
+/// Beside the queues a stage may have reasons of its own: `wanted` is asked once, before the
+/// lock; `wanted_still`, under it, is the last question before `pp` becomes idle. Go's
+/// `handoffp`.
+pub fn handoffp_unless(
+    pp: &'static P,
+    wanted: impl FnOnce() -> bool,
+    wanted_still: impl FnOnce(&SchedInner) -> bool,
+) {
+    // Work in its own queue, or in the global one.
+    if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 || wanted() {
         return startm(Some(pp), false);
     }
-    // Nothing to do here, but no M searches anywhere else either: send one.
+    // No work here; but if no M searches for work anywhere, one should.
     if SCHED.npidle.load(Relaxed) == 0 && SCHED.searchers.join_if_none() {
         return startm(Some(pp), true);
     }
     let mut sched = SCHED.lock();
-    if SCHED.runqsize.load(Relaxed) != 0 {
+    // The global queue again: an M that puts something there holds this lock.
+    if SCHED.runqsize.load(Relaxed) != 0 || wanted_still(&sched) {
         drop(sched);
         return startm(Some(pp), false);
     }
@@ -277,11 +295,12 @@ pub fn handoffp(pp: &'static P) {
     drop(sched);
     wake_for_queued_work();
 }
+// ANCHOR_END: handoffp
 
 /// A P was put on the idle list by an M that does not search for work: the looker's side of
 /// the dance in `searchers.rs`. (Go's `handoffp` does not look, and can leave a P idle beside
 /// a queue.)
-pub fn wake_for_queued_work() {
+fn wake_for_queued_work() {
     if SCHED.searchers.last_look(false, work_is_queued) {
         wakep();
     }

@@ -13,6 +13,8 @@
 //!
 //! The look is behind the branch that every event has anyway (`trace::on`). So where all have
 //! guard pages, a switch costs what it cost.
+//!
+//! Tests: `bad_input::system`.
 
 use crate::gmp::{G, M};
 use crate::os::mem;

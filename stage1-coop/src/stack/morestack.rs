@@ -6,6 +6,8 @@
 //! processor and kernel support. Then `newstack` decides on `g0`. Mirrors `runtime·morestack` of `asm_amd64.s`;
 //! Go's saves less, because Go's compiler promises that nothing lives in a register there.
 //! The chapter *The check and the flag* follows the whole way.
+//!
+//! Tests: `check::registers`.
 
 use crate::stack::newstack::morestack_entry;
 use crate::stack::save_area::{SAVE_FORM, SAVE_MASK, SAVE_SIZE};

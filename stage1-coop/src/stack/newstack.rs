@@ -3,6 +3,8 @@
 //! One comparison serves both questions. Here, on `g0`, they are told apart, in Go's order:
 //! first what would be a bug, then the request, and only then the stack. Mirrors `newstack`
 //! of `stack.go`; the chapter *The check and the flag* follows it line by line.
+//!
+//! Tests: `check`, `preemption`.
 
 use crate::arch::{getg, getm, mcall, on_goroutine};
 use crate::gmp::casgstatus::casgstatus;

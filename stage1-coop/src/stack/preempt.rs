@@ -5,6 +5,8 @@
 //! M holds a lock, or is inside the allocator, the answer is no, and the request is kept.
 //! Mirrors `preemptone`, `preemptall`, `canPreemptM` of `proc.go` and `preempt.go`, and
 //! `acquirem`/`releasem` of `runtime1.go`. The chapter: *The check and the flag*.
+//!
+//! Tests: `preemption`.
 
 use crate::arch::{
     getg, getm, getm_opt, locks, locks_dec, locks_inc, mallocing, mallocing_dec, mallocing_inc,
@@ -23,8 +25,9 @@ static FLOW: AtomicU32 = AtomicU32::new(0);
 /// The reason of a goroutine that unwinds.
 pub(crate) const UNWINDING: &str = "unwinding";
 
-/// Why an M cannot be preempted now, or `None`. Go's `canPreemptM`, with one condition more:
-/// std counts panics per thread, so a goroutine that unwinds must stay on its own.
+/// Why the calling thread's M cannot be preempted now, or `None`. Go's `canPreemptM`, with one
+/// condition more: std counts panics per thread, so a goroutine that unwinds must stay on its
+/// own. The last one of Go's is of 1.26: a goroutine in a system call may still have its P.
 pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
     if locks() != 0 {
         Some("locks")
@@ -34,11 +37,18 @@ pub fn why_not_preempt_m(mp: &'static M) -> Option<&'static str> {
         Some("preemptoff")
     } else if mp.p.get().is_none_or(|p| p.status.get() != PRUNNING) {
         Some("p-not-running")
+    } else if mp.curg.get().is_some_and(in_a_call) {
+        Some("status")
     } else if std::thread::panicking() {
         Some(UNWINDING)
     } else {
         None
     }
+}
+
+/// Whether the goroutine is in a system call.
+fn in_a_call(gp: &'static G) -> bool {
+    readgstatus(gp) & !GSCAN == GSYSCALL
 }
 
 /// Whether the goroutine on the calling thread's M `mp` may be taken off it. Go's
@@ -61,7 +71,7 @@ pub fn preemptone(pp: &'static P) -> bool {
         return false;
     }
     // In a system call there is no check; the way back asks by itself whether it may go on.
-    if readgstatus(gp) & !GSCAN == GSYSCALL {
+    if in_a_call(gp) {
         return false;
     }
     let flow = FLOW.fetch_add(1, Relaxed) + 1;
@@ -110,8 +120,15 @@ pub struct Acquired {
 
 /// Enters a section without preemption. Go's `acquirem`, and as there without a check: two
 /// sections may follow each other with nothing in between.
+///
+/// A panic leaves the section as it leaves a block. (One under a lock of the runtime ends the
+/// process; Go makes no difference, since only its runtime can call `acquirem`.)
 pub fn acquirem() -> Acquired {
     locks_inc();
+    // From here on the thread stays the same.
+    if let Some(mp) = getm_opt() {
+        mp.sections.store(mp.sections.load(Relaxed) + 1, Relaxed);
+    }
     Acquired {
         _not_send: std::marker::PhantomData,
     }
@@ -119,6 +136,9 @@ pub fn acquirem() -> Acquired {
 
 impl Drop for Acquired {
     fn drop(&mut self) {
+        if let Some(mp) = getm_opt() {
+            mp.sections.store(mp.sections.load(Relaxed) - 1, Relaxed);
+        }
         locks_dec();
         asked_meanwhile();
     }

@@ -4,6 +4,8 @@
 //! stack must grow differs from build to build, and with it a trace. [`with_frame`] puts
 //! the stack pointer on a mark instead: one mark deeper for each call. It is for
 //! experiments with growth; nothing of Go corresponds to it.
+//!
+//! Tests: below; `check::growth::a_frame_of_the_ruler_begins_below_what_is_in_use`.
 
 use crate::arch::{getg, on_goroutine, on_stack};
 use crate::stack::slots::frames_room;

@@ -7,8 +7,12 @@
 //! It is no M: nothing waits for it, no limit counts it, and if it cannot be made, the memory
 //! stays. Mirrors `bgscavenge` of `mgcscavenge.go`, for stacks. Not in lockstep, where no
 //! time passes that the system would know of.
+//!
+//! Tests: below; `ends::the_memory_of_a_burst_goes_back_to_the_system`. Model:
+//! `tests/loom/src/scavenge.rs`.
 
 use crate::os;
+use crate::stack::burst::Call;
 use crate::stack::slots::{self, SLOT};
 use safepoint_lockstep as lab;
 use std::ptr::NonNull;
@@ -31,15 +35,14 @@ const AT_ONCE: usize = 256;
 struct State {
     thread: Option<JoinHandle<()>>,
     stop: bool,
-    /// Many are free again: set by the finder, taken by the thread. Without it a call that
-    /// comes before the thread sleeps would wake nothing, and there is no second one.
-    many: bool,
+    /// Many are free again: see `burst.rs`.
+    many: Call,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     thread: None,
     stop: false,
-    many: false,
+    many: Call::new(),
 });
 static WAKE: Condvar = Condvar::new();
 
@@ -56,7 +59,7 @@ pub(crate) fn begin() -> bool {
     }
     let mut state = state();
     if state.thread.is_some() {
-        state.many = true;
+        state.many.raise();
         WAKE.notify_one();
         return true;
     }
@@ -101,12 +104,12 @@ fn sleep(time: Option<Duration>) -> bool {
     if state.stop {
         return false;
     }
-    if time.is_some() || !state.many {
+    if time.is_some() || !state.many.is_up() {
         let time = time.unwrap_or(Duration::MAX);
         let woken = WAKE.wait_timeout(state, time);
         state = woken.unwrap_or_else(PoisonError::into_inner).0;
     }
-    state.many = false;
+    state.many.lower();
     !state.stop
 }
 
@@ -126,7 +129,8 @@ pub(crate) fn stop() {
         give_back(slots::take_coldest(usize::MAX));
     }
     let mut state = state();
-    (state.stop, state.many) = (false, false);
+    state.stop = false;
+    state.many.lower();
 }
 
 /// Gives the pages of these slots back. Neighbors go in one call.
@@ -180,6 +184,6 @@ mod tests {
         stop();
         assert!(heard, "the thread sleeps, and nothing will wake it");
         assert!(asleep.join().is_ok_and(|goes_on| goes_on));
-        assert!(!state().many, "heard once");
+        assert!(!state().many.is_up(), "heard once");
     }
 }

@@ -16,10 +16,13 @@
 //!                    │   slack, 32 KiB: for code without checks (std, libc)
 //!   slot             ─┴─ guard page: touching it is the end (see `stack/guards.rs`)
 //! ```
+//!
+//! Tests: below; `check::growth`, `ends::a_hundred_thousand_short_goroutines_leave_nothing_behind`.
 
 use crate::arch::prefetch_below;
 use crate::gmp::{G, P, STACK_CACHE};
 use crate::os::{Lock, guard_word, mem};
+use crate::stack::burst::Burst;
 use crate::stack::guards;
 use crate::stack::scavenge;
 use crate::throw::{out_of_memory, throw};
@@ -81,7 +84,7 @@ struct PoolInner {
     /// The length of `free`, at its least since `surplus` was asked.
     low: usize,
     /// Whether the scavenger looks after `free`, because it has become long.
-    scavenged: bool,
+    burst: Burst,
     /// Free slots whose pages have been given back.
     clean: Vec<u32>,
     /// Slots ever handed out: the next fresh one.
@@ -94,7 +97,7 @@ static POOL: Pool = Pool {
     inner: std::cell::UnsafeCell::new(PoolInner {
         free: VecDeque::new(),
         low: 0,
-        scavenged: false,
+        burst: Burst::new(),
         clean: Vec::new(),
         fresh: 0,
     }),
@@ -239,10 +242,10 @@ fn spill(pp: &'static P, slot: u32) {
         }
         pool.free.push_back(slot);
         pp.stackcache_n.set(STACK_CACHE / 2);
-        pool.free.len() >= scavenge::BEGIN && !std::mem::replace(&mut pool.scavenged, true)
+        pool.burst.begins(pool.free.len() >= scavenge::BEGIN)
     });
     if many && !scavenge::begin() {
-        pool(|pool| pool.scavenged = false);
+        pool(|pool| pool.burst.not_told());
     }
 }
 
@@ -284,16 +287,13 @@ pub(crate) fn too_many_are_free() -> bool {
 
 /// If few are free: the scavenger leaves them alone, until there are many again.
 pub(crate) fn few_are_free() -> bool {
-    pool(|pool| {
-        pool.scavenged = pool.free.len() >= scavenge::BEGIN;
-        !pool.scavenged
-    })
+    pool(|pool| !pool.burst.goes_on(pool.free.len() >= scavenge::BEGIN))
 }
 
 /// Gives all stacks that `pp` keeps to the pool: the run is over.
 pub(crate) fn flush(pp: &'static P) {
     pool(|pool| {
-        pool.scavenged = false;
+        pool.burst.not_told();
         for i in 0..pp.stackcache_n.get() {
             pool.free.push_back(pp.stackcache[i].load(Relaxed));
         }

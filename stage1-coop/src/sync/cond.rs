@@ -1,5 +1,7 @@
 //! Waiting until something is so, and doing a thing once: [`Cond`] and [`Once`], which park
 //! the goroutine. Mirrors `sync/cond.go` with `notifyList` of `sema.go`, and `sync/once.go`.
+//!
+//! Tests: `sync::what_parks_and_what_borrows_does_so_in_both_worlds`.
 
 use crate::arch::getg;
 use crate::prologue;

@@ -1,5 +1,7 @@
 //! The receiving end of a channel, which can neither send nor close: Go's `<-chan T`. Nothing
 //! in Go's runtime corresponds to this file; there the compiler refuses.
+//!
+//! Tests: `timers::runs`, `heard`.
 
 use crate::sync::chan::{Chan, WouldBlock};
 use std::ops::Deref;

@@ -5,6 +5,8 @@
 //! [`MAX`]: the count is negative from then on, so later readers wait, and the writer waits for
 //! those that were there before. A writer never starves, and no reader waits for a writer that
 //! came after it.
+//!
+//! Tests: `sync::what_parks_and_what_borrows_does_so_in_both_worlds`.
 
 use crate::prologue;
 use crate::sched::park::ready;
@@ -86,8 +88,8 @@ pub struct RwLock<T> {
     reader_sem: Sema,
     /// Readers; less [`MAX`] while a writer holds it or waits for it.
     readers: AtomicI32,
-    /// Readers that the writer still waits for.
-    leaving: AtomicI32,
+    /// Readers that the writer still waits for. Go's `readerWait`.
+    reader_wait: AtomicI32,
     value: UnsafeCell<T>,
 }
 
@@ -116,7 +118,7 @@ impl<T> RwLock<T> {
             writer_sem: Sema::new(),
             reader_sem: Sema::new(),
             readers: AtomicI32::new(0),
-            leaving: AtomicI32::new(0),
+            reader_wait: AtomicI32::new(0),
             value: UnsafeCell::new(value),
         }
     }
@@ -158,7 +160,7 @@ impl<T> RwLock<T> {
         // From here on new readers wait. Those that are there may leave before we have counted
         // them; then the sum is 0, and the last one has seen no reason to wake us.
         let there = self.readers.fetch_sub(MAX, SeqCst);
-        if there != 0 && self.leaving.fetch_add(there, SeqCst) + there != 0 {
+        if there != 0 && self.reader_wait.fetch_add(there, SeqCst) + there != 0 {
             self.writer_sem.acquire(WaitReason::SyncRWMutexLock);
         }
         RwLockWriteGuard {
@@ -185,7 +187,7 @@ impl<T> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         let lock = self.lock;
         // A writer waits, and we were the last that it waits for.
-        if lock.readers.fetch_sub(1, SeqCst) < 0 && lock.leaving.fetch_sub(1, SeqCst) == 1 {
+        if lock.readers.fetch_sub(1, SeqCst) < 0 && lock.reader_wait.fetch_sub(1, SeqCst) == 1 {
             lock.writer_sem.release();
         }
     }

@@ -21,6 +21,10 @@
 //!   goroutine stops at its next look at the scheduler and never goes on, and none is unwound.
 //!   The frames stay where they are, the scope's and its goroutines', so what is borrowed stays
 //!   too, also for a thread of `std` that one of them has lent it to.
+//!
+//! Tests: `sync::what_parks_and_what_borrows_does_so_in_both_worlds`,
+//! `sync::what_a_scope_lent_stays_when_main_returns_beside_it`,
+//! `sync::a_panic_in_a_scope_s_goroutine_ends_the_process_and_lets_nobody_on`.
 
 use crate::arch::on_goroutine;
 use crate::sched::goexit::Goexit;

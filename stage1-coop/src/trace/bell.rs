@@ -1,5 +1,7 @@
 //! The two words between the Ms and the trace's thread: what the trace is doing, and a bell. An
 //! M whose buffer fills up rings; a thread that dies changes the state and rings.
+//!
+//! Tests: `chrome::long`, `last_words::signals`.
 
 use crate::os::{futex_wait, futex_wake};
 use safepoint_lockstep as lab;

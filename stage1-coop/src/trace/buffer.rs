@@ -6,6 +6,9 @@
 //! whether it is complete, and in which round.
 //!
 //! What happens when the array is full depends on what was asked for ([`Keep`]).
+//!
+//! Tests: below; `chrome::long::the_last_events_are_kept`,
+//! `chrome::long::a_trace_that_ran_full_says_so`.
 
 use super::bell;
 use crate::os::mem;
@@ -141,8 +144,9 @@ impl Buffer {
         (!base.is_null()).then(|| unsafe { &*base.add(n & self.mask.get()) })
     }
 
+    /// Times that the array was full before event `n`. A place keeps the lowest 7 bits.
     fn round(&self, n: usize) -> u64 {
-        (n >> self.shift.load(Relaxed)) as u64 & 0x7f
+        (n >> self.shift.load(Relaxed)) as u64
     }
 
     /// Takes a place for the next event, if there is one. The M's own thread only, and its
@@ -156,8 +160,7 @@ impl Buffer {
         let place = self.place(n)?;
         let round = self.round(n);
         if round != 0 {
-            // A reader of the last round's event sees that it is gone. (The round may be 0
-            // again, after 128 of them; then the old event counts until it is written over.)
+            // A reader of the last round's event sees that it is gone, and never half of each.
             place[0].store(0, Relaxed);
             fence(Release);
         }
@@ -243,7 +246,7 @@ impl Buffer {
     pub(super) fn event(&self, n: usize) -> Option<Record> {
         let place = self.place(n)?;
         let first = place[0].load(Acquire);
-        if first == 0 || first >> ROUND_SHIFT != self.round(n) {
+        if first == 0 || first >> ROUND_SHIFT != self.round(n) & 0x7f {
             return None;
         }
         let words: [u64; WORDS - 1] = [1, 2, 3, 4, 5].map(|i| place[i].load(Relaxed));
@@ -353,6 +356,14 @@ mod tests {
             span.clone()
                 .all(|n| buffer.event(n).is_some_and(|e| same(&e, &event(n as u64))))
         );
+        // While a place is filled again there is nothing in it, whichever round it is: the
+        // number of the round is 0 again after 128.
+        for n in 64 * 300..64 * 600 {
+            let place = buffer.take().expect("a place");
+            assert!(buffer.event(n as usize - 64).is_none(), "event {n}");
+            place.write(&event(n));
+        }
+        let len = 64 * 600;
         // A handler between taking and writing gets a place of its own.
         let outer = buffer.take().expect("a place");
         buffer.take().expect("a place").write(&event(7));

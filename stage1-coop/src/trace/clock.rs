@@ -4,6 +4,8 @@
 //! An event keeps raw ticks. Only its rendering makes nanoseconds of them, from pairs of
 //! readings of both clocks ([`Scale`]). So the traced program pays for one instruction, and
 //! over a run the times cannot drift away from the machine's clock.
+//!
+//! Tests: below; `chrome::long::pieces_are_the_whole`, its free run.
 
 use crate::os;
 use std::collections::VecDeque;

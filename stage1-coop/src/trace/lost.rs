@@ -1,6 +1,8 @@
 //! A trace that was asked for, and could not be written, shows in the exit status: a script, a
 //! grader or a CI job sees nothing else. A program that did its work, and would have ended
 //! with 0, ends with [`TRACE_LOST`]; any other status stays, because it says more.
+//!
+//! Tests: `bad_input::disk`.
 
 use safepoint_lockstep::say;
 use std::sync::Once;

@@ -5,6 +5,10 @@
 //! is a ring of records: a number from 1 that only counts up, written last, and a line. No
 //! allocation and no lock, so it may be used in a signal handler. Shortening the file
 //! meanwhile ends the process (SIGBUS). Nothing of Go corresponds to it.
+//!
+//! Tests: `trace_of::recorded::the_last_events_in_a_mapped_file`,
+//! `chrome::a_name_cannot_add_an_event`,
+//! `bad_input::disk::a_map_without_room_on_its_disk_is_refused`.
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use safepoint_trace::{Record, write_line};

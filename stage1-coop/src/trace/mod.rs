@@ -6,6 +6,8 @@
 //! and no lock; a thread of the trace's own reads them, when the run is over or while it goes
 //! on. Off, an event is one predictable branch. Mirrors `trace.go`; the text form is explained in
 //! *How to read a trace*.
+//!
+//! Tests: `traces`, `chrome`, `gotrace`.
 
 mod bell;
 mod buffer;
@@ -133,6 +135,26 @@ pub fn emit(kind: &'static Kind, args: [u64; 3], flow: u32) {
     pass();
 }
 
+/// Records an event in the handler of a signal, on an M; elsewhere it does nothing.
+/// `interrupted` is what was the thread's G when the handler began: if that is a goroutine, and
+/// no M's `g0`, its number is in the event's column. The P is the one that the M has just then.
+/// Whatever was interrupted may stand between an event and the change that it tells of, also
+/// between taking the event's place and filling it, so the kind's effect must be one of those
+/// for which the columns prove nothing ([`Effect::in_handler`](safepoint_trace::Effect)).
+/// Async-signal-safe.
+#[cold]
+#[inline(never)]
+pub fn emit_in_handler(kind: &'static Kind, args: [u64; 3], flow: u32, interrupted: &G) {
+    let Some(mp) = getm_opt() else { return };
+    let flags = FLAGS.load(Relaxed) & !STACKS;
+    if flags != 0 {
+        fill(mp, flags, kind, args, flow, || {
+            interrupted.goid.get() as u32
+        });
+        pass();
+    }
+}
+
 /// In lockstep, another thread may get its turn.
 fn pass() {
     if lab::enabled() && getm_opt().is_some() {
@@ -161,6 +183,20 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
             return 0;
         }
     }
+    fill(mp, flags, kind, args, flow, || subject(mp, kind))
+}
+
+/// Takes a place for the event and fills it; returns when that was. `g` is the goroutine that
+/// did it.
+#[inline(always)]
+fn fill(
+    mp: &'static M,
+    flags: u8,
+    kind: &'static Kind,
+    args: [u64; 3],
+    flow: u32,
+    g: impl FnOnce() -> u32,
+) -> u64 {
     // First a place and then the time: what others do not see yet is later than what they see.
     let place = match flags & KEEPS {
         0 => None,
@@ -173,7 +209,7 @@ fn record(kind: &'static Kind, args: [u64; 3], flow: u32) -> u64 {
         _ => lab::event(),
     };
     event.p = mp.p.get().map_or(-1, |p| p.id.get() as i32);
-    event.g = subject(mp, kind);
+    event.g = g();
     event.flow = flow;
     if let Some(place) = place {
         place.write(&event);

@@ -9,6 +9,8 @@
 //! the bell and waits ([`finish`]), which a signal handler may do.
 //!
 //! Nothing of Go corresponds to it: Go's tracer streams, and loses the rest at a crash.
+//!
+//! Tests: `chrome::long`, `last_words::signals`, `last_words::readers`.
 
 use super::Output;
 use super::bell::{ASKED, BELL, DONE, NONE, RUNS, STARTING, STATE, hurry};

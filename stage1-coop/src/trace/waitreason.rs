@@ -1,5 +1,7 @@
 //! Why a goroutine waits, as dumps and traces say it: Go's names (`runtime2.go`, `waitReason`).
 //! One line a reason: its name here, Go's name of it, and what it means.
+//!
+//! Tests: `chan::misuse::a_dump_says_what_each_goroutine_waits_for`, `gotrace`.
 
 macro_rules! wait_reasons {
     ($($reason:ident $name:literal $doc:literal)*) => {

@@ -6,6 +6,8 @@
 //! that is what is older than a moment: an M takes its place before it reads the clock, so a
 //! place that others do not see yet gets a later time. In lockstep, it is what is older than
 //! every clock that can still move.
+//!
+//! Tests: `chrome::long`, `determinism`.
 
 use super::buffer::Keep;
 use super::clock::{self, Anchor, Scale};

@@ -1,8 +1,12 @@
 //! How long a goroutine or a P may have to wait: what must hold besides in lockstep, where time is
 //! exact, once there is a sysmon. It is about the rules of the scheduler, so it holds for
 //! programs that run with them as they are, and not for those that replace a row.
+//!
+//! Whether there is a sysmon, the reader's kinds say: it is what takes a P out of a call.
+//! Tests: `invariants`.
 
 use crate::kinds::{Effect, Next};
+use crate::parse::number;
 use crate::trace::{Broken, Trace};
 use crate::world::{Step, World};
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +31,8 @@ const GLOBAL_EVERY: u32 = 61;
 const RING: usize = 256;
 
 impl Trace {
-    /// In the lockstep trace of a program with sysmon: no goroutine keeps a P for longer than two
+    /// In the lockstep trace of a stage with sysmon, which is one whose kinds have an event that
+    /// takes a P out of a call ([`Effect::StealsP`]): no goroutine keeps a P for longer than two
     /// looks of sysmon without being asked to yield, or keeps one in a system call for
     /// longer than that; no P stays idle while a goroutine that was made or woken waits; and
     /// no runnable goroutine is passed over for ever. Of other traces this says nothing.
@@ -35,13 +40,11 @@ impl Trace {
     /// # Errors
     /// The first that does not hold.
     pub fn check_waits(&self) -> Result<(), Broken> {
-        let stage1 = |head: &String| head.contains("stage1-coop");
-        if self.header("seed").is_none() || self.head.first().is_none_or(stage1) {
+        if self.header("seed").is_none() || !self.has_sysmon() {
             return Ok(());
         }
-        let procs = self.header("procs").and_then(|n| n.parse().ok());
         let mut waits = Waits {
-            procs: procs.unwrap_or(1),
+            procs: self.header("procs").and_then(number).unwrap_or(1),
             ..Waits::default()
         };
         for (i, event) in self.events.iter().enumerate() {
@@ -57,10 +60,18 @@ impl Trace {
         }
         Ok(())
     }
+
+    /// Whether it is the trace of a stage with sysmon.
+    pub(crate) fn has_sysmon(&self) -> bool {
+        let mut kinds = self.kinds.iter().copied().flatten();
+        kinds.any(|kind| kind.effect == Effect::StealsP)
+    }
 }
 
 #[derive(Default)]
 struct Waits {
+    /// How many Ps there are, as the head has it. It is a number in a text, so nothing here
+    /// counts up to it: a P that no event names was idle all the time.
     procs: u32,
     /// After the event.
     world: World,
@@ -184,7 +195,7 @@ impl Waits {
                 let had = w.turns.get(&p).copied().unwrap_or(0);
                 had >= turns || world.holder(p).is_none()
             };
-            if (0..self.procs).all(enough) {
+            if world.ps().all(enough) {
                 w.turns.clear();
                 w.epochs += 1;
                 if w.epochs > epochs {

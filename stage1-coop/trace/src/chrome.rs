@@ -2,6 +2,8 @@
 //! goroutines that ran there, a lane per M with its own events, and arrows from a request
 //! to preempt to the yield that it caused. Rows are written as they are known; no reader
 //! minds their order.
+//!
+//! Tests: `chrome`, `stage1-coop/trace/tests/later.rs`.
 
 use crate::forms::{Header, Writer};
 use crate::kinds::{Effect, Next};
@@ -76,7 +78,7 @@ impl Writer for Chrome {
             }
             _ => {}
         }
-        if e.p >= 0 && e.g != 0 && effect.leaves().is_none() {
+        if e.p >= 0 && e.g != 0 && effect.leaves().is_none() && !effect.in_handler() {
             self.running.entry(m).or_insert(Slice {
                 g: u64::from(e.g),
                 since: e.time,

@@ -5,6 +5,8 @@
 //! for the number of a request. So a line feed, an escape code of a terminal, or such a `#`
 //! inside a name must not come through as it is. Nothing here allocates: a dump in a signal
 //! handler uses it too.
+//!
+//! Tests: below; `chrome::a_name_cannot_add_an_event`.
 
 use std::fmt::{self, Display, Write};
 

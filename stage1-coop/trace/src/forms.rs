@@ -1,5 +1,7 @@
 //! The three forms of a trace, and what is said about its run in each. A form is written piece
 //! by piece, so a trace of any length can be written while its run goes on.
+//!
+//! Tests: `chrome::a_seed_gives_the_same_bytes_in_every_form`.
 
 use crate::chrome::Chrome;
 use crate::gov2::Gov2;

@@ -11,6 +11,8 @@
 //! Go has an event for is a line in the log of the goroutine that ran. All about a request to
 //! preempt, from whichever thread, stands in the log of the goroutine that was asked, under the
 //! key `preempt`.
+//!
+//! Tests: `gotrace`, `stage1-coop/trace/tests/later.rs`.
 
 use crate::forms::{Cut, Header, Writer};
 use crate::kinds::{Effect, Next};
@@ -254,7 +256,15 @@ impl Gov2 {
             | Effect::CallBlocks
             | Effect::LeavesCall
             | Effect::LeavesCallWithoutP => self.in_a_call(e, g),
-            Effect::Nothing | Effect::Works | Effect::Asks | Effect::Refuses => self.in_log(e),
+            Effect::Nothing
+            | Effect::Works
+            | Effect::MakesM
+            | Effect::Asks
+            | Effect::Refuses
+            | Effect::Sends
+            | Effect::Lands
+            | Effect::Interrupts
+            | Effect::Declines => self.in_log(e),
         }
     }
 

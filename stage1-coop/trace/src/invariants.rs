@@ -2,8 +2,11 @@
 //! run. A trace that breaks one of these is the trace of a bug: in the runtime, or here.
 //!
 //! The [`World`] says what was before each event; here is asked whether the event may happen
-//! then.
+//! then. What holds of signals is in `flights.rs`.
+//!
+//! Tests: `invariants`, `states::the_judge_of_traces_finds_impossible_ones`.
 
+use crate::flights::Flights;
 use crate::kinds::{Effect, Next};
 use crate::trace::{Broken, Event, Trace};
 use crate::world::{State, Step, World};
@@ -18,7 +21,8 @@ impl Trace {
     /// to one M, and is taken only from an M that is in a call with it. A goroutine runs in
     /// one place and alone there, starts only when it can run, wakes only when it waits, does
     /// nothing while it is in a call, and comes back from each once. Every outcome has its
-    /// request. And the reader knows every event.
+    /// request. At most one signal is on its way to an M, and it lands, or the M ends. And the
+    /// reader knows every event.
     ///
     /// # Errors
     /// The first that does not hold.
@@ -28,12 +32,19 @@ impl Trace {
 
     /// [`check`](Trace::check), and what holds when a run is over, however it ended: no
     /// goroutine is lost. Each has ended, waits for something, or `main` has returned, or
-    /// somebody else ran and ended the process.
+    /// somebody else ran and ended the process. And where there is a sysmon, a goroutine that
+    /// was asked to yield and could not is asked again, or comes off its processor.
     ///
     /// # Errors
     /// The first that does not hold.
     pub fn check_run(&self) -> Result<(), Broken> {
-        let world = self.replay_checked()?;
+        let (world, flights) = self.replay_checked()?;
+        let event = self.events.len().saturating_sub(1);
+        if self.has_sysmon() && !world.over() {
+            let at = self.events.last().map_or(0, |e| e.us);
+            let forgotten = flights.forgotten(at);
+            forgotten.map_or(Ok(()), |what| Err(Broken { event, what }))?;
+        }
         let busy = |(_, state)| matches!(state, State::Running(_) | State::InCall(_));
         if world.over() || world.goroutines().any(busy) {
             return Ok(());
@@ -44,14 +55,14 @@ impl Trace {
         {
             None => Ok(()),
             Some((g, _)) => Err(Broken {
-                event: self.events.len().saturating_sub(1),
+                event,
                 what: format!("g{g} can run, everybody sleeps, and the trace ends: it is lost"),
             }),
         }
     }
 
-    /// The world at the end of a trace in which everything may happen.
-    fn replay_checked(&self) -> Result<World, Broken> {
+    /// The world at the end of a trace in which everything may happen, and the signals then.
+    fn replay_checked(&self) -> Result<(World, Flights), Broken> {
         let mut rules = Rules {
             events: &self.events,
             world: World::new(),
@@ -59,6 +70,7 @@ impl Trace {
             stops_late: HashSet::new(),
             asked: HashSet::new(),
             dead: HashSet::new(),
+            flights: Flights::new(self.header("seed").is_some()),
         };
         for (i, event) in self.events.iter().enumerate() {
             if event.kind.is_none() && !self.kinds.is_empty() {
@@ -71,7 +83,7 @@ impl Trace {
             }
             rules.step(i).map_err(|what| Broken { event: i, what })?;
         }
-        Ok(rules.world)
+        Ok((rules.world, rules.flights))
     }
 }
 
@@ -86,6 +98,7 @@ struct Rules<'a> {
     asked: HashSet<u32>,
     /// Goroutines that have ended.
     dead: HashSet<u32>,
+    flights: Flights,
 }
 
 impl Rules<'_> {
@@ -96,8 +109,11 @@ impl Rules<'_> {
             return Err(format!("the clock of m{} goes back", e.m));
         }
         *last = e.at;
-        self.processors(i, &e)?;
-        self.in_a_call(event, &e)?;
+        self.flights.step(&e, event.flow)?;
+        if !e.effect.in_handler() {
+            self.processors(i, &e)?;
+            self.in_a_call(event, &e)?;
+        }
         if let (Some(next), false) = (e.effect.leaves(), e.effect == Effect::LeavesCallWithoutP) {
             self.stops(event, &e, next)?;
         }
@@ -207,7 +223,7 @@ impl Rules<'_> {
                 // On the way in and out threads are made and Ps change hands.
                 let may = match effect {
                     Effect::StartsP | Effect::StopsP | Effect::StealsP => true,
-                    Effect::Nothing | Effect::Asks => true,
+                    Effect::Nothing | Effect::MakesM | Effect::Asks | Effect::Sends => true,
                     // An M that hands its P over before the call is the scheduler still, and
                     // may wake.
                     Effect::Wakes => call.blocks,

@@ -8,7 +8,8 @@
 //! `stage1-coop/trace/tests/later.rs`.
 
 use Effect::{
-    Asks, Leaves, Makes, Nothing, Obeys, Refuses, Starts, StartsNext, StartsP, StopsP, Wakes, Works,
+    Asks, Leaves, Makes, MakesM, Nothing, Obeys, Refuses, Starts, StartsNext, StartsP, StopsP,
+    Wakes, Works,
 };
 use Next::{Dead, Runnable, Waiting};
 
@@ -37,6 +38,8 @@ pub enum Effect {
     Nothing,
     /// None of all this; but the M, or its goroutine, works, so it is in no call.
     Works,
+    /// The named M gets a thread.
+    MakesM,
     /// The M takes the named P.
     StartsP,
     /// The M gives the named P up.
@@ -60,6 +63,19 @@ pub enum Effect {
     Asks,
     /// The goroutine met a request to yield, and runs on.
     Refuses,
+    /// A signal is sent to the named M, so that it answers the request. Until it has landed no
+    /// other one is sent there.
+    Sends,
+    /// The signal has landed on the M, whose handler runs. What that has interrupted may be in
+    /// the middle of anything that is an event, so the columns show what it found, and nothing
+    /// follows from them.
+    Lands,
+    /// A signal that was sent for no request, a clock's or a stranger's, has interrupted the M.
+    /// The columns are as for [`Lands`](Effect::Lands).
+    Interrupts,
+    /// The handler lets the goroutine run on: it cannot be stopped where it is. The columns are
+    /// as for [`Lands`](Effect::Lands).
+    Declines,
     /// The goroutine enters a system call. Its P stays with it until it is taken.
     EntersCall,
     /// The call is known to block: the M gives its P up by itself.
@@ -68,6 +84,19 @@ pub enum Effect {
     LeavesCall,
     /// The goroutine is back from its call, has no P, and can run.
     LeavesCallWithoutP,
+}
+
+/// What the totals of a trace count events as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Count {
+    /// Requests to yield.
+    Asked,
+    /// Signals that were sent so that a request is answered.
+    Signalled,
+    /// Answers to a request: not now.
+    Refused,
+    /// Answers to a request: the goroutine yields.
+    Taken,
 }
 
 /// What a goroutine that comes off its processor is from then on.
@@ -94,6 +123,22 @@ impl Effect {
     /// Whether the named goroutine gets the processor.
     pub fn starts(self) -> bool {
         matches!(self, Starts | StartsNext)
+    }
+
+    /// What the event counts as.
+    pub fn counts_as(self) -> Option<Count> {
+        match self {
+            Asks => Some(Count::Asked),
+            Effect::Sends => Some(Count::Signalled),
+            Refuses | Effect::Declines => Some(Count::Refused),
+            Obeys => Some(Count::Taken),
+            _ => None,
+        }
+    }
+
+    /// Whether the handler of a signal says so, which may have interrupted anything.
+    pub fn in_handler(self) -> bool {
+        matches!(self, Effect::Lands | Effect::Interrupts | Effect::Declines)
     }
 }
 
@@ -176,7 +221,7 @@ macro_rules! kinds {
 kinds! {
     PROC_START "ProcStart" "p{n}" "An M takes this P and may run goroutines." => StartsP;
     PROC_STOP "ProcStop" "p{n}" "The M gives this P up: there is nothing to run." => StopsP;
-    THREAD_START "ThreadStart" "m{n}" "A new thread is made for this M." => Nothing;
+    THREAD_START "ThreadStart" "m{n}" "A new thread is made for this M." => MakesM;
     GO_CREATE "GoCreate" "g{n} {s}" "A goroutine is made, with this name; it can run now." => Makes;
     GO_START "GoStart" "g{n}" "This goroutine gets the processor, for a fresh time slice." => Starts;
     GO_START_NEXT "GoStart" "g{n} next" "The same from `runnext`: it inherits the rest of the slice." => StartsNext;

@@ -10,24 +10,25 @@
 //! |---|---|
 //! | kinds, and what they do | `kinds.rs` |
 //! | an event as the runtime keeps it, and as a line | `record.rs`, `escape.rs` |
-//! | an event as a reader has it; a whole trace | `trace.rs`, `names.rs`, `portable.rs` |
+//! | an event as a reader has it; a whole trace | `parse.rs`, `trace.rs`, `names.rs`, `portable.rs` |
 //! | who runs, who waits | `world.rs` |
 //! | slices, calls, totals | `slices.rs`, `totals.rs` |
-//! | what must hold | `invariants.rs`, `bounds.rs` |
+//! | what must hold | `invariants.rs`, `flights.rs`, `bounds.rs` |
 //! | the forms of a file | `forms.rs`, `text.rs`, `chrome.rs`, `gov2.rs` |
 //!
 //! No stage and no operating system is needed here. *How to read a trace* explains the text form.
-//! Tests: `stage1-coop/trace/tests/later.rs`, and in the package `tests`: `traces`, `trace_of`, `invariants`,
-//! `chrome`, `gotrace`.
+//! Tests: `stage1-coop/trace/tests/later.rs`, `traces`, `trace_of`, `invariants`, `chrome`, `gotrace`.
 
 mod bounds;
 mod chrome;
 mod escape;
+mod flights;
 mod forms;
 mod gov2;
 mod invariants;
 mod kinds;
 mod names;
+mod parse;
 mod portable;
 mod record;
 mod slices;
@@ -39,9 +40,9 @@ mod world;
 pub use escape::{Escaped, breaks_a_line};
 pub use forms::{Costs, Cut, Form, Header, Writer};
 pub use kinds::{
-    Effect, GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT, GO_UNBLOCK,
-    KINDS, Kind, Kinds, Next, POLL_HIT, PREEMPT, PROC_START, PROC_STOP, STACK_GROW, STEAL,
-    THREAD_START, USER_LOG, legend,
+    Count, Effect, GO_BLOCK, GO_CREATE, GO_END, GO_PREEMPT, GO_SCHED, GO_START, GO_START_NEXT,
+    GO_UNBLOCK, KINDS, Kind, Kinds, Next, POLL_HIT, PREEMPT, PROC_START, PROC_STOP, STACK_GROW,
+    STEAL, THREAD_START, USER_LOG, legend,
 };
 pub use portable::Portable;
 pub use record::{Millis, Record, words, write_line};

@@ -1,5 +1,7 @@
 //! A misspelled name of an event would count nothing, for ever, and look right. So it is refused,
 //! with the names that are near.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `trace_of::refused::a_misspelled_event_is_refused`.
 
 use crate::trace::Trace;
 

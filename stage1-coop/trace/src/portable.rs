@@ -1,5 +1,7 @@
 //! Whether a trace of lockstep is the same on every machine and with every compiler, and why
 //! not: as the head of a text says it, and as a reader finds it there.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `trace_of::refused::what_is_refused_says_what_to_do`.
 
 /// What the head of a trace says after `portable=`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,7 @@
 //! An event as the runtime keeps it: a kind, three words, and where it happened. Nothing here
 //! allocates: a signal handler records events, and may print one.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `traces`.
 
 use crate::escape::Escaped;
 use crate::kinds::Kind;

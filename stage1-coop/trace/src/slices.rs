@@ -1,4 +1,6 @@
 //! Stretches of a trace that readers ask for by name: slices and system calls.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `determinism`.
 
 use crate::kinds::Effect;
 use crate::trace::Trace;

@@ -1,5 +1,7 @@
 //! The text form: one event a line, in columns, with the totals at the end. The same bytes
 //! are the snapshot in a test, the recorded run on a page, and what a terminal shows.
+//!
+//! Tests: `traces`, `stage1-coop/trace/tests/later.rs`.
 
 use crate::escape::Word;
 use crate::forms::{Cut, Header, Writer};

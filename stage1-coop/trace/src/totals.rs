@@ -1,16 +1,19 @@
 //! What a text trace says at its end: what became of the requests to yield, and which time
 //! slice was the longest. It is counted while the events go by, so that a trace of any
 //! length has its totals.
+//!
+//! Tests: below; `stage1-coop/trace/tests/later.rs`.
 
-use crate::kinds::Effect;
+use crate::kinds::{Count, Effect};
 use crate::record::{Millis, Record};
 use std::collections::HashMap;
 use std::fmt::Write;
 
-/// Counts.
+/// What was counted.
 #[derive(Default)]
 pub(crate) struct Totals {
     requested: u64,
+    signalled: u64,
     refused: u64,
     taken: u64,
     /// Requests without an outcome that another one to the same goroutine followed, which was
@@ -44,19 +47,22 @@ impl Totals {
     /// The next event, in the order of times.
     pub(crate) fn event(&mut self, e: &Record) {
         self.end = e.time;
-        match e.kind.effect {
-            Effect::Asks => self.request(e),
-            Effect::Refuses => {
+        match e.kind.effect.counts_as() {
+            Some(Count::Asked) => self.request(e),
+            Some(Count::Signalled) => self.signalled += 1,
+            Some(Count::Refused) => {
                 self.refused += 1;
                 self.heard(e, false);
             }
-            Effect::Obeys => {
+            Some(Count::Taken) => {
                 self.taken += 1;
                 self.heard(e, true);
             }
-            _ => {}
+            None => {}
         }
-        self.slice(e);
+        if !e.kind.effect.in_handler() {
+            self.slice(e);
+        }
     }
 
     fn request(&mut self, e: &Record) {
@@ -78,11 +84,20 @@ impl Totals {
         }
     }
 
-    /// A check of goroutine `e.g` has met request `e.flow`.
+    /// Request `e.flow` is answered, by goroutine `e.g` or by a handler that has interrupted
+    /// it, or its M.
     fn heard(&mut self, e: &Record, taken: bool) {
-        let open = self.open.entry(u64::from(e.g)).or_default();
-        let Some(at) = open.iter().position(|&(flow, _)| flow == e.flow) else {
-            self.early.insert(e.flow, u64::from(e.g));
+        let is = |&(flow, _): &(u32, bool)| flow == e.flow;
+        let asked = match e.g {
+            0 => self.open.values_mut().find(|open| open.iter().any(is)),
+            g => Some(self.open.entry(u64::from(g)).or_default()),
+        };
+        let open_at = asked.and_then(|open| open.iter().position(is).map(|at| (open, at)));
+        let Some((open, at)) = open_at else {
+            // A signal is sent after the request, so its handler is not early, but late.
+            if !e.kind.effect.in_handler() {
+                self.early.insert(e.flow, u64::from(e.g));
+            }
             return;
         };
         let before = open.drain(..at);
@@ -164,8 +179,11 @@ impl Totals {
         let unheard = self.open.values().flatten().filter(|(_, heard)| !heard);
         let _ = write!(
             out,
-            "# preempt: {} requested, {} refused, {} taken, {} unheard{}",
+            "# preempt: {} requested{}, {} refused, {} taken, {} unheard{}",
             self.requested,
+            Some(self.signalled)
+                .filter(|&n| n > 0)
+                .map_or(String::new(), |n| format!(", {n} signalled")),
             self.refused,
             self.taken,
             unheard.count(),

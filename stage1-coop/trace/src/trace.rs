@@ -1,8 +1,11 @@
-//! A trace, read from its text form: its events, and what each P ran. The text form itself
-//! is explained in *How to read a trace*; what must hold in every trace is in `invariants.rs`
-//! and `bounds.rs`, and who runs after each event is in `world.rs`.
+//! A trace as its readers have it: its events, and what each P ran. How the text form becomes
+//! one is in `parse.rs`; what must hold in every trace is in `invariants.rs` and `bounds.rs`, and
+//! which goroutine runs after each event is in `world.rs`.
+//!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `trace_of`.
 
 use crate::kinds::{Effect, Kind, Kinds, Next};
+use crate::parse::id;
 use crate::portable::Portable;
 use crate::world::{Step, World};
 use std::collections::BTreeMap;
@@ -151,31 +154,6 @@ impl fmt::Display for Broken {
 }
 
 impl Trace {
-    /// Reads the text form. `kinds` are those of the stage that ran ([`Stage::kinds`] there).
-    /// Lines that are neither events nor comments are passed over: a trace that was cut off in
-    /// the middle of a line can still be read.
-    ///
-    /// [`Stage::kinds`]: crate::Kinds
-    pub fn parse(text: &str, kinds: Kinds) -> Trace {
-        let mut trace = Trace {
-            kinds,
-            ..Trace::default()
-        };
-        for (number, line) in text.lines().enumerate() {
-            if line.starts_with('#') {
-                if trace.events.is_empty() {
-                    trace.head.push(line.to_owned());
-                } else {
-                    trace.totals.push(line.to_owned());
-                }
-            } else if let Some(event) = event(line, kinds) {
-                trace.events.push(event);
-                trace.numbers.push(number);
-            }
-        }
-        trace
-    }
-
     /// The events and the world after each of them, one after the other.
     pub fn replay(&self) -> Replay<'_> {
         Replay {
@@ -287,63 +265,4 @@ impl Trace {
         }
         out
     }
-}
-
-fn event(line: &str, kinds: Kinds) -> Option<Event> {
-    let mut words = line.split_whitespace();
-    let ms: f64 = words.next()?.parse().ok()?;
-    if !(ms.is_finite() && (0.0..1e9).contains(&ms)) {
-        return None;
-    }
-    let m = id(words.next()?, 'm')?;
-    let p = column(words.next()?, 'p')?;
-    let g = column(words.next()?, 'g')?;
-    let name = words.next()?.to_owned();
-    let mut args: Vec<String> = words.map(str::to_owned).collect();
-    let flow = args
-        .last()
-        .and_then(|word| word.strip_prefix('#'))
-        .and_then(|n| n.parse().ok());
-    if flow.is_some() {
-        args.pop();
-    }
-    let kind = kind_of(&name, &args, kinds);
-    Some(Event {
-        us: (ms * 1000.0).round() as u64,
-        m,
-        p,
-        g,
-        name,
-        args,
-        flow,
-        line: line.to_owned(),
-        kind,
-    })
-}
-
-/// The kind of an event: several can have one name, and then the words decide. A line by hand
-/// may leave words out.
-fn kind_of(name: &str, args: &[String], kinds: Kinds) -> Option<&'static Kind> {
-    let named = || kinds.iter().copied().flatten().filter(|k| k.name == name);
-    let words = |kind: &Kind| kind.form.split_whitespace();
-    let fits = |kind: &&&Kind| {
-        let mut pairs = words(kind).zip(args);
-        words(kind).count() == args.len()
-            && pairs.all(|(word, arg)| word.contains('{') || word == arg)
-    };
-    named().find(fits).or_else(|| named().next()).copied()
-}
-
-/// `--` is none; anything that is neither that nor a number makes the line no event.
-fn column(word: &str, letter: char) -> Option<Option<u32>> {
-    if word == "--" {
-        Some(None)
-    } else {
-        id(word, letter).map(Some)
-    }
-}
-
-/// The number in a word such as `p3`.
-fn id(word: &str, letter: char) -> Option<u32> {
-    word.strip_prefix(letter)?.parse().ok()
 }

@@ -6,6 +6,8 @@
 //! before it. Readers that draw, count or judge look at the world after each event
 //! ([`Trace::replay`]).
 //!
+//! Tests: `stage1-coop/trace/tests/later.rs`, `invariants`.
+//!
 //! [`Trace::replay`]: crate::Trace::replay
 
 use crate::kinds::{Effect, Next};
@@ -195,6 +197,9 @@ impl World {
 
     /// The event happens.
     pub fn step(&mut self, e: &Step) {
+        if e.effect.in_handler() {
+            return;
+        }
         // A trace may begin in the middle: an event of g on p says that g runs there. Only a
         // goroutine in a call still stands in the column, and does not run.
         if let (Some(p), Some(g)) = (e.p, e.g)

@@ -2,7 +2,9 @@
 //! follows it by what it does. Here is a stage that does not exist, with an event of its own for
 //! nearly everything that an event can do.
 
-use safepoint_trace::Effect::{EntersCall, Leaves, LeavesCall, Nothing, Obeys, Wakes};
+use safepoint_trace::Effect::{
+    Declines, EntersCall, Lands, Leaves, LeavesCall, Nothing, Obeys, Sends, Wakes,
+};
 use safepoint_trace::Next::{Runnable, Waiting};
 use safepoint_trace::{
     Costs, Form, GO_CREATE, GO_END, GO_START, Header, Kind, Kinds, PREEMPT, PROC_START, Portable,
@@ -10,7 +12,10 @@ use safepoint_trace::{
 };
 
 mod stage9 {
-    use super::{EntersCall, Leaves, LeavesCall, Nothing, Obeys, Runnable, Waiting, Wakes};
+    use super::{
+        Declines, EntersCall, Lands, Leaves, LeavesCall, Nothing, Obeys, Runnable, Sends, Waiting,
+        Wakes,
+    };
 
     safepoint_trace::kinds! {
         GO_STRUCK "GoStruck" "{s}" "The goroutine yields to a signal." => Obeys;
@@ -19,7 +24,10 @@ mod stage9 {
         GO_POLITE "GoPolite" "" "The goroutine lets others run." => Leaves(Runnable);
         GO_DIVE "GoDive" "" "The goroutine goes into a call." => EntersCall;
         GO_SURFACE "GoSurface" "" "It is back." => LeavesCall;
-        BELL "Bell" "m{n}" "A signal is sent to this M." => Nothing;
+        BELL "Bell" "m{n}" "It is noon on this M." => Nothing;
+        DART "Dart" "m{n}" "A signal is sent to this M." => Sends;
+        HIT "Hit" "" "It has landed." => Lands;
+        SHIELD "Shield" "{s}" "The goroutine cannot be struck now." => Declines;
     }
 }
 
@@ -36,6 +44,7 @@ fn run() -> Vec<Line> {
         [g, address, len]
     };
     let [why, len] = [words("signal").0, words("signal").1];
+    let [armor, armor_len] = [words("armor").0, words("armor").1];
     vec![
         (0, &PROC_START, 0, 0, NONE, 0),
         (1, &GO_CREATE, 0, 0, name(1, "main"), 0),
@@ -50,6 +59,10 @@ fn run() -> Vec<Line> {
         (19, &stage9::GO_SURFACE, 0, 1, NONE, 0),
         (1_006, &stage9::GO_ALARM, 0, 1, [2, 0, 0], 0),
         (9_000, &PREEMPT, 0, 1, [0, 1, 8_993_000], 1),
+        (9_000, &stage9::DART, 0, 1, [0, 0, 0], 1),
+        (9_000, &stage9::HIT, 0, 1, NONE, 1),
+        // In the handler nothing is known of the goroutine.
+        (9_000, &stage9::SHIELD, -1, 0, [armor, armor_len, 0], 1),
         (9_001, &stage9::GO_STRUCK, 0, 1, [why, len, 0], 1),
         (9_002, &GO_START, 0, 0, [2, 0, 0], 0),
         (9_003, &GO_END, 0, 2, NONE, 0),
@@ -128,7 +141,7 @@ fn the_totals_count_it() {
     let totals = text.lines().last().expect("the totals");
     assert_eq!(
         totals,
-        "# preempt: 1 requested, 0 refused, 1 taken, 0 unheard   longest slice g1 8.994"
+        "# preempt: 1 requested, 1 signalled, 1 refused, 1 taken, 0 unheard   longest slice g1 8.994"
     );
 }
 
@@ -148,7 +161,7 @@ fn the_invariants_hold_it_to_its_word() {
         (9, "GoSurface on m0, whose goroutine is in no call"),
         (11, "g2 starts while it waits"),
         (12, "the outcome of request #1"),
-        (13, "g2 starts on m0, where g1 runs"),
+        (16, "g2 starts on m0, where g1 runs"),
     ] {
         let said = broken(&|lines| {
             lines.remove(at);
@@ -174,6 +187,7 @@ fn chrome_draws_it() {
         r#""name":"g2 napper","cat":"goroutine","pid":1,"tid":0,"ts":5.000,"dur":1.000,"args":{"ended":"GoNap for=1.000"}"#,
         r#""ended":"GoStruck signal"#,
         r#"{"ph":"f","bp":"e","name":"preempt""#,
+        r#""name":"Dart m0","cat":"event""#,
     ] {
         assert!(json.contains(row), "{row} is missing in {json}");
     }
@@ -194,6 +208,8 @@ fn go_s_form_has_it() {
         "GoPolite",
         "preempted",
         "#1 GoStruck signal",
+        "#1 Dart m0",
+        "#1 Shield armor",
         "Bell",
         "m3",
     ] {

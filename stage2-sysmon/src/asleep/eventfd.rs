@@ -1,7 +1,7 @@
 //! What wakes the sleeper out of `epoll`: an eventfd that is on the kernel's list like any
 //! descriptor. Mirrors `netpollBreak` of `netpoll_epoll.go`, and `wakeNetPoller` of `proc.go`.
 //!
-//! Tests: `netpoll::the_end_of_a_run_wakes_the_poller`.
+//! Tests: `netpoll::runs::the_end_of_a_run_wakes_the_poller`.
 
 use crate::asleep::sleeper::SLEEPER;
 use std::io;

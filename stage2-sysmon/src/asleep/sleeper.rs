@@ -34,7 +34,7 @@
 //! (`eventfd.rs`): a wake-up that comes before the sleep ends the sleep at once.
 //!
 //! Loom: `tests/loom/src/poller.rs`, on this file, with the counterexample for each barrier and
-//! for the second look. Tests: `timers::nobody_wakes_too_early_and_nobody_is_forgotten`,
+//! for the second look. Tests: `timers::sleep::nobody_wakes_too_early_and_nobody_is_forgotten`,
 //! `handoff::the_last_p_in_use_gets_an_m_if_nobody_sleeps_for_the_timers`,
 //! `sysmon::deadlock::nothing_that_was_called_off_hides_a_deadlock`.
 

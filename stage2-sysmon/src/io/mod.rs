@@ -1,4 +1,6 @@
 //! Descriptors, for programs: pipes, sockets, files, and the calls of libc.
+//!
+//! Tests: `netpoll`, `sysmon::calls`.
 
 pub(crate) mod calls;
 mod fd;

@@ -1,7 +1,7 @@
 //! Pipes whose ends park the goroutine and not the thread. Mirrors `os.Pipe`; what is common
 //! to all that wait in the poller is in `fd.rs`.
 //!
-//! Tests: `netpoll::a_pipe_ends_when_its_other_end_does` and others.
+//! Tests: `netpoll::closing::a_pipe_ends_when_its_other_end_does` and others.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, reads, writes};

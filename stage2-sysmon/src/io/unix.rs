@@ -1,7 +1,7 @@
 //! Sockets that have a path instead of an address and a port. Mirrors `UnixListener` and
 //! `UnixConn` of Go's package `net`; see `net.rs` for what holds for all sockets.
 //!
-//! Tests: `netpoll::connections_arrive_at_a_path` and the one after it.
+//! Tests: `netpoll::paths::connections_arrive_at_a_path` and the one after it.
 
 use crate::io::fd::{Fd, answer};
 use crate::io::net::{handles, once, owned, reads, streams, writes};

@@ -6,7 +6,7 @@
 //! word says of which run they are. Once that run is over they are lost, and no longer count:
 //! otherwise a descriptor at which one waited could never be given back to the kernel.
 //!
-//! Tests: below, and `netpoll::a_descriptor_can_be_closed_when_the_run_of_its_goroutines_is_over`.
+//! Tests: below, and `netpoll::runs::a_descriptor_can_be_closed_when_the_run_of_its_goroutines_is_over`.
 
 use crate::netpoll::epoll;
 use stage1_coop::rt::arch::on_goroutine;

@@ -6,8 +6,8 @@
 //! timer that comes too early, because the deadline was moved, is set again then. One that has
 //! no deadline any more is taken away at once.
 //!
-//! Tests: `netpoll::a_deadline_can_be_moved_while_somebody_sleeps`,
-//! `netpoll::deadlines_race_with_data`; loom: `netpoll.rs`.
+//! Tests: `netpoll::deadlines::a_deadline_can_be_moved_while_somebody_sleeps`,
+//! `netpoll::deadlines::deadlines_race_with_data`; loom: `tests/loom/src/netpoll.rs`.
 
 use crate::timers::{Alarm, Fire, NEVER, deltimer, my_p, put};
 use stage1_coop::rt::gmp::P;

@@ -4,8 +4,9 @@
 //! One M does this for all. How it and the goroutines that set earlier timers do not miss each
 //! other is told in `asleep/sleeper.rs`.
 //!
-//! Tests: `timers::an_m_that_was_woken_and_has_no_cpu_holds_up_no_timer`,
-//! `handoff::the_last_p_in_use_gets_an_m_if_nobody_sleeps_for_the_timers`; loom: `poller.rs`.
+//! Tests: `timers::firing::an_m_that_was_woken_and_has_no_cpu_holds_up_no_timer`,
+//! `handoff::the_last_p_in_use_gets_an_m_if_nobody_sleeps_for_the_timers`; loom:
+//! `tests/loom/src/poller.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::asleep::eventfd::wake_net_poller;
@@ -45,7 +46,7 @@ pub fn before_stopm(mp: &'static M) -> Slow {
 
     let sched = SCHED.lock();
     if SCHED.attention.has(ATTENTION_STOP) {
-        return Slow::Stop;
+        return Slow::Over;
     }
     go_on(mp, sched, &found)
 }

@@ -13,8 +13,9 @@
 //! only after the kernel has said "not now"; and therefore an event that comes while no
 //! goroutine waits is kept, in the descriptor's [`PollWord`](crate::netpoll::pollword::PollWord).
 //!
-//! Tests: `netpoll::a_thousand_that_wait_cost_no_threads`,
-//! `netpoll::sysmon_polls_when_all_are_busy`; loom: `netpoll.rs`, `poller.rs`.
+//! Tests: `netpoll::waiting::a_thousand_that_wait_cost_no_threads`,
+//! `netpoll::waiting::sysmon_polls_when_all_are_busy`; loom: `tests/loom/src/netpoll.rs`,
+//! `tests/loom/src/poller.rs`.
 
 pub(crate) mod deadline;
 pub(crate) mod epoll;
@@ -29,9 +30,9 @@ use crate::netpoll::deadline::Mode;
 use crate::netpoll::epoll::{BATCH, EVENTFD, Events, epoll_wait};
 use crate::netpoll::polldesc::PollDesc;
 use crate::syscall::handoff::injectglist;
-use crate::table::events::net_poll;
+use crate::table::events;
 use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, casgstatus};
-use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::trace;
 use std::mem::MaybeUninit;
 
 /// Goroutines that can go on: two at most for each event. They are not runnable yet, and until
@@ -77,7 +78,7 @@ fn go_unblock_first(gp: &'static G, rest: &[&'static G]) {
     // SAFETY: the poller found each in its word, by the exchange that makes it ours.
     unsafe {
         injectglist(rest);
-        go_unblock(gp);
+        trace::go_unblock(gp);
         casgstatus::<GWAITING, GRUNNABLE>(gp);
     }
 }
@@ -114,7 +115,7 @@ pub(crate) fn netpoll(wait: Option<u64>, by: &'static str) -> Found {
             found.push(pd.word(Mode::Write).unblock(true));
         }
     }
-    net_poll(by, found.n);
+    events::net_poll(by, found.n);
     found
 }
 // ANCHOR_END: netpoll

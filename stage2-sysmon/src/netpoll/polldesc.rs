@@ -6,8 +6,8 @@
 //! moment. They are used again; a sequence number in what the kernel is given tells whether an
 //! event is about the descriptor that has the description now.
 //!
-//! Tests: `netpoll::closing_races_with_reading`,
-//! `netpoll::a_descriptor_may_outlive_its_run`; loom: `netpoll.rs`.
+//! Tests: `netpoll::closing::closing_races_with_reading`,
+//! `netpoll::runs::a_descriptor_may_outlive_its_run`; loom: `tests/loom/src/netpoll.rs`.
 
 use crate::asleep::sleeper::SLEEPER;
 use crate::netpoll::deadline::{Deadline, Mode};

@@ -41,7 +41,7 @@
 //! goroutine sees what the waker did before.
 //!
 //! Loom: `tests/loom/src/netpoll.rs`, on this file, with the counterexample for each barrier.
-//! Tests: `netpoll::closing_races_with_reading`, `netpoll::deadlines_race_with_data`.
+//! Tests: `netpoll::closing::closing_races_with_reading`, `netpoll::deadlines::deadlines_race_with_data`.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicUsize, fence};

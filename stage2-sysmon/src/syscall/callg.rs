@@ -43,9 +43,9 @@
 //! releases, and the thief's step 1 acquires: the thief sees what the M did as the P's owner.
 //! The thief's step 4 releases, and the way out acquires: the M sees that its P is gone.
 //!
-//! Model: `tests/loom/src/wired.rs` runs this file, and shows what the release, the mark and
-//! the empty `m.p` are for. Tests:
-//! `the_p_of_a_call_that_blocks_runs_others`, `a_call_that_wakes_goroutines_leaves_the_p_alone`.
+//! Model: `tests/loom/src/wired.rs` runs this file, and shows what the release, the mark and the
+//! empty `m.p` are for. Tests: `wired::the_p_of_a_call_that_blocks_runs_others`,
+//! `wired::a_call_that_wakes_goroutines_leaves_the_p_alone`.
 
 use stage1_coop::rt::gmp::{GRUNNING, GSCAN, GSYSCALL, GStatus};
 

@@ -41,9 +41,8 @@
 //! * The M's own side, `m.oldp` and `m.syscalltick`, is written before the store and read by
 //!   the same thread afterwards; it needs no ordering.
 //!
-//! Model: `tests/loom/src/syscall.rs` runs this file, and shows what the release is for. Tests
-//! of `retake`, `exitsyscall` and `handoffp`: `handoff`, for one
-//! `every_call_gets_a_whole_round`.
+//! Model: `tests/loom/src/syscall.rs` runs this file, and shows what the release is for.
+//! Tests: `handoff::retake::every_call_gets_a_whole_round`, `sysmon::calls`.
 
 use stage1_coop::rt::gmp::{PIDLE, PRUNNING, PSYSCALL, PStatus};
 

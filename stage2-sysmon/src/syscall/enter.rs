@@ -18,7 +18,7 @@
 
 use crate::syscall::callp::CallStatus;
 use crate::syscall::exit::exitsyscall;
-use crate::table::events::{GO_SYS_BLOCK, GO_SYS_CALL, event};
+use crate::table::events::{self, GO_SYS_BLOCK, GO_SYS_CALL};
 use crate::table::rows::{Side, a_bit_is_set};
 use crate::table::words::{ATTENTION_OVER, of_m, of_p};
 
@@ -100,7 +100,7 @@ fn begin(gp: &'static G, pc: usize, sp: usize, bp: usize) {
     no_checks(gp, pc, sp, bp);
     // SAFETY: gp is the caller, which comes to no check until it is back.
     unsafe { casgstatus::<GRUNNING, GSYSCALL>(gp) };
-    event(&GO_SYS_CALL);
+    events::record(&GO_SYS_CALL);
 }
 
 // ANCHOR: entersyscall
@@ -136,7 +136,7 @@ pub fn reentersyscallblock(pc: usize, sp: usize, bp: usize) -> Option<&'static G
     let gp = goroutine()?;
     let mp = getm();
     begin(gp, pc, sp, bp);
-    event(&GO_SYS_BLOCK);
+    events::record(&GO_SYS_BLOCK);
     let Some(pp) = mp.p.get() else {
         throw("entersyscallblock: no p");
     };

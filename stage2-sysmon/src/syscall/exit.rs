@@ -4,12 +4,12 @@
 //! tells which other threads may want the same P.
 //!
 //! Tests: `sysmon::calls::a_call_that_nobody_takes_the_p_of_changes_nothing`,
-//! `sysmon::calls::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
-//! `handoff::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `syscall.rs`.
+//! `sysmon::unwinding::a_locked_goroutine_comes_back_to_its_thread_from_a_call`,
+//! `handoff::retake::who_comes_back_on_an_idle_p_inherits_its_slice`; loom: `tests/loom/src/syscall.rs`.
 
 use crate::asleep::deep_sleep::wake_sysmon;
 use crate::syscall::callp::CallStatus;
-use crate::table::events::{GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED, event, proc_steal};
+use crate::table::events::{self, GO_SYS_EXIT, GO_SYS_EXIT_BLOCKED};
 use crate::table::rows::{Side, a_bit_is_set, rows};
 use crate::table::words::{ATTENTION_OVER, OfM, OfP, of_m, of_p};
 use stage1_coop::prologue;
@@ -19,10 +19,10 @@ use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::queues::globrunqput;
 use stage1_coop::rt::sched::{
-    Next, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
+    Next, Wake, acquirep, dropg, execute, pidleget, pin_while_unwinding, stoplockedm, stopm, wirep,
 };
 use stage1_coop::rt::stack::{STACK_PREEMPT, ordinary_guard};
-use stage1_coop::rt::trace::{on, slice_begins};
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: exitsyscall
@@ -58,7 +58,7 @@ pub(crate) fn the_call_is_over(gp: &'static G) {
         ordinary_guard(gp)
     };
     gp.stackguard0.store(guard, Relaxed);
-    event(&GO_SYS_EXIT);
+    events::record(&GO_SYS_EXIT);
     if asked {
         hear_the_request();
     }
@@ -79,7 +79,7 @@ fn hear_the_request() {
 pub(crate) fn queue_up(mp: &'static M, old: Option<&'static P>) {
     wait_for_the_thief(mp, old);
     of_m(mp).oldp.set(None);
-    event(&GO_SYS_EXIT_BLOCKED);
+    events::record(&GO_SYS_EXIT_BLOCKED);
     pin_while_unwinding();
     // SAFETY: on a goroutine; this function keeps nothing that belongs to the thread.
     unsafe { mcall(exitsyscall_m) }
@@ -130,9 +130,9 @@ pub(crate) fn any_p(mp: &'static M, old: Option<&'static P>) -> bool {
 /// `exitsyscallfast_reacquired`.
 #[cold]
 fn reacquired_elsewhere(pp: &'static P) {
-    proc_steal(pp);
+    events::proc_steal(pp);
     of_p(pp).syscalltick.bump();
-    slice_begins(pp);
+    trace::slice_begins(pp);
 }
 
 /// Takes any idle P. Go's `exitsyscallfast_pidle`.
@@ -144,7 +144,7 @@ fn exitsyscall_pidle(mp: &'static M, old: Option<&'static P>) -> bool {
     wait_for_the_thief(mp, old);
     // SAFETY: this thread is mp; the P came from the idle list.
     unsafe { acquirep(mp, pp) };
-    slice_begins(pp);
+    trace::slice_begins(pp);
     true
 }
 
@@ -161,7 +161,7 @@ fn pidle() -> Option<&'static P> {
 /// not taken: `syscall_slow` told us not to take it.
 fn wait_for_the_thief(mp: &M, old: Option<&'static P>) {
     if let Some(pp) = old
-        && on()
+        && trace::on()
     {
         let (own, its) = (of_m(mp), of_p(pp));
         while its.syscalltick.get() == own.syscalltick.get() && !pp.status.in_call() {
@@ -207,11 +207,14 @@ pub fn exitsyscall0(gp: &'static G) -> Next {
     // be locked there.
     if mp.lockedg.get().is_some() {
         // It can run here only: wait until another M hands us a P for it.
-        // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
-        return stoplockedm(mp).then(|| unsafe { execute(mp, gp, false) });
+        return match stoplockedm(mp) {
+            // SAFETY: on g0 of mp, woken with a P for gp, which it goes to.
+            Wake::Up => Some(unsafe { execute(mp, gp, false) }),
+            Wake::Over => None,
+        };
     }
-    // Woken with a P, or because the run is over; `schedule` sees which.
-    stopm(mp);
+    // `schedule` looks at `attention` in either case.
+    let (Wake::Up | Wake::Over) = stopm(mp);
     None
 }
 // ANCHOR_END: exitsyscall0

@@ -9,45 +9,31 @@ use crate::timers::{NEVER, mind_timers_of, time_sleep_until};
 use stage1_coop::rt::arch::getm;
 use stage1_coop::rt::gmp::{G, GRUNNABLE, GWAITING, P, SCHED, casgstatus, gomaxprocs};
 use stage1_coop::rt::queues::{globrunqput, runqput};
-use stage1_coop::rt::sched::{pidleput, startm, wake_for_queued_work};
-use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::sched::{handoffp_unless, startm};
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Relaxed;
 
 // ANCHOR: handoffp
-/// The row `handoffp` of this stage. It must start an M in every case in which
-/// `findrunnable` would find something to run on `pp`.
+/// The row `handoffp` of this stage: stage 1's, with two more reasons to start an M.
 pub fn handoffp(pp: &'static P) {
-    // Work in its own queue, or in the global one.
-    if !pp.runq.is_empty() || SCHED.runqsize.load(Relaxed) != 0 {
-        return startm(Some(pp), false);
-    }
-    if (rows().handoffp_gc)(pp) {
-        return startm(Some(pp), false);
-    }
-    // No work here; but if no M searches for work anywhere, one should.
-    if SCHED.npidle.load(Relaxed) == 0 && SCHED.searchers.join_if_none() {
-        return startm(Some(pp), true);
-    }
-    let mut sched = SCHED.lock();
-    // The global queue again: an M that puts something there holds this lock.
-    if SCHED.runqsize.load(Relaxed) != 0 {
-        drop(sched);
-        return startm(Some(pp), false);
-    }
-    // This is the last P in use, there are timers or goroutines that wait for the network,
-    // and no M sleeps for them: start one, which will when it has found nothing to do.
-    if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
-        && !SLEEPER.polling()
-        && (SLEEPER.any_waiters() || time_sleep_until() != NEVER)
-    {
-        drop(sched);
-        return startm(Some(pp), false);
-    }
-    // From here on only the sleeper minds the timers of this P.
-    mind_timers_of(pp);
-    pidleput(&mut sched, pp);
-    drop(sched);
-    wake_for_queued_work();
+    handoffp_unless(
+        pp,
+        || (rows().handoffp_gc)(pp),
+        |_| {
+            // This is the last P in use, there are timers or goroutines that wait for the
+            // network, and no M sleeps for them: start one, which will when it has found
+            // nothing to do.
+            if SCHED.npidle.load(Relaxed) as usize == gomaxprocs() - 1
+                && !SLEEPER.polling()
+                && (SLEEPER.any_waiters() || time_sleep_until() != NEVER)
+            {
+                return true;
+            }
+            // From here on only the sleeper minds the timers of this P.
+            mind_timers_of(pp);
+            false
+        },
+    );
 }
 // ANCHOR_END: handoffp
 
@@ -58,7 +44,7 @@ pub fn handoffp(pp: &'static P) {
 /// The caller is, for each of them, the one waker that `gopark` speaks of.
 pub unsafe fn injectglist(list: &[&'static G]) {
     for gp in list {
-        go_unblock(gp);
+        trace::go_unblock(gp);
         // SAFETY: the caller's promise.
         unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };
     }

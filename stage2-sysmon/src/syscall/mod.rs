@@ -1,4 +1,6 @@
 //! System calls: into one, and back; and a P whose M cannot use it.
+//!
+//! Tests: `sysmon::calls`, `wired`.
 
 pub(crate) mod callg;
 pub(crate) mod callp;

@@ -9,14 +9,14 @@
 use crate::syscall::callg::HeldStatus;
 use crate::syscall::enter::{here, no_checks};
 use crate::syscall::exit::{any_p, queue_up, the_call_is_over};
-use crate::table::events::{GO_SYS_CALL, event, proc_steal};
+use crate::table::events::{self, GO_SYS_CALL};
 use crate::table::words::{ATTENTION_OVER, of_m, of_p};
 use stage1_coop::rt::arch::{getg, getm, goroutine};
 use stage1_coop::rt::gmp::{G, GRUNNING, GSCAN, GSYSCALL, M, P, SCHED, casgstatus, readgstatus};
 use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::osyield;
 use stage1_coop::rt::sched::wirep;
-use stage1_coop::rt::trace::slice_begins;
+use stage1_coop::rt::trace;
 use std::sync::atomic::Ordering::Acquire;
 
 // ANCHOR: syscall_wired
@@ -56,7 +56,7 @@ pub fn reentersyscall_wired(pc: usize, sp: usize, bp: usize) -> Option<&'static 
     own.syscalltick.set(of_p(pp).syscalltick.get());
     own.oldp.set(Some(pp));
     own.wired.set(1);
-    event(&GO_SYS_CALL);
+    events::record(&GO_SYS_CALL);
     // Not ours while a thief may take it.
     mp.p.set(None);
     // From here on one may.
@@ -122,9 +122,9 @@ fn without_p(gp: &'static G, mp: &'static M) {
         {
             // SAFETY: this thread is mp; `take_out` made the P ours.
             unsafe { wirep(mp, pp) };
-            proc_steal(pp);
+            events::proc_steal(pp);
             of_p(pp).syscalltick.bump();
-            slice_begins(pp);
+            trace::slice_begins(pp);
         }
         if mp.p.get().is_some() || any_p(mp, old) {
             own.oldp.set(None);

@@ -25,7 +25,7 @@ use crate::timers::{NEVER, time_sleep_until};
 use stage1_coop::rt::arch::getm;
 use stage1_coop::rt::gmp::{ATTENTION_STOP, M, SCHED, gomaxprocs};
 use stage1_coop::rt::os::nanotime;
-use stage1_coop::rt::sched::startm;
+use stage1_coop::rt::sched::{Wake, startm};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Microseconds between two looks while there is something to do.
@@ -60,7 +60,7 @@ fn sysmon() {
     let mut printed = schedtrace::Printed::default();
     loop {
         delay = (rows.sysmon_delay)(idle, delay);
-        if !sleep(mp, u64::from(delay) * 1_000) {
+        if sleep(mp, u64::from(delay) * 1_000) == Wake::Over {
             return;
         }
         let all_idle = SCHED.npidle.load(Relaxed) as usize == gomaxprocs();
@@ -91,14 +91,18 @@ fn sysmon() {
 }
 // ANCHOR_END: sysmon
 
-/// Sleeps; returns false when the run is over. The note is the M's own, because that is the
+/// Sleeps for this time, or until the run is over. The note is the M's own, because that is the
 /// one which the end of a run wakes.
-fn sleep(mp: &'static M, ns: u64) -> bool {
+fn sleep(mp: &'static M, ns: u64) -> Wake {
     if mp.park.tsleep(ns) {
         // Clear first, look afterwards: the waker changed `attention` before.
         mp.park.clear();
     }
-    !SCHED.attention.has(ATTENTION_STOP)
+    if SCHED.attention.has(ATTENTION_STOP) {
+        Wake::Over
+    } else {
+        Wake::Up
+    }
 }
 
 /// Until when sysmon may sleep while no P is in use: until a timer is due, unless the sleeper

@@ -7,13 +7,13 @@
 //! after they are over: a slice is between 10 and somewhat over 20 ms long.
 //!
 //! Tests: `handoff`, those about slices and calls;
-//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom: `syscall.rs`,
-//! `wired.rs`, `checkdead.rs`.
+//! `sysmon::slices::a_goroutine_that_runs_for_too_long_is_asked_by_nobody_s_hand`; loom:
+//! `tests/loom/src/syscall.rs`, `tests/loom/src/wired.rs`, `tests/loom/src/checkdead.rs`.
 
 use crate::checkdead::incidlelocked;
 use crate::syscall::callp::CallStatus;
 use crate::syscall::wired;
-use crate::table::events::proc_steal;
+use crate::table::events;
 use crate::table::rows::rows;
 use crate::table::words::{OF_SYSMON, OfP, of_p};
 use stage1_coop::rt::gmp::{Each, P, PRUNNING, PSYSCALL, SCHED, allp};
@@ -70,6 +70,10 @@ pub fn retake(now: u64) -> u32 {
     let mut taken = 0;
     for pp in allp() {
         let seen = sysmontick(pp);
+        // A glance (relaxed) suffices: nothing here relies on what the owner wrote before it.
+        // When the state is another one by now, `preemptone` asks in vain, and `take` fails in
+        // its exchange, which is what acquires the P. A tick that is read late gives a call one
+        // round more or less.
         let status = pp.status.get();
         // In a call of the newer form, in which the P keeps its M.
         let keeps_p = status == PRUNNING && wired::in_call(pp);
@@ -129,7 +133,7 @@ fn take(pp: &'static P, keeps_p: bool) -> bool {
         // No other thread can reach the P: it is in no list. The event first, the counter
         // afterwards: the M that comes back from the call waits for the counter, so its events
         // come after ours.
-        proc_steal(pp);
+        events::proc_steal(pp);
         of_p(pp).syscalltick.bump();
         (stage().handoffp)(pp);
     }

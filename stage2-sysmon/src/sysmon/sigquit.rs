@@ -85,7 +85,9 @@ const NAMES: [(i32, &str); 18] = [
 /// of its own.
 pub(crate) fn watch() {
     STATE.store(QUIET, SeqCst);
-    handle_during_run(libc::SIGQUIT, on_quit, at_end);
+    if !handle_during_run(libc::SIGQUIT, on_quit, at_end) {
+        STATE.store(OFF, SeqCst);
+    }
 }
 
 /// Whether the signal has come. Sysmon looks in each round.

@@ -2,7 +2,7 @@
 //! sysmon's thread.
 //!
 //! Tests: `sysmon::calls::runs_of_both_stages_follow_each_other`,
-//! `netpoll::a_hundred_runs_leak_nothing`.
+//! `netpoll::runs::a_hundred_runs_leak_nothing`.
 
 use crate::netpoll::epoll;
 use crate::sysmon::retake::SYSMONTICK;

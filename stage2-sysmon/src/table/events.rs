@@ -1,5 +1,6 @@
 //! Records the events that this stage adds to a trace: system calls, Ps that are taken away,
-//! and what the network poller finds. What these events do is in `vocabulary.rs`.
+//! and what the network poller finds. Called by the module's name, as stage 1's `trace::`. What
+//! these events do is in `vocabulary.rs`.
 //!
 //! Tests: `traces`, `gotrace`.
 
@@ -8,12 +9,12 @@ pub use crate::table::vocabulary::{
 };
 use crate::table::words::{find_of_m, of_p};
 use stage1_coop::rt::gmp::{M, P, living};
-use stage1_coop::rt::trace::{Kind, emit, on};
+use stage1_coop::rt::trace::{self, Kind, emit};
 
 /// Records an event without arguments.
 #[inline]
-pub(crate) fn event(kind: &'static Kind) {
-    if on() {
+pub(crate) fn record(kind: &'static Kind) {
+    if trace::on() {
         plain(kind);
     }
 }
@@ -27,7 +28,7 @@ fn plain(kind: &'static Kind) {
 /// The caller has taken `pp` out of a system call.
 #[inline]
 pub(crate) fn proc_steal(pp: &'static P) {
-    if on() {
+    if trace::on() {
         // The M in the call is only looked for because of the trace; Go's M leaves no address either.
         // An M that lost the P earlier may still be in its call; its tick is another one.
         let tick = of_p(pp).syscalltick.get();
@@ -42,7 +43,7 @@ pub(crate) fn proc_steal(pp: &'static P) {
 /// The poller has found `n` goroutines that can go on.
 #[inline]
 pub(crate) fn net_poll(by: &'static str, n: usize) {
-    if n != 0 && on() {
+    if n != 0 && trace::on() {
         outlined(&NET_POLL, [by.as_ptr() as u64, by.len() as u64, n as u64]);
     }
 }

@@ -1,6 +1,8 @@
 //! The events that this stage adds to a trace: what each is called, and what it does. Nothing
 //! here needs the runtime, so readers that cannot link it (the book) include this file. What
 //! records them is in `events.rs`.
+//!
+//! Tests: `traces::generated_pages`, `invariants`.
 
 use safepoint_trace::Effect::{
     CallBlocks, EntersCall, LeavesCall, LeavesCallWithoutP, StealsP, Works,

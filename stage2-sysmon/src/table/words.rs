@@ -5,7 +5,7 @@
 //! block once. What only sysmon and the timers need is behind a word of the P's block, because
 //! this file must not know them.
 //!
-//! Tests: every test of this stage.
+//! Tests: `sysmon`, `timers`, `netpoll`.
 
 use stage1_coop::rt::gmp::{ATTENTION_FREEZE, ATTENTION_STOP, Each, Extended, M, P};
 use stage1_coop::rt::word::{Link, Word};

@@ -4,7 +4,7 @@
 //! The runtime needs nothing new for it: a context is a channel that is closed, and a timer that
 //! may close it. A goroutine that does part of a larger job looks at the channel where it would wait.
 //!
-//! Tests: `timers`, those with contexts.
+//! Tests: `timers::contexts`.
 
 use crate::timers::sleep::from_now;
 use crate::timers::tick::{Timer, after_func};

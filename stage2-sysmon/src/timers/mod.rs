@@ -11,7 +11,7 @@
 //! sleeps for all timers; the protocol between that sleeper and an earlier timer is told in
 //! `asleep/sleeper.rs`.
 //!
-//! Tests: `timers`; loom: `poller.rs`.
+//! Tests: `timers`; loom: `tests/loom/src/poller.rs`.
 
 pub(crate) mod context;
 pub(crate) mod heap;
@@ -30,7 +30,7 @@ use stage1_coop::rt::last_words::throw;
 use stage1_coop::rt::os::{Lock, nanotime};
 use stage1_coop::rt::queues::{Order, runqput};
 use stage1_coop::rt::sched::wakep;
-use stage1_coop::rt::trace::go_unblock;
+use stage1_coop::rt::trace;
 use stage1_coop::rt::word::Word;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -274,7 +274,7 @@ fn wake_sleeper(gp: &'static G, first: bool) {
     let Some(own) = getm().p.get() else {
         throw("checkTimers: no p");
     };
-    go_unblock(gp);
+    trace::go_unblock(gp);
     // SAFETY: its timer was set by its `unlockf`, and the M that takes it off the heap is the
     // one waker.
     unsafe { casgstatus::<GWAITING, GRUNNABLE>(gp) };

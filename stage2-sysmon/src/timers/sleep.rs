@@ -1,6 +1,6 @@
 //! The simplest use of a timer: a goroutine sleeps. Mirrors `timeSleep` of `time.go`.
 //!
-//! Tests: `timers`, those up to `many_sleeps_on_many_ps_all_end`.
+//! Tests: `timers::sleep`, `timers::firing`.
 
 use crate::table::reasons::SLEEP;
 use crate::timers::{Fire, NEVER, addtimer, my_p};

@@ -8,7 +8,7 @@
 //! goroutine can receive any more is taken away; until 1.22 an [`after`] that had lost its
 //! `select!` stayed until its time had come.
 //!
-//! Tests: `timers`, from `after_sends_once` on.
+//! Tests: `timers::ticks`, `timers::runs`.
 
 use crate::timers::sleep::{from_now, nanoseconds};
 use crate::timers::{

@@ -3,6 +3,10 @@
 //! `startm` of `sched/wake.rs` on one side, `exitsyscall0`, `stopm` and `checkdead` on the other.
 //!
 //! One P, idle. One M, in a system call; it comes back, and its goroutine needs a P.
+//!
+//! No file of the runtime runs here. What is tried is no word with a protocol but the shape of those
+//! functions: which counts change in the same section of `sched.lock`. Their bodies are made of Ms,
+//! Ps and threads, which a model cannot have, and what is left without them is below.
 
 use loom::sync::{Arc, Mutex};
 use loom::thread;

@@ -1,4 +1,4 @@
-//! The lock-free pieces of stages 1 and 2 under loom, which tries every order of steps and every
+//! The lock-free pieces of the stages under loom, which tries every order of steps and every
 //! value that a weak memory may show. Run them with
 //!
 //! ```text
@@ -9,8 +9,7 @@
 //! included by their path. What a model adds is the scene, the queue or the lock around the
 //! word; it says which function it stands for. Where a test takes a rule away (a barrier, a
 //! release, a second look), it does that in a copy of its own, since the file has no such
-//! switch. `checkdead` and `scavenge` are models throughout: what they try is which counts
-//! change in one section of a lock.
+//! switch. `checkdead` alone is a model throughout; its head says why.
 //!
 //! Bounds: up to three threads, up to four items, no bound on the number of preemptions unless
 //! a model says so.
@@ -31,6 +30,9 @@ pub mod rt {
 #[path = "../../../stage1-coop/src/gmp/attention.rs"]
 #[allow(dead_code)]
 mod attention;
+#[path = "../../../stage1-coop/src/stack/burst.rs"]
+#[allow(dead_code)]
+mod burst;
 #[path = "../../../stage2-sysmon/src/syscall/callg.rs"]
 #[allow(dead_code)]
 mod callg;
@@ -40,6 +42,9 @@ mod callp;
 #[path = "../../../stage1-coop/src/gmp/gstatus.rs"]
 #[allow(dead_code)]
 mod gstatus;
+#[path = "../../../stage1-coop/src/link.rs"]
+#[allow(dead_code)]
+mod link;
 #[path = "../../../stage1-coop/src/os/noteword.rs"]
 #[allow(dead_code)]
 mod noteword;
@@ -56,6 +61,9 @@ mod runq;
 #[allow(dead_code)]
 mod searchers;
 
+#[path = "../../../stage3-signals/src/table/signalword.rs"]
+#[allow(dead_code)]
+mod signalword;
 #[path = "../../../stage2-sysmon/src/asleep/sleeper.rs"]
 #[allow(dead_code)]
 mod sleeper;
@@ -78,6 +86,8 @@ mod poller;
 mod ring;
 #[cfg(test)]
 mod scavenge;
+#[cfg(test)]
+mod signal;
 #[cfg(test)]
 mod syscall;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The thread that gives memory back sleeps until many stacks are free, and is told once per
-//! burst. Models `spill` of `slots.rs` with `begin` of `scavenge.rs` on the one side, and the end
-//! of the loop of `scavenger` with `few_are_free` and `sleep` on the other.
+//! burst. Runs `stack/burst.rs`; around its two words are `spill` of `slots.rs` with `begin` of
+//! `scavenge.rs` on the one side, and the end of the loop of `scavenger` with `few_are_free` and
+//! `sleep` on the other.
 
+use crate::burst::{Burst, Call};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -10,14 +12,11 @@ const BEGIN: usize = 1;
 
 struct Pool {
     free: usize,
-    /// Somebody looks after them, so that a burst is not told of twice.
-    scavenged: bool,
+    burst: Burst,
 }
 
-#[derive(Default)]
 struct Many {
-    /// Many are free again.
-    again: bool,
+    call: Call,
     /// The thread sleeps ([`Scavenger::lie_down`]).
     asleep: bool,
 }
@@ -33,12 +32,14 @@ struct Scavenger {
 impl Scavenger {
     /// A burst has been given back; the thread goes to sleep.
     fn new(kept: bool) -> Scavenger {
+        let mut burst = Burst::new();
+        assert!(burst.begins(true));
         Scavenger {
-            pool: Mutex::new(Pool {
-                free: 0,
-                scavenged: true,
+            pool: Mutex::new(Pool { free: 0, burst }),
+            many: Mutex::new(Many {
+                call: Call::new(),
+                asleep: false,
             }),
-            many: Mutex::new(Many::default()),
             wake: Condvar::new(),
             kept,
         }
@@ -49,11 +50,14 @@ impl Scavenger {
         let told = {
             let mut pool = self.pool.lock().unwrap();
             pool.free += 1;
-            pool.free >= BEGIN && !std::mem::replace(&mut pool.scavenged, true)
+            let many = pool.free >= BEGIN;
+            pool.burst.begins(many)
         };
         if told {
             let mut many = self.many.lock().unwrap();
-            many.again = self.kept;
+            if self.kept {
+                many.call.raise();
+            }
             many.asleep = false;
             self.wake.notify_one();
         }
@@ -61,22 +65,22 @@ impl Scavenger {
 
     fn few_are_free(&self) -> bool {
         let mut pool = self.pool.lock().unwrap();
-        pool.scavenged = pool.free >= BEGIN;
-        !pool.scavenged
+        let many = pool.free >= BEGIN;
+        !pool.burst.goes_on(many)
     }
 
     fn sleep(&self) {
         let mut many = self.many.lock().unwrap();
-        if !many.again {
+        if !many.call.is_up() {
             many = self.wake.wait(many).unwrap();
         }
-        many.again = false;
+        many.call.lower();
     }
 
     /// As `sleep`, up to the moment at which it would wait.
     fn lie_down(&self) {
         let mut many = self.many.lock().unwrap();
-        many.asleep = !many.again;
+        many.asleep = !many.call.is_up();
     }
 
     /// The thread, until it has given `bursts` back.

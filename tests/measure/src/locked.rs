@@ -3,7 +3,7 @@
 //! A time on a machine that others use is never quite sure; a count of instructions is. Our
 //! program runs one instruction at a time under ptrace, once with N operations and once with
 //! 2 N. What the second run did more, divided by N, is the cost of one operation, without
-//! the program's start and end. The rows are counted with one P.
+//! the program's start and end. The benchmarks are counted with one P.
 //!
 //! A locked instruction is one that keeps a cache line for itself while it reads and writes
 //! it: it has a LOCK prefix, or is an exchange with memory. MFENCE costs about as much and
@@ -36,7 +36,7 @@ struct Count {
     operations: u64,
 }
 
-/// The rows' own numbers are far too big. Goroutines are made in the first round and used
+/// The benchmarks' own numbers are far too big. Goroutines are made in the first round and used
 /// again in the others, so every run has rounds enough for that.
 const COUNTS: [Count; 10] = [
     Count {
@@ -462,9 +462,9 @@ mod tests {
     }
 
     #[test]
-    fn the_metrics_are_those_of_the_rows() {
+    fn the_metrics_are_those_of_the_benchmarks() {
         for count in &COUNTS {
-            assert!(crate::rows::program(count.program).is_ok());
+            assert!(crate::benchmarks::program(count.program).is_ok());
             assert!(count.bench.starts_with(&count.program[..4]));
         }
     }

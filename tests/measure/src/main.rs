@@ -1,26 +1,26 @@
-//! measure: every row, ours and Go's, in one go: `cargo run --release -p measure`.
+//! measure: every benchmark, ours and Go's, in one go: `cargo run --release -p measure`.
 //!
-//! It builds the programs of the rows, runs ours and Go's back to back, and writes each
+//! It builds the programs of the benchmarks, runs ours and Go's back to back, and writes each
 //! number to `results.jsonl` and a table to `results.md`. It refuses to compare what was
 //! disturbed: see `pair.rs`. `--locked` counts instructions instead: see `locked.rs`.
-//! BENCHMARKS.md, at the workspace's root, explains the rows and the table.
+//! BENCHMARKS.md, at the workspace's root, explains the benchmarks and the table.
 
+mod benchmarks;
 mod locked;
 mod machine;
 mod pair;
 mod probe;
 mod procfs;
 mod programs;
-mod rows;
 mod stats;
 mod table;
 
 use anyhow::{Context, Result};
+use benchmarks::{BENCHMARKS, Benchmark};
 use clap::Parser;
 use machine::Machine;
 use pair::{Conditions, Pair, Side};
 use programs::{Go, Programs, Toolchain};
-use rows::{ROWS, Row};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,14 +28,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 use table::Table;
 
-/// Measures every row, ours and Go's in turn, and writes results.jsonl and results.md.
+/// Measures every benchmark, ours and Go's in turn, and writes results.jsonl and results.md.
 #[derive(Parser)]
 #[command(name = "measure")]
 struct Args {
-    /// Only these rows: yield, spawn, chanping, prologue, many, steal, syscall, timers, latency, echo
-    #[arg(long, value_delimiter = ',', value_parser = rows::program)]
-    rows: Vec<&'static str>,
-    /// How often each row is measured
+    /// Only these benchmarks: yield, spawn, chanping, prologue, many, steal, syscall, timers, latency, echo
+    #[arg(long, value_delimiter = ',', value_parser = benchmarks::program)]
+    only: Vec<&'static str>,
+    /// How often each benchmark is measured
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
     /// Go's toolchain: `auto` finds or installs one, `off` measures ours alone
@@ -81,18 +81,18 @@ fn run(args: &Args) -> Result<ExitCode> {
         None => programs::target_dir()?.join("measure"),
     };
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-    let mut chosen: Vec<Row> = ROWS
+    let mut chosen: Vec<Benchmark> = BENCHMARKS
         .into_iter()
-        .filter(|row| args.rows.is_empty() || args.rows.contains(&row.program))
+        .filter(|benchmark| args.only.is_empty() || args.only.contains(&benchmark.program))
         .collect();
-    let mut names: Vec<&str> = chosen.iter().map(|row| row.program).collect();
+    let mut names: Vec<&str> = chosen.iter().map(|benchmark| benchmark.program).collect();
     names.dedup();
     if args.locked {
         return locked::run(&programs::build_ours(&names)?, &out);
     }
     if probe::two_cpus().is_none() {
-        eprintln!("measure: skipped: rows with two Ps; this machine has one CPU");
-        chosen.retain(|row| row.procs == 1);
+        eprintln!("measure: skipped: benchmarks with two Ps; this machine has one CPU");
+        chosen.retain(|benchmark| benchmark.procs == 1);
     }
     let env = match programs::toolchain(&args.go)? {
         Toolchain::At(env) => Some(env),
@@ -114,7 +114,7 @@ fn run(args: &Args) -> Result<ExitCode> {
 
 fn measure(
     args: &Args,
-    rows: &[Row],
+    benchmarks: &[Benchmark],
     ours: &Programs,
     go: Option<&Programs>,
     c: Option<&Path>,
@@ -140,7 +140,7 @@ fn measure(
         .with_context(|| format!("cannot write into {}", out.display()))?;
     let mut pairs: Vec<Pair> = Vec::new();
     for round in 1..=args.rounds {
-        for row in rows {
+        for benchmark in benchmarks {
             for attempt in 1..=args.tries {
                 // Who goes first changes with every pair, so that neither is always the one
                 // that finds the caches cold.
@@ -149,17 +149,18 @@ fn measure(
                     (Some(_), 0) => &[Side::Ours, Side::Go],
                     (Some(_), _) => &[Side::Go, Side::Ours],
                 };
-                let pair = pair::run(
-                    *row,
-                    round,
-                    attempt,
-                    order,
-                    &conditions,
-                    |side| match side {
-                        Side::Ours => ours.path(row.program),
-                        Side::Go => go.map_or(Path::new(""), |p| p.path(row.program)),
-                    },
-                );
+                let pair =
+                    pair::run(
+                        *benchmark,
+                        round,
+                        attempt,
+                        order,
+                        &conditions,
+                        |side| match side {
+                            Side::Ours => ours.path(benchmark.program),
+                            Side::Go => go.map_or(Path::new(""), |p| p.path(benchmark.program)),
+                        },
+                    );
                 for line in pair.json() {
                     writeln!(log, "{line}")?;
                 }
@@ -200,14 +201,14 @@ mod tests {
     #[test]
     fn arguments_are_understood() {
         assert_eq!(line(&[]), "");
-        assert_eq!(line(&["--rows", "yield,many", "--rounds", "2"]), "");
+        assert_eq!(line(&["--only", "yield,many", "--rounds", "2"]), "");
         assert_eq!(line(&["--go", "off", "--locked"]), "");
     }
 
     #[test]
     fn a_bad_argument_is_one_line() {
-        let unknown = line(&["--rows", "yield,yeild"]);
-        assert!(unknown.contains("there is no row yeild"), "{unknown}");
+        let unknown = line(&["--only", "yield,yeild"]);
+        assert!(unknown.contains("there is no benchmark yeild"), "{unknown}");
         assert!(line(&["--rounds", "0"]).contains("0 is not in 1..=99"));
         assert!(line(&["--patience", "soon"]).contains("invalid digit"));
         assert!(line(&["--fast"]).contains("unexpected argument"));

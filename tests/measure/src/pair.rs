@@ -6,9 +6,9 @@
 //! for both. If one run of a pair does not count, neither does the other: half a minute later
 //! is another machine.
 
+use crate::benchmarks::Benchmark;
 use crate::probe::{self, NEAR_NS};
 use crate::procfs::{self, Others, Snapshot};
-use crate::rows::Row;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -18,13 +18,13 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Others may use this much of one CPU while a row runs, in percent...
+/// Others may use this much of one CPU while a benchmark runs, in percent...
 const BUSY_PERCENT: f64 = 6.0;
 /// ...or this much time in all. Less than that are only a few ticks of the clock.
 const BUSY_MS: u64 = 40;
 /// The clock's fastest and slowest step around the two runs of a pair may differ by this.
 const CLOCK_PERCENT: f64 = 10.0;
-/// No row takes longer.
+/// No benchmark takes longer.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Whose program.
@@ -49,7 +49,7 @@ impl fmt::Display for Side {
 pub struct Conditions {
     /// How long to wait for quiet.
     pub patience: Duration,
-    /// The program in C that both programs of a row may name beside their own figures.
+    /// The program in C that both programs of a benchmark may name beside their own figures.
     pub c: Option<PathBuf>,
     /// The CPUs that two Ps will use.
     pub cpus: Option<[usize; 2]>,
@@ -126,8 +126,8 @@ pub struct Run {
 
 /// Runs that are compared with each other.
 pub struct Pair {
-    /// Which row.
-    pub row: Row,
+    /// Which benchmark.
+    pub benchmark: Benchmark,
     round: u32,
     attempt: u32,
     runs: Vec<Run>,
@@ -166,8 +166,8 @@ impl Pair {
             let mut about = Map::new();
             let mut put = |key: &str, value: Value| about.insert(key.to_owned(), value);
             put("side", run.side.to_string().into());
-            put("program", self.row.program.into());
-            put("procs", self.row.procs.into());
+            put("program", self.benchmark.program.into());
+            put("procs", self.benchmark.procs.into());
             put("round", self.round.into());
             put("attempt", self.attempt.into());
             put("clean", run.flaw.is_none().into());
@@ -193,7 +193,7 @@ impl Pair {
 
 /// Runs a pair, in this order; the second run is left out if the first does not count.
 pub fn run<'a>(
-    row: Row,
+    benchmark: Benchmark,
     round: u32,
     attempt: u32,
     order: &[Side],
@@ -203,7 +203,7 @@ pub fn run<'a>(
     let mut runs = Vec::new();
     let mut clock = Vec::new();
     for &side in order {
-        let mut run = judged(row, side, program(side), conditions);
+        let mut run = judged(benchmark, side, program(side), conditions);
         clock.extend(run.clock);
         run.flaw = run.flaw.or_else(|| changed(&clock).map(Flaw::Clock));
         let verdict = run
@@ -212,7 +212,7 @@ pub fn run<'a>(
             .map_or("clean".to_owned(), Flaw::to_string);
         eprintln!(
             "round {round} {:8} p={} {side:4} {:5.1} s  {verdict}",
-            row.program, row.procs, run.seconds
+            benchmark.program, benchmark.procs, run.seconds
         );
         let stop = run.flaw.is_some();
         runs.push(run);
@@ -221,7 +221,7 @@ pub fn run<'a>(
         }
     }
     Pair {
-        row,
+        benchmark,
         round,
         attempt,
         runs,
@@ -229,10 +229,10 @@ pub fn run<'a>(
 }
 
 /// Waits until the machine is ours, runs, and looks whether it stayed so.
-fn judged(row: Row, side: Side, program: &Path, conditions: &Conditions) -> Run {
+fn judged(benchmark: Benchmark, side: Side, program: &Path, conditions: &Conditions) -> Run {
     let deadline = Instant::now() + conditions.patience;
     let distance = || {
-        let cpus = conditions.cpus.filter(|_| row.procs > 1)?;
+        let cpus = conditions.cpus.filter(|_| benchmark.procs > 1)?;
         probe::round_trip_ns(cpus)
     };
     let far = |ns: &Option<f64>| ns.filter(|ns| *ns >= NEAR_NS);
@@ -248,7 +248,7 @@ fn judged(row: Row, side: Side, program: &Path, conditions: &Conditions) -> Run 
     let first = probe::step_ns();
     let snapshot = Snapshot::take();
     let began = Instant::now();
-    let result = run_program(program, row.procs, conditions.c.as_deref());
+    let result = run_program(program, benchmark.procs, conditions.c.as_deref());
     let seconds = began.elapsed().as_secs_f64();
     let others = snapshot.elapsed();
     let clock = [first, probe::step_ns()];
@@ -284,7 +284,7 @@ fn tolerable(others: Others) -> bool {
     others.percent < BUSY_PERCENT || others.ms < BUSY_MS
 }
 
-/// Runs a row's program in a clean environment and returns what it printed.
+/// Runs a benchmark's program in a clean environment and returns what it printed.
 fn run_program(program: &Path, procs: usize, c: Option<&Path>) -> Result<Vec<Line>> {
     let mut command = Command::new(program);
     clean(&mut command);
@@ -298,7 +298,7 @@ fn run_program(program: &Path, procs: usize, c: Option<&Path>) -> Result<Vec<Lin
         .with_context(|| format!("{} cannot be started", program.display()))?;
     let watch = Watch::kill_after(LIMIT, child.id());
     let mut text = String::new();
-    // Nothing polls while a row runs: this thread sleeps until the program has ended.
+    // Nothing polls while a benchmark runs: this thread sleeps until the program has ended.
     let read = match child.stdout.take() {
         Some(mut out) => out.read_to_string(&mut text),
         None => Ok(0),
@@ -349,18 +349,23 @@ pub mod tests {
     use super::*;
 
     const LINE: &str = r#"{"bench":"yield","metric":"ns","unit":"ns","procs":1,"min":1,"p50":2.5,"p99":3,"max":4,"mean":2,"n":9}"#;
-    const ROW: Row = Row {
+    const BENCHMARK: Benchmark = Benchmark {
         program: "yield",
         procs: 1,
     };
 
     /// A pair as the table sees it: (side, p50, p99) of one metric, and a flaw of the last.
-    pub fn pair(row: Row, metric: &str, sides: &[(Side, f64, f64)], flaw: Option<Flaw>) -> Pair {
+    pub fn pair(
+        benchmark: Benchmark,
+        metric: &str,
+        sides: &[(Side, f64, f64)],
+        flaw: Option<Flaw>,
+    ) -> Pair {
         let last = sides.len() - 1;
         let run = |(i, &(side, p50, p99)): (usize, &(Side, f64, f64))| Run {
             side,
             lines: vec![Line {
-                bench: row.program.to_owned(),
+                bench: benchmark.program.to_owned(),
                 metric: metric.to_owned(),
                 unit: "ns".to_owned(),
                 p50,
@@ -374,7 +379,7 @@ pub mod tests {
             flaw: flaw.clone().filter(|_| i == last),
         };
         Pair {
-            row,
+            benchmark,
             round: 1,
             attempt: 1,
             runs: sides.iter().enumerate().map(run).collect(),
@@ -417,17 +422,22 @@ pub mod tests {
     #[test]
     fn a_pair_is_clean_if_both_are() {
         let both = [(Side::Ours, 1.0, 1.0), (Side::Go, 2.0, 2.0)];
-        let good = pair(ROW, "ns", &both, None);
+        let good = pair(BENCHMARK, "ns", &both, None);
         assert!(good.clean() && !good.worth_repeating());
-        let busy = pair(ROW, "ns", &both, Some(Flaw::Busy(50.0)));
+        let busy = pair(BENCHMARK, "ns", &both, Some(Flaw::Busy(50.0)));
         assert!(!busy.clean() && busy.worth_repeating() && !busy.failed());
-        let broken = pair(ROW, "ns", &both, Some(Flaw::Failed("no".into())));
+        let broken = pair(BENCHMARK, "ns", &both, Some(Flaw::Failed("no".into())));
         assert!(broken.failed() && !broken.worth_repeating());
     }
 
     #[test]
     fn the_log_says_what_was_wrong() {
-        let mut busy = pair(ROW, "ns", &[(Side::Ours, 1.0, 1.0)], Some(Flaw::Far(400.0)));
+        let mut busy = pair(
+            BENCHMARK,
+            "ns",
+            &[(Side::Ours, 1.0, 1.0)],
+            Some(Flaw::Far(400.0)),
+        );
         busy.runs[0].lines = vec![Line::parse(LINE).unwrap()];
         let log = busy.json();
         let value: Value = serde_json::from_str(&log[0]).unwrap();

@@ -1,4 +1,4 @@
-//! The programs of the rows: built by cargo and by Go's toolchain.
+//! The programs of the benchmarks: built by cargo and by Go's toolchain.
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -62,9 +62,9 @@ pub enum Toolchain {
     Missing(String),
 }
 
-/// A folder for each row; Go takes the whole for a module.
-fn rows_dir() -> PathBuf {
-    ::tests::root().join("tests/measure/rows")
+/// A folder for each benchmark; Go takes the whole for a module.
+fn folder() -> PathBuf {
+    ::tests::root().join("tests/measure/benchmarks")
 }
 
 /// Where cargo builds: `CARGO_TARGET_DIR`, or `target`.
@@ -161,7 +161,7 @@ pub fn build_go(names: &[&str], env: Vec<(String, String)>) -> Result<Programs> 
         command
             .args(args)
             .envs(env.iter().map(|(name, value)| (name, value)))
-            .current_dir(rows_dir())
+            .current_dir(folder())
             .stderr(Stdio::inherit());
         command
             .output()
@@ -189,10 +189,10 @@ pub fn build_go(names: &[&str], env: Vec<(String, String)>) -> Result<Programs> 
     })
 }
 
-/// Builds the program in C that stands beside a row, if there is one for any of these and a
+/// Builds the program in C that stands beside a benchmark, if there is one for any of these and a
 /// compiler. `CC` names another compiler than `cc`.
 pub fn build_c(names: &[&str]) -> Result<Option<PathBuf>> {
-    let source = rows_dir().join("echo/c/echo.c");
+    let source = folder().join("echo/c/echo.c");
     if !names.contains(&"echo") {
         return Ok(None);
     }

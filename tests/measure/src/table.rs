@@ -1,8 +1,8 @@
 //! The table: a line for each metric, with the medians over the clean pairs.
 
+use crate::benchmarks::{Target, target, target_p99};
 use crate::locked::Locked;
 use crate::pair::{Line, Pair, Side};
-use crate::rows::{Target, target, target_p99};
 use crate::stats::{Summary, short};
 use std::fmt;
 
@@ -40,26 +40,27 @@ struct Metric {
 pub struct Table(Vec<Metric>);
 
 impl Table {
-    /// Sums up all pairs, in the order in which their rows came first.
+    /// Sums up all pairs, in the order in which their benchmarks came first.
     pub fn new(pairs: &[Pair], locked: &Locked) -> Table {
         let mut metrics: Vec<Metric> = Vec::new();
         for pair in pairs {
             for line in [Side::Ours, Side::Go].map(|s| pair.lines(s)).concat() {
                 let known = metrics.iter().any(|m| {
-                    (&m.bench, &m.metric, m.procs) == (&line.bench, &line.metric, pair.row.procs)
+                    (&m.bench, &m.metric, m.procs)
+                        == (&line.bench, &line.metric, pair.benchmark.procs)
                 });
                 if known {
                     continue;
                 }
-                let of_row = || pairs.iter().filter(|p| p.row == pair.row);
+                let of_it = || pairs.iter().filter(|p| p.benchmark == pair.benchmark);
                 // Counted with one P: with two, whoever looks for work adds to it.
-                let locked = (pair.row.procs == 1)
+                let locked = (pair.benchmark.procs == 1)
                     .then(|| locked.per_operation(&line.bench, &line.metric))
                     .flatten();
                 metrics.push(Metric {
-                    procs: pair.row.procs,
-                    outcome: outcome(of_row(), &line.bench, &line.metric),
-                    tried: of_row().count(),
+                    procs: pair.benchmark.procs,
+                    outcome: outcome(of_it(), &line.bench, &line.metric),
+                    tried: of_it().count(),
                     locked,
                     bench: line.bench,
                     metric: line.metric,
@@ -194,11 +195,11 @@ impl Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::benchmarks::Benchmark;
     use crate::pair::{Flaw, tests::pair};
-    use crate::rows::Row;
 
     const BOTH: [(Side, f64, f64); 2] = [(Side::Ours, 40.0, 44.0), (Side::Go, 100.0, 120.0)];
-    const ROW: Row = Row {
+    const BENCHMARK: Benchmark = Benchmark {
         program: "yield",
         procs: 1,
     };
@@ -216,9 +217,9 @@ mod tests {
         let second = [(Side::Go, 50.0, 51.0), (Side::Ours, 40.0, 44.0)];
         let third = [(Side::Ours, 30.0, 30.0), (Side::Go, 100.0, 130.0)];
         let all = [
-            pair(ROW, METRIC, &BOTH, None),
-            pair(ROW, METRIC, &second, None),
-            pair(ROW, METRIC, &third, None),
+            pair(BENCHMARK, METRIC, &BOTH, None),
+            pair(BENCHMARK, METRIC, &second, None),
+            pair(BENCHMARK, METRIC, &third, None),
         ];
         // Ratios 0.4, 0.8, 0.3.
         let want = [
@@ -232,8 +233,8 @@ mod tests {
     fn what_was_disturbed_is_left_out() {
         let slow = [(Side::Ours, 400.0, 440.0), (Side::Go, 100.0, 120.0)];
         let all = [
-            pair(ROW, METRIC, &slow, Some(Flaw::Busy(30.0))),
-            pair(ROW, METRIC, &BOTH, None),
+            pair(BENCHMARK, METRIC, &slow, Some(Flaw::Busy(30.0))),
+            pair(BENCHMARK, METRIC, &BOTH, None),
         ];
         let cells = cells(&all);
         assert_eq!(cells[4..6], ["40.0", "-"]);
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn without_a_clean_pair_there_is_no_ratio() {
-        let all = [pair(ROW, METRIC, &BOTH, Some(Flaw::Far(400.0)))];
+        let all = [pair(BENCHMARK, METRIC, &BOTH, Some(Flaw::Far(400.0)))];
         let want = [
             "disturbed",
             "-",
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn a_failure_is_not_called_a_disturbance() {
         let all = [pair(
-            ROW,
+            BENCHMARK,
             METRIC,
             &BOTH,
             Some(Flaw::Failed("it ended".into())),
@@ -276,7 +277,7 @@ mod tests {
 
     #[test]
     fn ours_alone_has_no_ratio() {
-        let cells = cells(&[pair(ROW, METRIC, &BOTH[..1], None)]);
+        let cells = cells(&[pair(BENCHMARK, METRIC, &BOTH[..1], None)]);
         assert_eq!(cells[4..8], ["40.0", "-", "44.0", "-"]);
         assert_eq!(cells[10..16], ["-", "-", "0.45", "-", "-", "1 of 1"]);
     }
@@ -284,17 +285,20 @@ mod tests {
     #[test]
     fn a_missed_target_is_said() {
         let slow = [(Side::Ours, 46.0, 46.0), (Side::Go, 100.0, 100.0)];
-        assert_eq!(cells(&[pair(ROW, METRIC, &slow, None)])[12], "0.45 missed");
+        assert_eq!(
+            cells(&[pair(BENCHMARK, METRIC, &slow, None)])[12],
+            "0.45 missed"
+        );
     }
 
     #[test]
     fn the_99th_percentile_has_a_target_of_its_own() {
-        let row = Row {
+        let benchmark = Benchmark {
             program: "syscall_hot",
-            ..ROW
+            ..BENCHMARK
         };
         let slow = [(Side::Ours, 50.0, 90.0), (Side::Go, 100.0, 100.0)];
-        let cells = cells(&[pair(row, "handoff", &slow, None)]);
+        let cells = cells(&[pair(benchmark, "handoff", &slow, None)]);
         assert_eq!(
             cells[10..15],
             ["0.500", "-", "0.6 met", "0.900", "0.6 missed"]
@@ -303,9 +307,12 @@ mod tests {
 
     #[test]
     fn the_same_metric_with_two_ps_is_another_line() {
-        let two = Row { procs: 2, ..ROW };
+        let two = Benchmark {
+            procs: 2,
+            ..BENCHMARK
+        };
         let all = [
-            pair(ROW, METRIC, &BOTH, None),
+            pair(BENCHMARK, METRIC, &BOTH, None),
             pair(two, METRIC, &BOTH, None),
         ];
         let text = Table::new(&all, &Locked::default()).to_string();

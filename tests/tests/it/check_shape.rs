@@ -1,14 +1,17 @@
 //! The guard check as machine code: three instructions, in front of everything, once. Reads
-//! the functions of this very program, in whatever profile it was built, and follows their
-//! control flow. Rows 5 and 7 of the list of mechanisms.
+//! functions of this very program, which the crate `shapes` has and which are optimized as the
+//! runtime is, and follows their control flow. Rows 5 and 7 of the list of mechanisms.
 
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind,
     Register,
 };
-use stage1_coop::*;
+use shapes::{
+    calls_a_closure, floating, inside_the_allocator, leaf, leaf_with_locals, looping,
+    may_return_at_once, recursive, unchecked, with_locals,
+};
+use stage1_coop::{rt, spin};
 use std::collections::BTreeMap;
-use std::hint::black_box;
 
 /// What a function consists of: its instructions by address, found by following every jump.
 struct Function {
@@ -119,76 +122,6 @@ fn compares(i: &Instruction, r: Register) -> bool {
         && i.memory_base() == r
         && i.memory_index() == Register::None
         && i.memory_displacement64() == 0x10
-}
-
-// Functions of several shapes. None can panic, so each ends where its machine code returns.
-
-#[gofunc]
-fn leaf(a: u64, b: u64) -> u64 {
-    a ^ b
-}
-
-#[gofunc]
-fn recursive(n: u64) -> u64 {
-    if n < 2 {
-        n
-    } else {
-        // Black, or the second call becomes a loop, with a check of its own.
-        recursive(n - 1).wrapping_add(black_box(recursive(n - 2)))
-    }
-}
-
-#[gofunc]
-fn may_return_at_once(n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let first = recursive(n);
-    recursive(n - 1).wrapping_add(first)
-}
-
-#[gofunc]
-fn looping(n: u64) -> u64 {
-    let mut sum = 0;
-    for i in 0..n {
-        sum = black_box(i).wrapping_add(sum);
-    }
-    sum
-}
-
-#[gofunc]
-fn with_locals(n: u64) -> u64 {
-    let here = black_box([n; 64]);
-    here[0] ^ here[63].wrapping_add(1)
-}
-
-#[gofunc]
-fn leaf_with_locals(a: u64, b: u64) -> u64 {
-    let here = black_box([a, b, a ^ b]);
-    here[0] ^ here[1].wrapping_add(here[2])
-}
-
-#[gofunc]
-fn floating(x: f64, y: f64) -> f64 {
-    x.mul_add(2.0, y)
-}
-
-#[gofunc]
-fn calls_a_closure(n: u64) -> u64 {
-    let add = |m: u64| leaf(n, m);
-    add(1).wrapping_add(add(2))
-}
-
-#[gofunc(nosplit)]
-fn unchecked(a: u64, b: u64) -> u64 {
-    a.wrapping_mul(b)
-}
-
-#[gofunc(nosplit)]
-fn inside_the_allocator() {
-    rt::stack::enter_malloc();
-    black_box(());
-    rt::stack::leave_malloc();
 }
 
 /// The functions with a check, by name and address.

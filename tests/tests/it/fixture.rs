@@ -71,6 +71,101 @@ pub mod stage2 {
     }
 }
 
+/// Runs of stage 3.
+pub mod stage3 {
+    use super::*;
+    use stage3_signals::rt::table::Rows;
+    use stage3_signals::{ROWS, STAGE};
+    use std::any::Any;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::AtomicU32;
+
+    /// Runs `main` on `procs` Ps and returns its result.
+    pub fn on<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static) -> R {
+        on_stage(&STAGE, procs, main)
+    }
+
+    /// As [`on`], with other rows of this stage's own.
+    pub fn with_rows<R: Send + 'static>(
+        rows: Rows,
+        procs: usize,
+        main: impl FnOnce() -> R + Send + 'static,
+    ) -> R {
+        tables(rows, stage2_sysmon::ROWS, procs, main)
+    }
+
+    /// As [`on`], and nothing asks by itself: neither sysmon nor a timer after a refusal.
+    pub fn quiet<R: Send + 'static>(procs: usize, main: impl FnOnce() -> R + Send + 'static) -> R {
+        let rows = Rows {
+            refused: |_, _| {},
+            ..ROWS
+        };
+        let sysmon = stage2_sysmon::rt::table::Rows {
+            retake: |_| 0,
+            ..stage2_sysmon::ROWS
+        };
+        tables(rows, sysmon, procs, main)
+    }
+
+    fn tables<R: Send + 'static>(
+        rows: Rows,
+        sysmon: stage2_sysmon::rt::table::Rows,
+        procs: usize,
+        main: impl FnOnce() -> R + Send + 'static,
+    ) -> R {
+        let more: Vec<&(dyn Any + Send + Sync)> =
+            vec![Box::leak(Box::new(rows)), Box::leak(Box::new(sysmon))];
+        let stage = Stage {
+            more: more.leak(),
+            ..STAGE
+        };
+        on_stage(Box::leak(Box::new(stage)), procs, main)
+    }
+
+    /// Asks the calling goroutine, as another thread would, but leaves the flag down: only a
+    /// signal finds the request.
+    pub fn ask() {
+        rt::arch::getg().preempt.store(true, Relaxed);
+    }
+
+    /// A loop that calls nothing, until `stop`.
+    #[gofunc]
+    pub fn hog(stop: &AtomicBool) {
+        while !stop.load(Relaxed) {}
+    }
+
+    /// Runs `main` while a thread of the program's own asks all Ms again and again. `main` gets a
+    /// counter: how often a goroutine was stopped by a signal.
+    pub fn stormy<R: Send + 'static>(
+        procs: usize,
+        main: impl FnOnce(&'static AtomicU32) -> R + Send + 'static,
+    ) -> R {
+        static STOPPED: AtomicU32 = AtomicU32::new(0);
+        let rows = Rows {
+            push_call: |context, target| {
+                STOPPED.fetch_add(1, Relaxed);
+                (ROWS.push_call)(context, target);
+            },
+            ..ROWS
+        };
+        with_rows(rows, procs, || {
+            let over = Arc::new(AtomicBool::new(false));
+            let until = over.clone();
+            let asker = std::thread::spawn(move || {
+                while !until.load(Relaxed) {
+                    rt::stack::preemptall();
+                    std::thread::sleep(Duration::from_micros(20));
+                }
+            });
+            STOPPED.store(0, Relaxed);
+            let result = main(&STOPPED);
+            over.store(true, Relaxed);
+            asker.join().expect("no panic");
+            result
+        })
+    }
+}
+
 /// Raises the flag on all Ps every millisecond.
 pub fn raise_the_flag(me: &mut ThirdParty) {
     while me.sleep(MS) {

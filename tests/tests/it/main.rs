@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod asynchronous;
 mod bad_input;
 mod chan;
 mod check;
@@ -18,7 +19,10 @@ mod ends;
 mod gotext;
 mod gotrace;
 mod handoff;
+mod hazards;
+mod heads;
 mod heard;
+mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;
@@ -28,6 +32,7 @@ mod pages;
 mod preemption;
 mod printed;
 mod queues;
+mod signals;
 mod soak;
 mod sources;
 mod states;
@@ -40,6 +45,7 @@ mod threads;
 mod timers;
 mod trace_of;
 mod traces;
+mod unsafe_points;
 mod waking;
 mod wings;
 mod wired;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::heads::is_test;
 use ::mechanisms::Mechanism;
 use tests::root;
 
@@ -58,21 +59,11 @@ fn files_and_symbols_exist() {
 fn tests_exist() {
     for m in all() {
         for test in &m.tests {
-            let Some((module, name)) = test.rsplit_once("::") else {
-                panic!("mechanism {}: `{test}` is not module::name", m.number);
-            };
-            let path = root()
-                .join("tests/tests/it")
-                .join(module.replace("::", "/"));
-            let file = path.with_extension("rs");
-            let text = read(&if file.is_file() {
-                file
-            } else {
-                path.join("mod.rs")
-            });
-            let place = text.find(&format!("fn {name}("));
-            let is_test = place.is_some_and(|at| text[..at].trim_end().ends_with(']'));
-            assert!(is_test, "mechanism {}: no test `{test}`", m.number);
+            assert!(
+                is_test(test),
+                "mechanism {}: no test `{test}`, which is module::name",
+                m.number
+            );
         }
     }
 }
@@ -141,6 +132,18 @@ fn the_walk_in_architecture_is_in_the_sources() {
         }
     }
     assert!(looked >= 20, "{looked} names");
+}
+
+/// The line *Contents* names every section, in order.
+#[test]
+fn the_contents_of_architecture_are_its_sections() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let (_, contents) = text.split_once("\nContents: ").expect("a list");
+    let (contents, sections) = contents.split_once("\n\n").expect("sections below it");
+    let links = contents.split("](#").skip(1);
+    let links: Vec<&str> = links.filter_map(|link| link.split(')').next()).collect();
+    let headings = sections.lines().filter(|line| line.starts_with("## "));
+    assert_eq!(links, headings.map(slug).collect::<Vec<_>>());
 }
 
 /// What stands in backquotes.

@@ -3,7 +3,9 @@
 //!
 //! A scenario prints what its test compares; the test says what must come out.
 
-#[path = "bad_input/scenario.rs"]
+#[path = "asynchronous/scenario.rs"]
+mod asynchronous;
+#[path = "bad_input/scenario/mod.rs"]
 mod bad_input;
 #[path = "chan/scenario.rs"]
 mod chan;
@@ -15,17 +17,21 @@ mod diagnostics;
 mod ends;
 #[path = "heard/scenario.rs"]
 mod heard;
-#[path = "last_words/scenario.rs"]
+#[path = "interrupted/scenario.rs"]
+mod interrupted;
+#[path = "last_words/scenario/mod.rs"]
 mod last_words;
 #[path = "netpoll/scenario.rs"]
 mod netpoll;
 #[path = "queues/scenario.rs"]
 mod queues;
+#[path = "signals/scenario.rs"]
+mod signals;
 #[path = "states/scenario.rs"]
 mod states;
 #[path = "sync/scenario.rs"]
 mod sync;
-#[path = "sysmon/scenario.rs"]
+#[path = "sysmon/scenario/mod.rs"]
 mod sysmon;
 #[path = "threads/scenario.rs"]
 mod threads;
@@ -56,18 +62,32 @@ fn main() {
         std::process::exit(64);
     };
     let tables = [
+        asynchronous::ALL,
         bad_input::ALL,
+        bad_input::lockstep::ALL,
+        bad_input::system::ALL,
         chan::ALL,
         chrome::ALL,
         diagnostics::ALL,
         ends::ALL,
         heard::ALL,
-        last_words::ALL,
+        interrupted::ALL,
+        last_words::faults::ALL,
+        last_words::goexit::ALL,
+        last_words::panics::ALL,
+        last_words::rows::ALL,
+        last_words::runs::ALL,
+        last_words::signals::ALL,
+        last_words::throws::ALL,
+        last_words::unwinding::ALL,
         netpoll::ALL,
         queues::ALL,
+        signals::ALL,
         states::ALL,
         sync::ALL,
-        sysmon::ALL,
+        sysmon::calls::ALL,
+        sysmon::deadlock::ALL,
+        sysmon::ends::ALL,
         threads::ALL,
         waking::ALL,
     ];

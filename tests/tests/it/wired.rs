@@ -27,6 +27,32 @@ fn step_outside(n: u32) -> u32 {
     n + 1
 }
 
+/// Go's `canPreemptM` asks for the goroutine's state besides (1.26): the P alone does not say
+/// it, because a call may have kept it, or got another one on its way back.
+#[test]
+fn a_goroutine_in_a_call_cannot_be_preempted() {
+    let answers = on(1, || {
+        let why = || rt::stack::why_not_preempt_m(rt::arch::getm());
+        let mut answers = vec![why()];
+        for _ in 0..50 {
+            answers.push(syscall_wired(|| {
+                let mp = rt::arch::getm();
+                mp.p.set(rt::table::oldp(mp));
+                let answer = why();
+                mp.p.set(None);
+                answer
+            }));
+        }
+        answers
+    });
+    let in_calls = &answers[1..];
+    assert_eq!(answers[0], None);
+    assert!(in_calls.contains(&Some("status")), "{in_calls:?}");
+    // Sysmon may have taken the P by then.
+    let expected = |why: &Option<&str>| matches!(why, Some("status" | "p-not-running"));
+    assert!(in_calls.iter().all(expected), "{in_calls:?}");
+}
+
 #[test]
 fn the_p_of_a_call_that_blocks_runs_others() {
     for _ in 0..20 {

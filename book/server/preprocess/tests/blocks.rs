@@ -306,8 +306,24 @@ fn cards_of_exercises() {
     );
     fails(
         "# T\n\n{{#exercise half}}\n",
-        "there are no exercises in exercises/",
+        "exercises: it cannot be read: ",
     );
+}
+
+/// What is wrong with one exercise is said once, whatever the number of cards and links.
+#[test]
+fn a_broken_exercise_is_one_line() {
+    let case = page("# T\n\n{{#exercise half}}\n\n{{#exercise third}}\n\n[it](#exercise-half)\n");
+    case.file("book/chapters/sub/other.md", "# O\n\n{{#exercise other}}\n");
+    case.file("exercises/stage1/third/exercise.toml", "title = 1\n");
+    let error = case.build(true).unwrap_err();
+    let (first, lines) = error.split_once('\n').unwrap();
+    assert!(first.ends_with("the book was not built:"), "{error}");
+    assert!(
+        lines.starts_with("  exercises/stage1/third/exercise.toml: line 1: "),
+        "{error}"
+    );
+    assert_eq!(lines.lines().count(), 1, "{error}");
 }
 
 #[test]

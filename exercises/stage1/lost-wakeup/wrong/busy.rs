@@ -27,7 +27,7 @@ impl Event {
         }
     }
 
-    /// It happens: everybody who waits may go on.
+    /// It happens: every goroutine that waits may go on.
     pub fn set(&self) {
         let mut held = self.place.lock();
         self.set.store(true, SeqCst);

@@ -25,14 +25,14 @@ impl Event {
         if self.set.load(SeqCst) {
             return;
         }
-        // Somebody else may have the lock for a while.
+        // Another thread may have the lock for a while.
         stage1_coop::user_log("not set yet");
         let mut held = self.place.lock();
         held.write_me_down();
         held.park();
     }
 
-    /// It happens: everybody who waits may go on.
+    /// It happens: every goroutine that waits may go on.
     pub fn set(&self) {
         let mut held = self.place.lock();
         self.set.store(true, SeqCst);

@@ -32,7 +32,7 @@ impl Event {
         park();
     }
 
-    /// It happens: everybody who waits may go on.
+    /// It happens: every goroutine that waits may go on.
     pub fn set(&self) {
         let mut held = self.place.lock();
         self.set.store(true, SeqCst);

@@ -21,7 +21,7 @@ pub fn newstack(gp: &'static G) -> Next {
             gp.stackguard0.store(request, Relaxed);
             return Some(gp);
         }
-        return heed(gp);
+        return obey(gp);
     }
     grow(gp);
     Some(gp)

@@ -19,7 +19,7 @@ pub fn newstack(gp: &'static G) -> Next {
             gp.preempt.store(false, Relaxed);
             return Some(gp);
         }
-        return heed(gp);
+        return obey(gp);
     }
     grow(gp);
     Some(gp)

@@ -13,7 +13,7 @@ pub fn newstack(gp: &'static G) -> Next {
         throw(what);
     }
     if asked(gp) {
-        return heed(gp);
+        return obey(gp);
     }
     grow(gp);
     Some(gp)

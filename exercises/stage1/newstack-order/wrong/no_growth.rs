@@ -17,7 +17,7 @@ pub fn newstack(gp: &'static G) -> Next {
             refuse(gp);
             return Some(gp);
         }
-        return heed(gp);
+        return obey(gp);
     }
     Some(gp)
 }

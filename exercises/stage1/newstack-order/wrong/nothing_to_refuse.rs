@@ -1,6 +1,6 @@
 //! caught by: nothing-to-refuse
 //!
-//! `newstack`: the order of decisions. Whoever may not yield refuses, also when nobody asked.
+//! `newstack`: the order of decisions. A goroutine that may not yield refuses, even without a request.
 
 use exercises::stage1::newstack_order::helpers::*;
 use stage1_coop::rt::gmp::G;
@@ -13,7 +13,7 @@ pub fn newstack(gp: &'static G) -> Next {
         throw(what);
     }
     if asked(gp) && why_not().is_none() {
-        return heed(gp);
+        return obey(gp);
     }
     refuse(gp);
     Some(gp)

@@ -15,7 +15,7 @@ pub fn newstack(gp: &'static G) -> Next {
     grow(gp);
     if asked(gp) {
         if why_not().is_none() {
-            return heed(gp);
+            return obey(gp);
         }
         refuse(gp);
     }

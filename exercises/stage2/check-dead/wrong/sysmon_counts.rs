@@ -1,6 +1,6 @@
 //! caught by: silent
 //!
-//! Is anybody left?
+//! Is any thread left?
 
 use exercises::stage2::check_dead::helpers::*;
 use stage2_sysmon::rt::gmp::M;

@@ -5,7 +5,7 @@
 use exercises::stage2::handoff::helpers::*;
 use stage2_sysmon::rt::gmp::P;
 
-/// Called with a processor that its thread has just given up: somebody runs it, or it lies
+/// Called with a processor that its thread has just given up: another runs it, or it is
 /// idle.
 pub fn handoffp(pp: &'static P) {
     if has_work(pp) || global() > 0 {

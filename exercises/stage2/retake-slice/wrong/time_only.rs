@@ -4,7 +4,7 @@
 
 use exercises::stage2::retake_slice::helpers::*;
 
-/// Called by sysmon in each round, with the time in nanoseconds: asks whoever has run for too
+/// Called by sysmon in each round, with the time in nanoseconds: asks goroutines that have run for too
 /// long. Returns how many processors were taken out of a system call, which is not our
 /// business here: 0.
 pub fn retake(now: u64) -> u32 {

@@ -1,4 +1,4 @@
-//! caught by: nobody-left
+//! caught by: none-left
 //!
 //! A processor in a system call: take it?
 

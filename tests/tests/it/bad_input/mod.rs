@@ -219,6 +219,81 @@ fn what_go_knows_and_this_stage_does_not_is_said_and_ignored() {
 }
 
 #[test]
+fn a_program_sets_the_keys_of_its_stage_and_the_environment_wins() {
+    for stage in ["1", "2"] {
+        let keys: Vec<&str> = match stage {
+            "1" => vec!["asyncpreemptoff"],
+            _ => vec![
+                "asyncpreemptoff",
+                "schedtrace",
+                "scheddetail",
+                "asynctimerchan",
+            ],
+        };
+        // Every key that the stage has; a trace of the scheduler once in two weeks.
+        let values = ["1", "1200000000", "3", "4"];
+        let mut words = vec!["godebug", stage];
+        for (key, value) in keys.iter().zip(values) {
+            words.extend([key, value]);
+        }
+        let exe = tests::program!("scenario");
+        let ended = tests::scenario_of(exe, &words, &[]);
+        let said = |values: &[&str]| -> String {
+            let all = keys.iter().zip(values);
+            all.map(|(key, value)| format!("{key}={value}\n")).collect()
+        };
+        assert_eq!(
+            (ended.code, &*ended.stdout),
+            (Some(0), &*said(&values)),
+            "{ended:#?}"
+        );
+        // Said twice: the last one counts. And what the environment says counts more.
+        words.extend(["asyncpreemptoff", "5"]);
+        let ended = tests::scenario_of(exe, &words, &[]);
+        assert!(
+            ended.stdout.starts_with("asyncpreemptoff=5\n"),
+            "{ended:#?}"
+        );
+        let ended = tests::scenario_of(exe, &words, &[("GODEBUG", "asyncpreemptoff=0")]);
+        assert!(
+            ended.stdout.starts_with("asyncpreemptoff=0\n"),
+            "{ended:#?}"
+        );
+        // The next runtime knows nothing of it.
+        let ended = tests::scenario_of(exe, &["godebug", stage], &[]);
+        assert_eq!(ended.stdout, said(&["0"; 4]), "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_program_hears_the_same_words_of_its_own_settings() {
+    for (key, value) in [
+        ("asyncpreemptoff", "x"),
+        ("asyncpreemptoff", "-1"),
+        ("schedtrace", ""),
+    ] {
+        let ended = scenario!([], "godebug", "2", key, value);
+        let line = format!("Runtime::godebug: `{key}` takes a number, not `{value}`\n");
+        refused(&ended, &[&line]);
+    }
+    // Of another stage, Go's own, and none at all.
+    for (stage, key) in [("1", "schedtrace"), ("2", "gctrace"), ("2", "a\nb")] {
+        let ended = scenario!([], "godebug", stage, key, "1", "asyncpreemptoff", "1");
+        let shown = key.replace('\n', "\\n");
+        let line = format!("Runtime::godebug: `{shown}` means nothing here and is ignored\n");
+        assert_eq!(
+            (ended.code, &*ended.stderr),
+            (Some(0), &*line),
+            "{ended:#?}"
+        );
+        assert!(
+            ended.stdout.starts_with("asyncpreemptoff=1\n"),
+            "{ended:#?}"
+        );
+    }
+}
+
+#[test]
 fn every_number_of_ps_works() {
     for procs in ["1", "2", "7", "256"] {
         let ended = scenario!([("GOMAXPROCS", procs)], "hello");

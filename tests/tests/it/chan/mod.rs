@@ -1,16 +1,17 @@
 //! Channels behave as Go's do: which side waits, which is woken, what becomes of values, and the
 //! last words of a misuse. The texts are Go's.
 
+mod misuse;
 mod select;
+mod slips;
+mod values;
 
 use crate::fixture::stage1::{asked, on};
-use crate::fixture::{Alive, Log, step, with_panic_hook};
+use crate::fixture::{Log, step, with_panic_hook};
 use stage1_coop::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
-use std::time::Duration;
-use tests::{in_order, scenario};
 
 #[test]
 fn without_a_buffer_both_sides_wait_for_each_other() {
@@ -190,148 +191,6 @@ fn try_send_and_try_recv_do_not_wait() {
 }
 
 #[test]
-fn every_value_is_dropped_exactly_once() {
-    let alive = Arc::new(AtomicUsize::new(0));
-    let a = alive.clone();
-    let seen = on(1, move || {
-        let mut seen = Vec::new();
-        // Left in a buffer whose ring has wrapped around.
-        let c = Chan::new(3);
-        for _ in 0..2 {
-            c.send(Alive::new(&a));
-            drop(c.recv());
-        }
-        for _ in 0..3 {
-            c.send(Alive::new(&a));
-        }
-        seen.push(a.load(SeqCst));
-        drop(c.recv());
-        drop(c);
-        seen.push(a.load(SeqCst));
-        // Given back by a send that would wait.
-        let c = Chan::new(0);
-        let back = c.try_send(Alive::new(&a));
-        seen.push(a.load(SeqCst));
-        drop(back);
-        seen.push(a.load(SeqCst));
-        // Of a select's case that was not taken.
-        let ready = Chan::new(1);
-        ready.send(());
-        select! {
-            send(c, Alive::new(&a)) => {},
-            recv(ready) -> _ => {},
-        }
-        seen.push(a.load(SeqCst));
-        select! {
-            send(c, Alive::new(&a)) => {},
-            default => {},
-        }
-        seen.push(a.load(SeqCst));
-        // Handed from stack to stack, waiting on either side, plainly and by select.
-        for _ in 0..2 {
-            let (to, value) = (c.clone(), Alive::new(&a));
-            go("sender", move || to.send(value));
-            gosched();
-            let got = c.recv();
-            seen.push(a.load(SeqCst));
-            drop(got);
-            seen.push(a.load(SeqCst));
-            let (to, never, value) = (c.clone(), Chan::<u32>::new(0), Alive::new(&a));
-            go("selects", move || {
-                select! {
-                    send(to, value) => {},
-                    recv(never) -> _ => {},
-                }
-            });
-            gosched();
-            drop(c.recv());
-            seen.push(a.load(SeqCst));
-            let (from, over) = (c.clone(), Chan::new(1));
-            let o = over.clone();
-            go("receiver", move || {
-                drop(from.recv());
-                o.send(());
-            });
-            gosched();
-            c.send(Alive::new(&a));
-            over.recv();
-            seen.push(a.load(SeqCst));
-        }
-        seen
-    });
-    assert_eq!(seen[..6], [3, 0, 1, 0, 0, 0]);
-    assert_eq!(seen[6..], [1, 0, 0, 0, 1, 0, 0, 0]);
-    assert_eq!(alive.load(SeqCst), 0);
-}
-
-#[test]
-fn values_of_any_size_and_alignment_arrive_whole() {
-    #[derive(PartialEq, Debug, Clone, Copy)]
-    struct Nothing;
-    #[repr(align(64))]
-    #[derive(PartialEq, Debug, Clone, Copy)]
-    struct Aligned([u8; 192]);
-    fn through<T: Send + Copy + PartialEq + 'static>(values: [T; 3]) -> Vec<bool> {
-        let mut same = Vec::new();
-        for cap in [0, 1, 2] {
-            let c = Chan::new(cap);
-            let to = c.clone();
-            go("sender", move || {
-                for v in values {
-                    to.send(v);
-                }
-                to.close();
-            });
-            let got: Vec<T> = c.iter().collect();
-            same.push(got == values);
-            same.push(got.as_ptr().is_aligned());
-        }
-        same
-    }
-    let same = on(2, || {
-        [
-            through([(); 3]),
-            through([Nothing; 3]),
-            through([1_u8, 2, 3]),
-            through([(1_u8, 2_u64), (3, 4), (5, 6)]),
-            through([[1_u64; 1000], [2; 1000], [3; 1000]]),
-            through([Aligned([1; 192]), Aligned([2; 192]), Aligned([3; 192])]),
-        ]
-        .concat()
-    });
-    assert!(same.iter().all(|&s| s), "{same:?}");
-}
-
-#[test]
-fn values_of_no_size_are_counted_and_dropped() {
-    static ALIVE: AtomicUsize = AtomicUsize::new(0);
-    struct Nothing;
-    impl Drop for Nothing {
-        fn drop(&mut self) {
-            ALIVE.fetch_sub(1, SeqCst);
-        }
-    }
-    fn new() -> Nothing {
-        ALIVE.fetch_add(1, SeqCst);
-        Nothing
-    }
-    let seen = on(1, || {
-        let c = Chan::new(5);
-        for _ in 0..5 {
-            c.send(new());
-        }
-        let full = c.try_send(new()).is_err();
-        drop(c.recv());
-        let len = c.len();
-        let before = ALIVE.load(SeqCst);
-        drop(c);
-        (full, len, before)
-    });
-    assert_eq!(seen, (true, 4, 4));
-    assert_eq!(ALIVE.load(SeqCst), 0);
-}
-
-#[test]
 fn many_producers_and_consumers_lose_nothing() {
     for (procs, cap) in [(1, 0), (2, 0), (4, 3), (8, 64)] {
         let (sum, count) = asked(procs, move || {
@@ -434,83 +293,6 @@ fn the_sieve_finds_primes() {
 }
 
 #[test]
-fn a_foreign_thread_is_refused_and_breaks_nothing() {
-    for what in ["send", "close", "done", "lock"] {
-        let ended = scenario!([], "foreign_thread", what);
-        assert_eq!(ended.code, Some(0), "{what}: {ended:#?}");
-        assert_eq!(ended.stdout, "the waiter goes on\n", "{what}: {ended:#?}");
-    }
-}
-
-/// The form of Go's last words: std's message, which names the place, and then Go's.
-fn dies_of(words: &str, message: &str) {
-    let ended = scenario!([], words);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    in_order(
-        &ended.stderr,
-        &[
-            "\nthread '",
-            "panicked at tests/tests/it/chan/scenario.rs:",
-            &format!("\n{message}\n"),
-            &format!("\npanic: {message}\n\ngoroutine 2 [running]:\n"),
-            "created by main in goroutine 1 as culprit\n",
-        ],
-    );
-    assert!(
-        ended.stderr.ends_with("in goroutine 1 as culprit\n"),
-        "{}",
-        ended.stderr
-    );
-}
-
-#[test]
-fn a_send_on_a_closed_channel_ends_the_program() {
-    dies_of("send_on_closed", "send on closed channel");
-    dies_of("try_send_on_closed", "send on closed channel");
-    dies_of("select_send_on_closed", "send on closed channel");
-}
-
-#[test]
-fn a_sender_that_waits_when_the_channel_is_closed_ends_the_program() {
-    let ended = scenario!([], "parked_sender_and_close");
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert_eq!(ended.stdout, "the value that was not sent is dropped\n");
-    in_order(
-        &ended.stderr,
-        &["\npanic: send on closed channel\n\ngoroutine 2 [running]:\n"],
-    );
-}
-
-#[test]
-fn a_second_close_ends_the_program() {
-    dies_of("close_of_closed", "close of closed channel");
-}
-
-#[test]
-fn a_done_too_many_ends_the_program() {
-    dies_of("negative_wait_group", "sync: negative WaitGroup counter");
-}
-
-#[test]
-fn a_dump_says_what_each_goroutine_waits_for() {
-    let ended = scenario!([], "blocked_for_ever");
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    in_order(
-        &ended.stderr,
-        &[
-            "fatal error: look at them\n\ngoroutine 1 [running]:\n",
-            "\n\ngoroutine 2 [chan receive]:\n",
-            "\n\ngoroutine 3 [chan send]:\n",
-            "\n\ngoroutine 4 [select]:\n",
-            "\n\ngoroutine 5 [select (no cases)]:\n",
-            "\n\ngoroutine 6 [sync.WaitGroup.Wait]:\n",
-            "\n\ngoroutine 7 [sync.Mutex.Lock]:\n",
-            "created by main in goroutine 1 as locks\n",
-        ],
-    );
-}
-
-#[test]
 fn after_a_close_no_waiting_sender_can_succeed() {
     let panics_say_nothing = |_: &std::panic::PanicHookInfo<'_>| {};
     let racing = || {
@@ -553,26 +335,4 @@ fn after_a_close_no_waiting_sender_can_succeed() {
     let (sent, received) = with_panic_hook(panics_say_nothing, || on(3, racing));
     // Of the five channels with a buffer, the value that was in it.
     assert_eq!((sent, received), (5, 5));
-}
-
-#[test]
-fn a_large_buffer_costs_no_time() {
-    let time = on(1, || {
-        let cpu = || {
-            let mut t = libc::timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
-            // SAFETY: the structure is ours.
-            unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
-            Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
-        };
-        let before = cpu();
-        // A place at a time these are seconds.
-        let c = Chan::<u64>::new(1 << 29);
-        c.send(1);
-        assert_eq!((c.recv(), c.cap()), (Some(1), 1 << 29));
-        cpu() - before
-    });
-    assert!(time < Duration::from_millis(500), "{time:?}");
 }

@@ -29,7 +29,7 @@ fn a_stack_that_cannot_grow_prints_go_s_message() {
         &[
             "fatal error: stack overflow\n\ngoroutine 2 [running]:\n",
             "dive(...)\n\t",
-            "last_words/scenario.rs:",
+            "last_words/scenario/mod.rs:",
             " frames elided...\n",
             "created by main in goroutine 1 as culprit\n",
         ],

@@ -12,10 +12,10 @@ fn a_panic_prints_std_s_message_and_then_go_s() {
         &ended.stderr,
         &[
             "\nthread 'main' (",
-            "panicked at tests/tests/it/last_words/scenario.rs:",
+            "panicked at tests/tests/it/last_words/scenario/mod.rs:",
             "\nboom\nnote: run with `RUST_BACKTRACE=1`",
             "\npanic: boom\n\ngoroutine 2 [running]:\n",
-            "last_words/scenario.rs:",
+            "last_words/scenario/panics.rs:",
             "\ncreated by main in goroutine 1 as culprit\n",
         ],
     );
@@ -67,7 +67,7 @@ fn a_panic_on_g0_ends_the_process_as_a_throw() {
         in_order(
             &ended.stderr,
             &[
-                "panicked at tests/tests/it/last_words/scenario.rs:",
+                "panicked at tests/tests/it/last_words/scenario/rows.rs:",
                 "\npanic: a bug in a row\nfatal error: panic on system stack\n",
             ],
         );
@@ -261,7 +261,7 @@ fn a_panic_in_a_destructor_while_panicking_ends_as_a_panic() {
             "\nboom\n",
             "\nand again\n",
             "\nin goroutine 2 (culprit)\npanic: boom\n\tpanic: and again\n\ngoroutine 2 [running]:\n",
-            "last_words/scenario.rs:",
+            "last_words/scenario/panics.rs:",
             "created by main in goroutine 1 as culprit\n",
         ],
     );

@@ -16,7 +16,7 @@ fn a_broken_invariant_dumps_all_goroutines() {
     in_order(
         &ended.stderr,
         &[
-            "last_words/scenario.rs:",
+            "last_words/scenario/throws.rs:",
             "\n\ngoroutine 2 [chan receive]:\n",
             "created by main in goroutine 1 as waiter\n",
         ],
@@ -94,6 +94,44 @@ fn the_scheduler_throws_what_go_s_throws() {
         assert!(ended.stderr.starts_with(&line), "{ended:#?}");
         assert_eq!(ended.stderr.matches("fatal error").count(), 1);
     }
+}
+
+/// On a goroutine's stack, too, a broken invariant under a lock of the runtime ends the process:
+/// no `catch_unwind` gets it, no hook, and the lock is not released.
+#[test]
+fn a_panic_under_a_lock_of_the_runtime_is_a_throw() {
+    for (how, text, place) in [
+        ("asserts", "negative nmspinning", "gmp/searchers.rs:"),
+        (
+            "indexes",
+            "index out of bounds: the len is",
+            "last_words/scenario/throws.rs:",
+        ),
+    ] {
+        for env in [&[][..], &[("SAFEPOINT_SEED", "1")]] {
+            let exe = tests::program!("scenario");
+            let ended = tests::scenario_of(exe, &["panic_under_the_lock", how], env);
+            died(&ended);
+            assert!(
+                ended.stderr.starts_with(&format!("panic: {text}")),
+                "{ended:#?}"
+            );
+            in_order(
+                &ended.stderr,
+                &[
+                    "\n\tat ",
+                    place,
+                    "\nfatal error: panic holding locks\n\ngoroutine 1 [running]:\n",
+                ],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_panic_ends_a_section_of_acquirem() {
+    let ended = scenario!([], "panic_in_a_section");
+    assert_eq!((ended.code, &*ended.stdout), (Some(0), "it goes on\n"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod calls;
 mod deadlock;
 mod slices;
+mod unwinding;
 
 use crate::fixture::on_stage;
 use crate::fixture::stage2::{on, step};
