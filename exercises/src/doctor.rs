@@ -31,6 +31,7 @@ const CHECKS: &[Check] = checks! {
     needed "compiler" compiler;
     useful "kernel" kernel;
     useful "processors" processors;
+    needed "registers" registers;
     needed "debugger" debugger;
     needed "runtime" runtime;
     needed "lockstep" lockstep;
@@ -102,6 +103,19 @@ fn kernel(_: &App) -> (bool, String) {
 fn processors(_: &App) -> (bool, String) {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     (cpus > 1, format!("{cpus}; races show with two or more"))
+}
+
+fn registers(_: &App) -> (bool, String) {
+    match stage1_coop::rt::stack::save_area() {
+        Ok(area) => {
+            let text = format!(
+                "{} bytes saved by {:?}, mask {:#x} of {:#x}",
+                area.size, area.form, area.mask, area.xcr0
+            );
+            (true, text)
+        }
+        Err(line) => (false, line),
+    }
 }
 
 fn debugger(_: &App) -> (bool, String) {

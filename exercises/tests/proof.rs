@@ -124,6 +124,50 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     }
 });
 
+/// Solutions and judges, too, are goroutines' own code.
+#[test]
+fn nothing_of_the_runtime_is_inlined_into_a_goroutine_s_own_code() {
+    let look = |program: &Path| {
+        let found = tests::gotext::look(program);
+        assert!(found.functions >= 20, "{found:?}");
+        assert!(found.wrong.is_empty(), "{:#?}", found.wrong);
+        println!("with a thread-local of std's: {:?}", found.of_std);
+    };
+    look(&PROGRAM);
+    if !tests::long() {
+        println!("skipped: builds them twice more; SAFEPOINT_LONG=1 does");
+        return;
+    }
+    let dir = tests::fresh_folder("safepoint-gotext-").expect("a folder");
+    let main = dir.join("main.rs");
+    let text = program_of(&all_of(&["starter", "solution", "other"]));
+    std::fs::write(&main, text).expect("a file");
+    for lto in ["thin", "fat"] {
+        let output = tests::cargo()
+            .args(["build", "-q", "--release", "-p", "safepoint-judges"])
+            .args([
+                "--test",
+                "attempt",
+                "--message-format",
+                "json",
+                "--target-dir",
+            ])
+            .arg(PLACES.root.join("target/gotext").join(lto))
+            .env("CARGO_PROFILE_RELEASE_LTO", lto)
+            .env("EXERCISE_MAIN", &main)
+            .current_dir(&PLACES.root)
+            .output();
+        let said = output.expect("cargo starts").stdout;
+        let said = String::from_utf8_lossy(&said);
+        let program = said
+            .split("\"executable\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        look(Path::new(program.expect("it builds")));
+    }
+    std::fs::remove_dir_all(dir).expect("it is there");
+}
+
 /// Clippy, on what cargo does not build by itself.
 #[test]
 fn clippy_finds_nothing() {

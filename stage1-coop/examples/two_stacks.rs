@@ -25,6 +25,8 @@ fn main() {
     }
 }
 
+/// Never inlined: what switches stacks stays out of a goroutine's own code.
+#[inline(never)]
 fn travel() {
     let home = rt::arch::getg();
     look("at home", home);

@@ -95,7 +95,7 @@ pub mod stack {
         set_preemptoff, why_not_preempt_m,
     };
     pub use crate::stack::save_area::{
-        SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveForm, SaveWord, save_at_most,
+        SAVE_FORM, SAVE_MASK, SAVE_SIZE, SaveArea, SaveForm, SaveWord, save_area, save_at_most,
     };
     pub use crate::stack::scavenge::give_back_after;
     pub use crate::stack::slots::{

@@ -50,7 +50,9 @@ fn slices(turns: u64) -> Vec<u64> {
     slices
 }
 
-/// The processor that runs us, and how many slices it has begun.
+/// The processor that runs us, and how many slices it has begun. Never inlined: what looks at the
+/// thread stays out of a goroutine's own code.
+#[inline(never)]
 fn this_slice() -> Option<(usize, u32)> {
     let pp = getm().p.get()?;
     Some((pp.id.get(), pp.schedtick.load(Relaxed)))

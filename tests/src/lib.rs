@@ -6,6 +6,8 @@ pub use safepoint_testkit::{
     Ended, LIMIT, TraceOf, fresh_folder, fresh_folder_in, run, trace, trace_of, workspace,
 };
 
+pub mod gotext;
+
 use stage1_coop::{Runtime, Stage, rt};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

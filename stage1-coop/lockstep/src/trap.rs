@@ -30,6 +30,7 @@ static CHUNK: AtomicU64 = AtomicU64::new(u64::MAX);
 #[unsafe(link_section = "gotext")]
 pub extern "C" fn spin(iterations: u64) -> u64 {
     naked_asm!(
+        // With a table, as every function of `gotext`: what none describes is no goroutine's code.
         ".cfi_startproc",
         "mov eax, 1",
         "2:",

@@ -1,7 +1,11 @@
 //! The section `gotext`: goroutines' own code, all of it and nothing else. Whether a program
 //! counter is in it decides what may be done to the thread that is there.
 //!
-//! Tests: `check_shape`, `bad_input::lockstep`.
+//! It holds functions, each of which has an unwind table, and behind those of each object file the
+//! slow paths of their checks, three instructions each, which have none: `prologue!` says why. To be
+//! in the section is not yet to be in a function.
+//!
+//! Tests: `check_shape`, `bad_input::lockstep`, `gotext`.
 
 unsafe extern "C" {
     static __start_gotext: u8;

@@ -79,7 +79,7 @@ pub unsafe fn gogo(mp: &'static M, gp: &'static G) -> (McallFn, &'static G) {
 ///
 /// # Safety
 /// The caller runs on a goroutine, and holds nothing that is tied to this thread: it may
-/// come back on another.
+/// come back on another. It is a function that is never inlined into a goroutine's own code.
 #[inline(always)]
 pub unsafe fn mcall(f: McallFn) {
     let gp = getg();
@@ -181,7 +181,9 @@ pub(crate) fn set_fp_controls(to: FpControls) {
 
 /// Runs `f` on the M's `g0` stack and returns: for work that needs room, or that must not
 /// be counted as the goroutine's own. Go's `systemstack`. Already on `g0` (or on a foreign
-/// thread) it is a plain call.
+/// thread) it is a plain call. Never inlined into a goroutine's own code, as all that looks at its
+/// M.
+#[inline(never)]
 pub fn systemstack<F: FnOnce()>(f: F) {
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
         // SAFETY: `f` points at the Option on the caller's stack, which waits for us.

@@ -286,7 +286,7 @@ impl Runtime {
         SCHED.lock().reset(self.max_threads);
         let header = || config::header(stage().name, stage().wait_reasons_traced, procs);
         trace::start(trace, header).unwrap_or_else(|line| usage(&line));
-        morestackinit();
+        morestackinit().unwrap_or_else(|line| usage(&line));
         os::initsig(deadly::hands(), deadly::signals()).unwrap_or_else(|(signal, error)| {
             refused(format_args!("a handler for signal {signal}"), &error)
         });

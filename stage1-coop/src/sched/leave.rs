@@ -35,7 +35,9 @@ pub(crate) fn reset() {
     THIRD_PARTY.clear();
 }
 
-/// `main` has returned, on its goroutine.
+/// `main` has returned, on its goroutine. Never inlined: its caller is the goroutine's own code,
+/// where nothing may come between finding the M and switching to its `g0`.
+#[inline(never)]
 pub(crate) fn main_returned() {
     // SAFETY: on goroutine 1, which holds nothing any more.
     unsafe { mcall(main_returned_m) }

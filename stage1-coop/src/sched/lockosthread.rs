@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering::*;
 ///
 /// # Panics
 /// Off a goroutine.
+#[inline(never)]
 pub fn lock_os_thread() {
     prologue!();
     assert!(on_goroutine(), "lock_os_thread: not on a goroutine");
@@ -35,6 +36,7 @@ pub fn lock_os_thread() {
 ///
 /// # Panics
 /// Off a goroutine.
+#[inline(never)]
 pub fn unlock_os_thread() {
     prologue!();
     assert!(on_goroutine(), "unlock_os_thread: not on a goroutine");

@@ -14,7 +14,8 @@ use std::mem::offset_of;
 /// The slow path stands out of the way, behind all functions of the section. It does not
 /// call `morestack` but enters it as if the check itself had called it: with the address
 /// behind the check as the return address, so that a debugger or a dump that looks at a
-/// goroutine in there sees the function that made the check.
+/// goroutine in there sees the function that made the check. The three instructions themselves
+/// are in no function's unwind table, because a table covers one piece of code.
 ///
 /// The compiler may put the check in front of the function's frame (as Go's does) or behind
 /// it. In front, the frame is not counted. It ends in the slack below `lo` then; one larger

@@ -106,22 +106,7 @@ impl<'scope> Scope<'scope, '_> {
         result.ended.add(1);
         self.running.add(1);
         let (running, outcome) = (self.running.clone(), result.clone());
-        let body = move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| in_gotext(f)));
-            let goexit = match ended {
-                Ok(value) => {
-                    *outcome.value.lock() = Some(value);
-                    None
-                }
-                Err(payload) => Some(only_goexit(payload)),
-            };
-            outcome.ended.done();
-            // If the value is not wanted, it is dropped here: code of the program's, again.
-            let dropped = catch_unwind(AssertUnwindSafe(|| drop(outcome)));
-            let late = dropped.err().map(only_goexit);
-            running.done();
-            drop((goexit, late));
-        };
+        let body = move || scoped(f, running, outcome);
         // SAFETY: we are on a goroutine. `scope` waits for the count that `body` takes down
         // when nothing of `'scope` is left in it: `f` was consumed, and `outcome` dropped. The
         // head of the file goes through all ways out of `scope`.
@@ -131,6 +116,26 @@ impl<'scope> Scope<'scope, '_> {
             _scope: PhantomData,
         }
     }
+}
+
+/// A goroutine of a scope, around the program's closure. Never inlined: what stands in `gotext` is
+/// the closure alone, and to catch a panic is to look at the thread.
+#[inline(never)]
+fn scoped<T>(f: impl FnOnce() -> T, running: WaitGroup, outcome: Arc<Outcome<T>>) {
+    let ended = catch_unwind(AssertUnwindSafe(|| in_gotext(f)));
+    let goexit = match ended {
+        Ok(value) => {
+            *outcome.value.lock() = Some(value);
+            None
+        }
+        Err(payload) => Some(only_goexit(payload)),
+    };
+    outcome.ended.done();
+    // If the value is not wanted, it is dropped here: code of the program's, again.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(outcome)));
+    let late = dropped.err().map(only_goexit);
+    running.done();
+    drop((goexit, late));
 }
 
 /// What a goroutine unwound with, if it is `goexit`. A panic goes on and ends the process:

@@ -57,6 +57,7 @@ impl Drop for User<'_> {
 
 impl Fd {
     /// Takes a descriptor, which must be in the non-blocking form.
+    #[inline(never)]
     pub(crate) fn new(fd: OwnedFd) -> Fd {
         prologue!();
         let fd = fd.into_raw_fd();
@@ -86,6 +87,7 @@ impl Fd {
     ///
     /// # Errors
     /// If it is closed already.
+    #[inline(never)]
     pub(crate) fn close(&self) -> io::Result<()> {
         prologue!();
         self.shut()
@@ -120,6 +122,7 @@ impl Fd {
     }
 
     /// Deadlines from now on; `None` takes one away.
+    #[inline(never)]
     pub(crate) fn set_deadline(&self, mode: Mode, time: Option<Duration>) -> io::Result<()> {
         prologue!();
         let _user = self.enter()?;
@@ -158,6 +161,7 @@ impl Fd {
     // ANCHOR_END: attempt
 
     /// Reads what is there, up to the buffer's length; 0 is the end. Go's `FD.Read`.
+    #[inline(never)]
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         prologue!();
         let _user = self.enter()?;
@@ -169,6 +173,7 @@ impl Fd {
     }
 
     /// Writes as much as there is room for, at least something. Go's `FD.Write`, one round.
+    #[inline(never)]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         prologue!();
         let _user = self.enter()?;
@@ -177,6 +182,7 @@ impl Fd {
     }
 
     /// Writes everything; what others write comes before or behind. Go's `FD.Write`.
+    #[inline(never)]
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         prologue!();
         let _user = self.enter()?;

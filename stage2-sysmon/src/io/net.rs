@@ -33,6 +33,7 @@ impl TcpListener {
     ///
     /// # Errors
     /// The kernel's.
+    #[inline(never)]
     pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
         prologue!();
         // The network has threads and clocks of its own.
@@ -129,6 +130,7 @@ impl TcpStream {
 
     /// A port without a listener may be the very one that the kernel chooses for our end:
     /// then the connection is one to itself, which stands and answers. Go's `selfConnect`.
+    #[inline(never)]
     fn dial(addr: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
         prologue!();
         for _ in 0..SELF_CONNECTS {

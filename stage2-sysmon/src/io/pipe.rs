@@ -25,6 +25,7 @@ pub struct PipeWriter {
 ///
 /// # Errors
 /// The kernel's.
+#[inline(never)]
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
     let mut fds = [0; 2];
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
@@ -91,6 +92,7 @@ impl PipeWriter {
     }
 }
 
+#[inline(never)]
 fn non_blocking(fd: OwnedFd) -> io::Result<Fd> {
     prologue!();
     let number = fd.as_raw_fd();

@@ -89,6 +89,7 @@ impl UnixListener {
     }
 
     /// Whether closing it removes the path (true from the beginning). Go's `SetUnlinkOnClose`.
+    #[inline(never)]
     pub fn set_unlink_on_close(&self, yes: bool) {
         prologue!();
         self.unlinks.store(yes, Relaxed);
@@ -145,6 +146,7 @@ impl UnixStream {
     ///
     /// # Errors
     /// The kernel's.
+    #[inline(never)]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         prologue!();
         let ours = |s: std::os::unix::net::UnixStream| {

@@ -174,12 +174,14 @@ impl Drop for Node {
 
 impl Context {
     /// The root of a tree, which is never over. Go's `context.Background`.
+    #[inline(never)]
     pub fn background() -> Context {
         prologue!();
         Context(Node::new(None, None))
     }
 
     /// A context that is over when it is canceled, or when `parent` is over. Go's `WithCancel`.
+    #[inline(never)]
     pub fn with_cancel(parent: &Context) -> (Context, Cancel) {
         prologue!();
         let node = Node::child(&parent.0, parent.0.deadline);
@@ -193,6 +195,7 @@ impl Context {
     ///
     /// # Panics
     /// On a thread that the runtime did not make.
+    #[inline(never)]
     pub fn with_timeout(parent: &Context, time: Duration) -> (Context, Cancel) {
         let at = from_now(time);
         if parent.0.deadline.is_some_and(|earlier| earlier <= at) {
@@ -218,12 +221,14 @@ impl Context {
     }
 
     /// A channel that is closed when the context is over; nothing else ever comes. Go's `Done`.
+    #[inline(never)]
     pub fn done(&self) -> Receiver<()> {
         prologue!();
         self.0.done.clone().into()
     }
 
     /// Why it is over; `None` while it is not. Go's `Err`.
+    #[inline(never)]
     pub fn err(&self) -> Option<ContextError> {
         prologue!();
         self.0.with(|state| state.err)
@@ -231,6 +236,7 @@ impl Context {
 
     /// How long until its time has passed; `None` if it has all the time in the world. What a
     /// descriptor's `set_deadline` takes. Go's `Deadline`.
+    #[inline(never)]
     pub fn time_left(&self) -> Option<Duration> {
         prologue!();
         let at = self.0.deadline?;
@@ -240,6 +246,7 @@ impl Context {
 
 impl Cancel {
     /// Cancels the context and those below it, unless it is over already.
+    #[inline(never)]
     pub fn cancel(&self) {
         prologue!();
         Node::cancel(self.0.clone(), ContextError::Canceled);

@@ -62,6 +62,7 @@ struct Tick {
 }
 
 impl Tick {
+    #[inline(never)]
     fn new(period: u64, call: Option<Box<dyn Fn() + Send + Sync>>) -> Arc<Tick> {
         let pp = Link::none();
         pp.set(Some(my_p()));
@@ -94,6 +95,7 @@ impl Tick {
     /// Stops it, and sets it again unless `when` is [`NEVER`]. On `g0`, because a guard check
     /// with the lock in hand would be refused, and in a system call, where a timer may well be
     /// dropped, it would be the end.
+    #[inline(never)]
     fn set(self: &Arc<Tick>, when: u64) -> bool {
         let mut was = false;
         if when != NEVER {
@@ -145,6 +147,7 @@ impl Tick {
     /// A timer that was set in an earlier run moves to a P of this one, with the time that it
     /// has. Go's process is one run, so it has nothing like this.
     #[cold]
+    #[inline(never)]
     fn come_along(&self) {
         systemstack(|| {
             self.lock.raw_lock();
@@ -217,6 +220,7 @@ struct Wanted(Arc<Tick>);
 
 impl Source for Wanted {
     /// Go's `maybeRunChan`.
+    #[inline(never)]
     fn look(&self) {
         let tick = &self.0;
         let when = tick.when.load(Relaxed);
@@ -247,6 +251,7 @@ impl Drop for Wanted {
 }
 
 /// A timer, set, and the end from which its ticks are received.
+#[inline(never)]
 fn start(time: Duration, period: u64) -> (Arc<Tick>, Receiver<()>) {
     prologue!();
     let tick = Tick::new(period, None);
@@ -335,6 +340,7 @@ impl Timer {
 
     /// Calls it off; returns whether it was still to come. A value that has come and was not
     /// received is gone. A function that has begun is not waited for. Go's `Stop`.
+    #[inline(never)]
     pub fn stop(&self) -> bool {
         prologue!();
         self.tick.set(NEVER)
@@ -350,6 +356,7 @@ impl Timer {
     ///
     /// # Panics
     /// On a thread that the runtime did not make.
+    #[inline(never)]
     pub fn reset(&self, time: Duration) -> bool {
         prologue!();
         self.tick.set(from_now(time))

@@ -3,9 +3,11 @@
 //! They have a package of their own, because the tests around them are not optimized: an unoptimized
 //! loop is full of calls into `core`, and then the program counter is rarely in the goroutine's own
 //! code. Here they are compiled as the runtime is. None can panic, so each ends where its machine
-//! code returns. Tests: `check_shape`, `unsafe_points`.
+//! code returns. Tests: `check_shape`, `gotext`,
+//! `unsafe_points`.
 
 use stage1_coop::{gofunc, prologue, rt};
+use std::arch::asm;
 use std::cell::Cell;
 use std::hint::black_box;
 
@@ -93,4 +95,38 @@ pub fn counts_for_its_thread() -> u64 {
     thread_local!(static TURNS: Cell<u64> = const { Cell::new(0) });
     TURNS.set(TURNS.get() + 1);
     TURNS.get()
+}
+
+/// What must not be in goroutines' own code: a look at the M.
+#[gofunc(nosplit)]
+pub fn looks_at_its_m() -> usize {
+    rt::arch::getm_opt().map_or(0, |mp| mp.id.get())
+}
+
+/// What must not be there: a change of g.
+#[gofunc(nosplit)]
+pub fn is_another_g() {
+    // SAFETY: as `setg` has it, and the G stays the same.
+    unsafe {
+        asm!("mov {g}, fs:[go_tls_g@tpoff]", "mov fs:[go_tls_g@tpoff], {g}",
+             g = out(reg) _, options(nostack, preserves_flags));
+    }
+}
+
+/// What must not be there: a part of a switch.
+#[gofunc(nosplit)]
+pub fn saves_the_control_word() -> u32 {
+    let mut word = 0_u32;
+    // SAFETY: stores into a variable of its own.
+    unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word, options(nostack)) };
+    word
+}
+
+/// What must not be there: a thread's word that is neither ours nor std's.
+#[gofunc(nosplit)]
+pub fn reads_an_unknown_word() -> u64 {
+    let word: u64;
+    // SAFETY: the thread's own address is the first word there.
+    unsafe { asm!("mov {}, fs:[0]", out(reg) word, options(nostack, readonly)) };
+    word
 }

@@ -196,6 +196,30 @@ fn a_go_function_has_the_three_instructions_of_go_s_check_exactly_once() {
     }
 }
 
+unsafe extern "C" {
+    fn _Unwind_FindEnclosingFunction(pc: *mut std::ffi::c_void) -> *mut std::ffi::c_void;
+}
+
+/// What wants to stop a goroutine among its slow paths is warned by that.
+#[test]
+fn the_slow_path_of_a_check_is_in_gotext_and_in_no_function() {
+    for (name, entry) in checked() {
+        let f = function(entry);
+        let jump = *f.after(f.after(f.places(loads_g)[0]).ip());
+        let lea = f.instructions[&jump.near_branch_target()];
+        let push = *f.after(lea.ip());
+        let slow = [lea.ip(), push.ip(), f.slow_paths()[0]];
+        for (&at, i) in &f.instructions {
+            assert!(rt::arch::in_gotext(at as usize), "{name}: {i}");
+            // It looks for the instruction before a return address.
+            // SAFETY: a search in read-only tables; any address may be asked for.
+            let found = unsafe { _Unwind_FindEnclosingFunction((at + 1) as *mut _) } as u64;
+            let right = if slow.contains(&at) { 0 } else { f.entry };
+            assert_eq!(found, right, "{name}: {i}");
+        }
+    }
+}
+
 #[test]
 fn the_check_comes_before_everything_but_the_frame() {
     for (name, entry) in checked() {

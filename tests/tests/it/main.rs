@@ -16,6 +16,7 @@ mod determinism;
 mod diagnostics;
 mod doors;
 mod ends;
+mod gotext;
 mod gotrace;
 mod handoff;
 mod hazards;
