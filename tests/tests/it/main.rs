@@ -35,6 +35,7 @@ mod soak;
 mod sources;
 mod states;
 mod stealing;
+mod stepping;
 mod stress;
 mod switches;
 mod sync;
