@@ -12,7 +12,7 @@
 //!
 //! Tests: `unsafe_points`. The chapter is *May it be stopped here?*.
 
-use crate::safepoint::decode::{self, Program};
+use crate::safepoint::decode;
 use crate::safepoint::loaded::Loaded;
 use stage2_sysmon::rt::os::say;
 use std::sync::OnceLock;
@@ -42,9 +42,6 @@ static MAP: OnceLock<Box<[Function]>> = OnceLock::new();
 pub fn init() {
     MAP.get_or_init(|| {
         let program = Loaded::here();
-        if program.gotext().is_empty() {
-            return Box::default();
-        }
         read(&program).unwrap_or_else(|error| {
             say!("runtime: no signal can stop a goroutine: the program's unwind tables say where its functions are, and cannot be read ({error})");
             Box::default()
@@ -77,3 +74,22 @@ pub fn look_up(pc: usize) -> Place {
     }
 }
 // ANCHOR_END: look_up
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, init, look_up};
+    use stage2_sysmon::{rt::arch::in_gotext, spin};
+
+    /// These tests are such a program: in `gotext` is only what the runtime has there.
+    #[test]
+    fn a_program_without_a_gofunc_has_a_map() {
+        let spin = spin as *const () as usize;
+        assert_eq!(look_up(spin), Place::NoFunction, "before there is a map");
+        init();
+        assert_eq!(look_up(spin), Place::Fine);
+        for pc in [0, init as *const () as usize, usize::MAX] {
+            assert!(!in_gotext(pc));
+            assert_eq!(look_up(pc), Place::NoFunction);
+        }
+    }
+}

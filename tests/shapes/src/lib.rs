@@ -4,11 +4,12 @@
 //! loop is full of calls into `core`, and then the program counter is rarely in the goroutine's own
 //! code. Here they are compiled as the runtime is. None of these can panic, so each ends where its
 //! machine code returns. In `victims` are those that are stopped at every instruction. Tests:
-//! `check_shape`, `stepping`.
+//! `check_shape`, `stepping`, `unsafe_points`.
 
 pub mod victims;
 
 use stage1_coop::{gofunc, prologue, rt};
+use std::cell::Cell;
 use std::hint::black_box;
 
 /// No frame and no call.
@@ -87,4 +88,12 @@ pub fn inside_the_allocator() {
     rt::stack::enter_malloc();
     black_box(());
     rt::stack::leave_malloc();
+}
+
+/// Rust's own way to keep something for a thread.
+#[gofunc]
+pub fn counts_for_its_thread() -> u64 {
+    thread_local!(static TURNS: Cell<u64> = const { Cell::new(0) });
+    TURNS.set(TURNS.get() + 1);
+    TURNS.get()
 }

@@ -114,7 +114,7 @@ fn asyncpreemptoff_in_the_environment_lets_a_loop_without_checks_run_on() {
 
 #[test]
 fn runs_of_all_stages_follow_each_other() {
-    let ended = scenario!([], "runs");
+    let ended = scenario!([], "runs_of_stages");
     let once = [
         "stage3-signals true false",
         "stage2-sysmon false false",

@@ -17,7 +17,7 @@ crate::scenarios!(
     threads_that_end,
     switched_off,
     shadow_stack,
-    runs,
+    runs_of_stages,
 );
 
 /// SIGURG's action.
@@ -265,7 +265,7 @@ fn shadow_stack(_: &[String]) {
 }
 
 /// Runs of all stages, one after the other: only ours has a handler, and only while it lasts.
-fn runs(_: &[String]) {
+fn runs_of_stages(_: &[String]) {
     let handled = || action().sa_sigaction > libc::SIG_IGN;
     for _ in 0..5 {
         for stage in [&STAGE, &stage2_sysmon::STAGE, &stage1_coop::STAGE] {
