@@ -2,9 +2,11 @@
 //!
 //! They have a package of their own, because the tests around them are not optimized: an unoptimized
 //! loop is full of calls into `core`, and then the program counter is rarely in the goroutine's own
-//! code. Here they are compiled as the runtime is. None can panic, so each ends where its machine
-//! code returns. Tests: `check_shape`, `gotext`,
-//! `unsafe_points`.
+//! code. Here they are compiled as the runtime is. None of these can panic, so each ends where its
+//! machine code returns. In `victims` are those that are stopped at every instruction. Tests:
+//! `check_shape`, `gotext`, `stepping`, `unsafe_points`.
+
+pub mod victims;
 
 use stage1_coop::{gofunc, prologue, rt};
 use std::arch::asm;

@@ -37,6 +37,7 @@ mod soak;
 mod sources;
 mod states;
 mod stealing;
+mod stepping;
 mod stress;
 mod switches;
 mod sync;

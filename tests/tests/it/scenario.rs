@@ -29,6 +29,8 @@ mod queues;
 mod signals;
 #[path = "states/scenario.rs"]
 mod states;
+#[path = "stepping/scenario/mod.rs"]
+mod stepping;
 #[path = "sync/scenario.rs"]
 mod sync;
 #[path = "sysmon/scenario/mod.rs"]
@@ -84,6 +86,7 @@ fn main() {
         queues::ALL,
         signals::ALL,
         states::ALL,
+        stepping::ALL,
         sync::ALL,
         sysmon::calls::ALL,
         sysmon::deadlock::ALL,
