@@ -124,7 +124,7 @@ pub fn saves_the_control_word() -> u32 {
     word
 }
 
-/// What must not be there: a thread's word that is neither ours nor std's.
+/// What must not be there: a thread's word that nothing is known of.
 #[gofunc(nosplit)]
 pub fn reads_an_unknown_word() -> u64 {
     let word: u64;

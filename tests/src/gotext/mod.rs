@@ -21,7 +21,7 @@ use gimli::{BaseAddresses, EhFrame, EndianSlice, LittleEndian, UnwindSection};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use object::elf::{PT_TLS, ProgramHeader64};
 use object::read::elf::{ElfFile64, ProgramHeader};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -35,10 +35,13 @@ pub struct Gotext {
     pub slow_paths: usize,
     /// What must not be there, each with the function that it is in.
     pub wrong: BTreeSet<String>,
-    /// Functions with a thread-local of std's: code of std's that is inlined there looks at its
-    /// thread in several steps. That is the program's business, and that of a stage that stops
-    /// goroutines anywhere.
-    pub of_std: BTreeSet<String>,
+    /// Functions of the runtime that are not on the list of shells, each with the one that it is
+    /// inlined into.
+    pub inlined: BTreeSet<String>,
+    /// Functions with a thread-local of std's or of the program's own: code that is inlined there
+    /// looks at its thread in several steps. That is the program's business, and that of a stage
+    /// that stops goroutines anywhere.
+    pub thread_locals: BTreeSet<String>,
     /// Entries of the list of shells that were met.
     pub shells: BTreeSet<&'static str>,
 }
@@ -55,6 +58,8 @@ struct Code<'a> {
     names: BTreeMap<u64, String>,
     /// The runtime's words of a thread, by their distance from the thread's address.
     words: BTreeMap<i64, &'static str>,
+    /// What else a thread has by name: where each begins and ends.
+    others: BTreeMap<i64, i64>,
     lines: Context<Slice<'a>>,
 }
 
@@ -67,7 +72,13 @@ struct Frame {
 }
 
 /// The words of a thread that the runtime declares.
-const WORDS: [&str; 4] = ["go_tls_g", "go_tls_m", "go_tls_locks", "go_tls_mallocing"];
+const WORDS: [&str; 5] = [
+    "go_tls_g",
+    "go_tls_m",
+    "go_tls_locks",
+    "go_tls_mallocing",
+    "safepoint_lab_me",
+];
 
 /// Looks at the section `gotext` of a program.
 ///
@@ -134,6 +145,7 @@ impl<'a> Code<'a> {
             bytes: section.data().expect("it has bytes"),
             names: BTreeMap::new(),
             words: BTreeMap::new(),
+            others: BTreeMap::new(),
             lines: line_tables(elf),
         };
         let headers = elf.elf_program_headers();
@@ -142,9 +154,13 @@ impl<'a> Code<'a> {
             .find(|h| h.p_type(object::LittleEndian) == PT_TLS);
         for symbol in elf.symbols() {
             let Ok(name) = symbol.name() else { continue };
-            if let Some(word) = WORDS.iter().find(|word| **word == name) {
+            if symbol.kind() == SymbolKind::Tls {
                 let tls = tls.expect("a program with such words has a segment for them");
-                code.words.insert(distance(tls, symbol.address()), *word);
+                let at = distance(tls, symbol.address());
+                match WORDS.iter().find(|word| **word == name) {
+                    Some(word) => drop(code.words.insert(at, *word)),
+                    None => drop(code.others.insert(at, at + symbol.size() as i64)),
+                }
             } else if symbol.size() != 0 && code.range().contains(&symbol.address()) {
                 let name = format!("{:#}", rustc_demangle::demangle(name));
                 code.names.insert(symbol.address(), name);
@@ -205,7 +221,7 @@ impl<'a> Code<'a> {
                     let Some(item) = item else { continue };
                     match shells::find(&item) {
                         Some(shell) => drop(found.shells.insert(shell)),
-                        None => drop(found.wrong.insert(format!("{name}: {item} is inlined"))),
+                        None => drop(found.inlined.insert(format!("{name}: {item}"))),
                     }
                 }
             }
@@ -232,14 +248,22 @@ impl<'a> Code<'a> {
         match word {
             Some("go_tls_g") if loads => {}
             Some("go_tls_locks" | "go_tls_mallocing") if loads || counts => {}
-            None if frames.iter().any(|frame| frame.file.contains("/library/")) => {
-                found.of_std.insert(name.to_owned());
+            None if self.is_a_thread_local(i, frames) => {
+                found.thread_locals.insert(name.to_owned());
             }
             _ => {
-                let word = word.unwrap_or("a word that is neither ours nor std's");
+                let word = word.unwrap_or("a word that nothing is known of");
                 found.wrong.insert(format!("{name}: {i}, {word}"));
             }
         }
+    }
+
+    /// Whether it is a variable with a name, or code of std's, which finds one by its address.
+    fn is_a_thread_local(&self, i: &Instruction, frames: &[Frame]) -> bool {
+        let at = i.memory_displacement64() as i64;
+        let named = self.others.range(..=at).next_back();
+        named.is_some_and(|(_, &end)| at < end)
+            || frames.iter().any(|frame| frame.file.contains("/library/"))
     }
 
     /// The addresses from `at` on that the line tables do not tell apart.

@@ -18,6 +18,10 @@ fn invariants_of_recorded_runs() {
         let Some((_, text)) = text.split_once("--- trace\n") else {
             continue;
         };
+        // A program without a runtime has none.
+        if text.trim().is_empty() {
+            continue;
+        }
         let trace = tests::parse(text);
         assert!(trace.portable(), "{entry:?}");
         if let Err(broken) = trace.check() {
