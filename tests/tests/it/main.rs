@@ -26,6 +26,7 @@ mod interrupted;
 mod invariants;
 mod last_words;
 mod lexer;
+mod llvm_prologue;
 mod mechanisms;
 mod netpoll;
 mod pages;
