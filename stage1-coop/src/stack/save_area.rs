@@ -50,12 +50,14 @@ pub static SAVE_SIZE: SaveWord = SaveWord(AtomicU64::new(LEGACY));
 /// What the next run uses at most, 0 for anything.
 static AT_MOST: AtomicU64 = AtomicU64::new(0);
 
+// ANCHOR: mask
 const X87_AND_SSE: u64 = 0b11;
 const PKRU: u64 = 1 << 9;
 const AMX: u64 = 1 << 17 | 1 << 18;
 /// Components that are not saved. PKRU is the thread's, and not the goroutine's. AMX's tiles take
 /// 8 KiB, and no call preserves them: who has tiles must not come to a check.
 const NOT_SAVED: u64 = PKRU | AMX;
+// ANCHOR_END: mask
 /// The components that the lower half of a mask can name. Above there is only AMD's profiling
 /// (62), which is the thread's and which Linux has never enabled.
 const NAMED: u64 = 0xffff_ffff;

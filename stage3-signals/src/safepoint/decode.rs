@@ -189,6 +189,7 @@ pub fn points<P: Program>(program: &P, function: Range<u64>) -> impl Iterator<It
     missing.into_iter().chain(decoded)
 }
 
+// ANCHOR: why
 /// What is wrong with one instruction.
 fn why(program: &impl Program, i: &Instruction) -> Option<Why> {
     match i.segment_prefix() {
@@ -222,6 +223,7 @@ fn why(program: &impl Program, i: &Instruction) -> Option<Why> {
         _ => None,
     }
 }
+// ANCHOR_END: why
 
 /// Whether one of the operands is a memory operand with a base, an index, a displacement.
 fn has_memory(i: &Instruction) -> bool {
