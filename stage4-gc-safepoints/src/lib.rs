@@ -2,7 +2,7 @@
 //! **Not written yet.**
 //!
 //! For now this crate is the stage before under another name: it passes everything on and
-//! adds nothing, so that what depends on it builds. Its [`STAGE`] is stage 2's.
+//! adds nothing, so that what depends on it builds. Its [`STAGE`] is stage 3's.
 //!
 //! What it will be: why a runtime must be able to stop goroutines at all. One goroutine is
 //! held still while its stack is scanned and the others run on; or the whole world stops,
